@@ -1,0 +1,6 @@
+/**
+ * The part that needs Node.js.
+ *
+ * @module
+ */
+export {};

@@ -1,0 +1,6 @@
+/**
+ * The virtio network device (VIRTIO 1.4, chapter 5.1).
+ *
+ * @module
+ */
+export {};

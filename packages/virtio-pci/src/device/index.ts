@@ -1,0 +1,6 @@
+/**
+ * The device half: what the standard requires of the device.
+ *
+ * @module
+ */
+export {};

@@ -1,0 +1,6 @@
+/**
+ * Guest-physical memory: regions, typed access, and a dirty log.
+ *
+ * @module
+ */
+export {};

@@ -1,0 +1,6 @@
+/**
+ * Attaches virtio devices to the v86 emulator.
+ *
+ * @module
+ */
+export {};

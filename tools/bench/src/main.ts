@@ -1,0 +1,6 @@
+/**
+ * Benchmarks, side by side with peers.
+ *
+ * @module
+ */
+export {};

@@ -1,0 +1,6 @@
+/**
+ * The ledger of the standard: which statement is shown by which test.
+ *
+ * @module
+ */
+export {};

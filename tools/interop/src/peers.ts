@@ -1,0 +1,6 @@
+/**
+ * Tests against real peers: emulators, kernels, packet tools.
+ *
+ * @module
+ */
+export {};
