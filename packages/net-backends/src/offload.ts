@@ -1,0 +1,45 @@
+/**
+ * Offloads of one frame: what a NIC may leave to whoever takes the frame next. The values are those of
+ * `struct virtio_net_hdr` (VIRTIO 1.4, 5.1.6 Device Operation), which Linux TAP shares; this package owns
+ * them because a frame keeps them on its whole way, whatever device or backend it meets.
+ * @module
+ */
+
+/** Header flag: `csumStart` and `csumOffset` say where a checksum is still to be filled in. */
+export const HDR_F_NEEDS_CSUM = 1;
+/** Header flag: the checksum of the frame was verified by whoever sent it. */
+export const HDR_F_DATA_VALID = 2;
+
+/** The frame is a plain one, not to be segmented. */
+export const GSO_NONE = 0;
+/** A TCP over IPv4 frame to be cut into segments of `gsoSize` payload bytes. */
+export const GSO_TCPV4 = 1;
+/** A TCP over IPv6 frame to be cut into segments of `gsoSize` payload bytes. */
+export const GSO_TCPV6 = 4;
+/** Or-ed to a TCP type: the frame carries the ECN CWR bit. */
+export const GSO_ECN = 0x80;
+
+/** Can take frames whose checksum is not filled in ({@link HDR_F_NEEDS_CSUM}). */
+export const OFFLOAD_CSUM = 1;
+/** Can take unsegmented TCP over IPv4 frames ({@link GSO_TCPV4}). */
+export const OFFLOAD_TSO4 = 2;
+/** Can take unsegmented TCP over IPv6 frames ({@link GSO_TCPV6}). */
+export const OFFLOAD_TSO6 = 4;
+/** Can take unsegmented TCP frames with ECN ({@link GSO_ECN}). */
+export const OFFLOAD_ECN = 8;
+/** All of them. */
+export const OFFLOAD_ALL = 15;
+
+/**
+ * The offloads whoever takes a frame must be able to do, as a set of `OFFLOAD_*` bits.
+ * @param flags the frame's header flags
+ * @param gsoType the frame's GSO type
+ */
+export function offloadsNeeded(flags: number, gsoType: number): number {
+  let needed = flags & HDR_F_NEEDS_CSUM; // the same bit as OFFLOAD_CSUM
+  if (gsoType !== GSO_NONE) {
+    needed |= (gsoType & ~GSO_ECN) === GSO_TCPV4 ? OFFLOAD_TSO4 : OFFLOAD_TSO6;
+    if ((gsoType & GSO_ECN) !== 0) needed |= OFFLOAD_ECN;
+  }
+  return needed;
+}

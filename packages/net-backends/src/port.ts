@@ -1,0 +1,44 @@
+/**
+ * The trait of everything frames go to: a NIC, a network, a switch's port, a capture, a socket. A link joins
+ * two of them; both ends of it are alike. For authors of backends and of network devices.
+ * @module
+ */
+
+import type { FrameBurst } from "./frame-burst.ts";
+
+/**
+ * One end of a link. Nothing in it throws: what can't be taken is counted and dropped, or left to the other
+ * end by back-pressure.
+ */
+export interface NetPort {
+  /**
+   * The offloads (`OFFLOAD_*`) this end does itself. Read again for each burst, for a driver may change its
+   * mind. Frames that need more are segmented and checksummed by the link ({@link connect}) before they come.
+   */
+  readonly accepts: number;
+
+  /**
+   * Takes frames of a burst, in order, from frame `first` on. Their bytes are good until this call returns.
+   * @returns the first frame *not* taken, `burst.count` when all were. If any were left this end is full: it
+   * will call the other end's {@link resume} when it has room again, and nothing is lost if the other end waits.
+   */
+  take(burst: FrameBurst, first: number): number;
+
+  /** The other end has room again after its {@link take} left frames behind. May come without reason. */
+  resume(): void;
+}
+
+/** What a NIC's frames go to and come from. */
+export interface NetBackend extends NetPort {
+  /** The largest IP packet it carries, bytes, where it knows; the device's default otherwise. */
+  readonly mtu?: number;
+  /** The address it wants the NIC to have (6 bytes), where it cares. */
+  readonly mac?: Uint8Array;
+  /**
+   * Joins it to the other end of its link; from now on frames flow. Use {@link connect}, which also puts
+   * software offloads in between.
+   */
+  attach(peer: NetPort): void;
+  /** The other end is gone: lets go of it, and of whatever it did for it (connections, leases). */
+  detach(): void;
+}
