@@ -1,6 +1,85 @@
 /**
- * Tests against real peers: emulators, kernels, packet tools.
+ * Finds the real programs that tests talk to. A machine without one skips the test; where the peers are promised
+ * (`VIRTIO_TS_REQUIRE_PEERS=1`, as in `.ci/run`) a missing one fails it and says what to install.
  *
  * @module
  */
-export {};
+import { accessSync, constants, statSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { TestRunner } from "vitest";
+
+/** The name of a program that tests may ask for. */
+export type PeerName = "tshark";
+
+/** Each peer and the Debian package that brings it. `.ci/run` installs every one of these packages. */
+export const debianPackageOf: Readonly<Record<PeerName, string>> = {
+  tshark: "tshark",
+};
+
+/** Thrown by {@link peer} when a program is required on this machine and is not there. */
+export class PeerMissingError extends Error {
+  readonly code = "PEER_MISSING";
+
+  /** @param name - the program that was not found */
+  constructor(name: PeerName) {
+    super(`${name} is not on PATH: apt-get install ${debianPackageOf[name]}`);
+    this.name = "PeerMissingError";
+  }
+}
+
+/** Whether this machine promises every peer, so that a missing one is a failure. */
+export function peersRequired(): boolean {
+  return process.env.VIRTIO_TS_REQUIRE_PEERS === "1";
+}
+
+/**
+ * Looks a program up.
+ *
+ * @param name - the program's name
+ * @param path - the folders to look in; `PATH` and the administrator's folders unless told
+ * @returns its full path, or undefined where the machine has none
+ */
+export function findProgram(
+  name: string,
+  path: string = [process.env.PATH, "/usr/sbin", "/sbin"].join(delimiter),
+): string | undefined {
+  for (const folder of path.split(delimiter)) {
+    const file = join(folder, name);
+    if (folder !== "" && isExecutable(file)) return file;
+  }
+  return undefined;
+}
+
+/**
+ * For use inside a test: the full path of a peer. Without it the running test is skipped, or fails where peers are
+ * required.
+ *
+ * @param name - the peer
+ * @throws PeerMissingError if peers are required, or outside a test
+ */
+export function peer(name: PeerName): string {
+  const file = findProgram(name);
+  if (file !== undefined) return file;
+  const test = TestRunner.getCurrentTest();
+  if (peersRequired() || test === undefined) throw new PeerMissingError(name);
+  return test.context.skip(`no ${name} on PATH: apt-get install ${debianPackageOf[name]}`);
+}
+
+/**
+ * For `describe.runIf` and `test.runIf`: whether a suite that needs these peers should run. True as well where peers
+ * are required, so that {@link peer} can fail inside.
+ *
+ * @param names - the peers
+ */
+export function hasPeers(...names: PeerName[]): boolean {
+  return peersRequired() || names.every((name) => findProgram(name) !== undefined);
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return statSync(file).isFile();
+  } catch {
+    return false;
+  }
+}
