@@ -1,6 +1,10 @@
 /**
- * The numbers of the virtio standard that several packages share: device ids, status bits, reserved feature bits.
- *
+ * Numbers of VIRTIO 1.4 that several packages share. A chapter's own registers and structures live in that
+ * chapter's package, in its `layout`.
  * @module
  */
-export {};
+
+export * from "./device-ids.ts";
+export * from "./features.ts";
+export * from "./interrupt-status.ts";
+export * from "./status.ts";

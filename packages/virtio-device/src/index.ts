@@ -1,6 +1,15 @@
 /**
- * The virtio device trait and the one state machine that every transport uses.
- *
+ * The device trait, and the one state machine that every transport puts its registers over.
  * @module
  */
-export {};
+
+export * from "./config-access.ts";
+export * from "./config-space.ts";
+export * from "./core.ts";
+export * from "./device.ts";
+export * from "./errors.ts";
+export * from "./features.ts";
+export * from "./notifier.ts";
+export * from "./queue-registers.ts";
+export * from "./resources.ts";
+export * from "./shared-memory.ts";

@@ -1,6 +1,10 @@
 /**
- * The traits between a device and its machine: port I/O, MMIO, PCI function, interrupt line, MSI.
- *
+ * The traits between a device and the machine it sits in: port and memory-mapped I/O, PCI functions,
+ * interrupt lines and messages. A machine implements one side, a transport the other.
  * @module
  */
-export {};
+
+export * from "./interrupt.ts";
+export * from "./io.ts";
+export * from "./pci.ts";
+export * from "./scheduler.ts";

@@ -1,0 +1,50 @@
+/**
+ * A transport's accesses to configuration space, of 1, 2 or 4 bytes, and the generation that lets a driver
+ * see that what it read in several accesses belongs together (VIRTIO 1.4, 2.5).
+ * @module
+ */
+
+import type { AccessWidth } from "@virtio-ts/vm-device";
+import type { VirtioDevice } from "./device.ts";
+
+/** Reads and writes a device's configuration space by register accesses. */
+export class ConfigAccess {
+  /** Moves with each change by the device. */
+  generation = 0;
+  readonly #device: VirtioDevice;
+  readonly #one = new Uint8Array(1);
+  readonly #two = new Uint8Array(2);
+  readonly #four = new Uint8Array(4);
+
+  constructor(device: VirtioDevice) {
+    this.#device = device;
+  }
+
+  /** Size, bytes. */
+  get size(): number {
+    return this.#device.configSize;
+  }
+
+  /** Reads a little-endian value. Bytes past the end of configuration space read as zero. */
+  read(offset: number, width: AccessWidth): number {
+    const data = this.#buffer(width).fill(0);
+    const inside = Math.min(width, this.size - offset);
+    if (inside <= 0) return 0;
+    this.#device.readConfig(offset, inside === width ? data : data.subarray(0, inside));
+    let value = 0;
+    for (let i = width - 1; i >= 0; i--) value = value * 256 + data[i];
+    return value;
+  }
+
+  /** Writes a little-endian value. Bytes past the end of configuration space are ignored. */
+  write(offset: number, width: AccessWidth, value: number): void {
+    const data = this.#buffer(width);
+    for (let i = 0; i < width; i++) data[i] = value >>> (8 * i);
+    const inside = Math.min(width, this.size - offset);
+    if (inside > 0) this.#device.writeConfig(offset, inside === width ? data : data.subarray(0, inside));
+  }
+
+  #buffer(width: AccessWidth): Uint8Array {
+    return width === 1 ? this.#one : width === 2 ? this.#two : this.#four;
+  }
+}

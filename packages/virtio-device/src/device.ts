@@ -1,0 +1,99 @@
+/**
+ * The trait every virtio device implements, whatever its transport. For authors of devices.
+ *
+ * It is the counterpart of Dragonball's `VirtioDevice`; the README maps one to the other.
+ * @module
+ */
+
+import type { Scheduler } from "@virtio-ts/vm-device";
+import type { GuestMemory } from "@virtio-ts/vm-memory";
+import type { DeviceQueue } from "@virtio-ts/virtio-queue";
+import type { ConfigError, DeviceFault } from "./errors.ts";
+import type { InterruptNotifier } from "./notifier.ts";
+import type { Resource, ResourceRequest } from "./resources.ts";
+import type { RegionHandler, SharedMemoryList } from "./shared-memory.ts";
+
+/** One queue of an activated device. */
+export interface ActiveQueue {
+  /** Its index, from 0; the control queue comes last. */
+  readonly index: number;
+  /** The device's half of it. */
+  readonly queue: DeviceQueue;
+  /** Tells the driver about used buffers. */
+  readonly notifier: InterruptNotifier;
+}
+
+/** All a device gets for as long as its driver drives it. It keeps nothing of it after a reset. */
+export interface ActivationContext {
+  /** Guest memory, as far as the device may reach it. */
+  readonly memory: GuestMemory;
+  /** The negotiated features. */
+  readonly features: bigint;
+  /** Whether feature bit `bit` was negotiated. */
+  has(bit: number): boolean;
+  /** The queues by index; `null` where the driver left one unused. The control queue, if any, comes last. */
+  readonly queues: readonly (ActiveQueue | null)[];
+  /** The machine's scheduler, for work that does not fit into one turn. */
+  readonly scheduler: Scheduler;
+  /** The device's shared memory window, where it asked for one. */
+  readonly sharedMemory: SharedMemoryList | null;
+  /** Says that configuration space has changed: moves the generation on and notifies the driver. */
+  configChanged(): void;
+  /** The device can't go on: sets DEVICE_NEEDS_RESET, tells the driver and the machine. */
+  fail(fault: DeviceFault): void;
+}
+
+/** A virtio device: its features, configuration space and queues, and the life cycle of its driver's use. */
+export interface VirtioDevice {
+  /** Device id (VIRTIO 1.4, 5): `VIRTIO_ID_*`. */
+  readonly deviceType: number;
+  /** Largest size of each queue, entries; their number is the number of queues. */
+  readonly queueMaxSizes: readonly number[];
+  /** Largest size of the control queue; a device that has none leaves it out. */
+  readonly controlQueueMaxSize?: number;
+  /** Features of the device's type that it offers. Ring and transport features are the state machine's. */
+  readonly features: bigint;
+  /** Size of the configuration space, bytes. */
+  readonly configSize: number;
+
+  /** Whether the device can work with this subset of what it offers. Without it every subset will do. */
+  acceptsFeatures?(features: bigint): boolean;
+
+  /**
+   * Fills `data` from configuration space at `offset`.
+   * @returns the error where the range is not in configuration space; the driver then reads zeros
+   */
+  readConfig(offset: number, data: Uint8Array): ConfigError | null;
+  /** Writes `data` to configuration space at `offset`; read-only fields ignore it. */
+  writeConfig(offset: number, data: Uint8Array): ConfigError | null;
+
+  /**
+   * The driver has set DRIVER_OK: the device goes live.
+   * @throws ActivateError where it can't; it is then reset
+   */
+  activate(context: ActivationContext): void;
+  /** The driver made buffers available in queue `index`. May come without reason. */
+  queueNotify(index: number): void;
+  /**
+   * Lets go of the driver: no buffer, no interrupt, no memory access afterwards. May take time: the driver
+   * sees a status that is not zero until the promise settles.
+   */
+  reset(): void | Promise<void>;
+  /** The device is taken out of the machine, for good. Called after a reset. */
+  remove(): void;
+
+  /** What the device needs of the machine before it is put into it. */
+  resourceRequests?(): readonly ResourceRequest[];
+  /**
+   * What it was given. A device with shared memory adds it to the guest by the handler and returns the window.
+   */
+  setResources?(resources: readonly Resource[], regions: RegionHandler): SharedMemoryList | null;
+
+  /** The device's own state as plain data with a version. */
+  save?(): unknown;
+  /**
+   * Takes back what {@link save} gave, before `activate`.
+   * @throws RestoreError where the data is not what `save` gives
+   */
+  restore?(state: unknown): void;
+}

@@ -1,0 +1,71 @@
+/**
+ * Interrupt notifiers: how a device tells its driver that buffers were used or that its configuration
+ * changed (VIRTIO 1.4, 2.3), whatever the transport makes of it.
+ * @module
+ */
+
+import { ISR_CONFIG, ISR_QUEUE } from "@virtio-ts/virtio-bindings";
+import type { InterruptLine } from "@virtio-ts/vm-device";
+
+/** Sends one kind of notification to the driver. */
+export interface InterruptNotifier {
+  /** Notifies the driver. */
+  notify(): void;
+}
+
+/** A transport's way to interrupt: one notifier for the configuration, one for each queue. */
+export interface TransportInterrupts {
+  /** For configuration changes. */
+  readonly config: InterruptNotifier;
+  /** For used buffers of queue `index`. */
+  queue(index: number): InterruptNotifier;
+}
+
+/** Notifies nobody: for drivers that poll, and for tests. */
+export const noopNotifier: InterruptNotifier = { notify() {} };
+
+/** Interrupts that go nowhere. */
+export const noopInterrupts: TransportInterrupts = { config: noopNotifier, queue: () => noopNotifier };
+
+/**
+ * The interrupt status register and the level-triggered line that follows it: the line is up while a bit is
+ * set. PCI's INTx (4.1.4.5), virtio-mmio (4.2.2) and Dragonball's legacy-IRQ notifiers are this.
+ */
+export class LegacyInterrupt implements TransportInterrupts {
+  readonly config: InterruptNotifier = { notify: () => this.set(ISR_CONFIG) };
+  readonly #queue: InterruptNotifier = { notify: () => this.set(ISR_QUEUE) };
+  readonly #line: InterruptLine;
+  #status = 0;
+
+  constructor(line: InterruptLine) {
+    this.#line = line;
+  }
+
+  queue(): InterruptNotifier {
+    return this.#queue;
+  }
+
+  /** The interrupt status: ISR_QUEUE, ISR_CONFIG. */
+  get status(): number {
+    return this.#status;
+  }
+
+  /** Sets bits of the status and raises the line. */
+  set(bits: number): void {
+    this.#status |= bits;
+    this.#line.raise();
+  }
+
+  /** Clears bits of the status; the line falls with the last. */
+  acknowledge(bits: number): void {
+    this.#status &= ~bits;
+    if (this.#status === 0) this.#line.lower();
+  }
+
+  /** Reads the status and clears it, as a read of PCI's ISR register does. */
+  readToClear(): number {
+    const status = this.#status;
+    this.acknowledge(status);
+    return status;
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * What a driver says of a queue before it is live: size, the three areas, enabled or not (VIRTIO 1.4, 2.6,
+ * 4.1.4.3 and 4.2.2). Every transport's queue registers are a view of this.
+ * @module
+ */
+
+/** The areas of a virtqueue, in the order of the registers. */
+export const AREA_DESCRIPTOR = 0;
+/** The driver area: available ring, or driver event suppression. */
+export const AREA_DRIVER = 1;
+/** The device area: used ring, or device event suppression. */
+export const AREA_DEVICE = 2;
+/** Index of an area of a virtqueue. */
+export type QueueArea = typeof AREA_DESCRIPTOR | typeof AREA_DRIVER | typeof AREA_DEVICE;
+
+/** The registers of one queue. */
+export class QueueRegisters {
+  /** Largest size, entries; 0: the queue is not available. */
+  readonly maxSize: number;
+  /** Size the driver chose, entries. */
+  size: number;
+  /** Whether the driver enabled the queue. */
+  enabled = false;
+  /** Low and high halves of the descriptor, driver and device areas' addresses. */
+  readonly halves: Uint32Array = new Uint32Array(6);
+
+  constructor(maxSize: number) {
+    this.maxSize = maxSize;
+    this.size = maxSize;
+  }
+
+  /** Address of an area. Above 2^53 it is not exact; such an address is outside any memory all the same. */
+  address(area: QueueArea): number {
+    return this.halves[area * 2] + this.halves[area * 2 + 1] * 2 ** 32;
+  }
+
+  /** Sets an area's address whole. */
+  setAddress(area: QueueArea, address: number): void {
+    this.halves[area * 2] = address >>> 0;
+    this.halves[area * 2 + 1] = Math.floor(address / 2 ** 32);
+  }
+
+  /** Back to how the device came up. */
+  reset(): void {
+    this.size = this.maxSize;
+    this.enabled = false;
+    this.halves.fill(0);
+  }
+}

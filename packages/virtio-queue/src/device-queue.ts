@@ -1,0 +1,95 @@
+/**
+ * The device's half of a virtqueue, whatever its format: what devices are written against.
+ * VIRTIO 1.4, 2.6 to 2.8.
+ * @module
+ */
+
+import type { ChainBurst } from "./chain-burst.ts";
+import type { QueueFault } from "./fault.ts";
+import type { QueueState } from "./state.ts";
+
+/** {@link DeviceQueue.pop}: nothing is available. */
+export const QUEUE_EMPTY = 0;
+/** {@link DeviceQueue.pop}: what is available is malformed; the queue has stopped, see {@link DeviceQueue.fault}. */
+export const QUEUE_MALFORMED = -1;
+
+/** What a queue has counted since it was made. */
+export interface QueueCounters {
+  /** Chains taken, those given back by `rewind` not counted. */
+  chains: number;
+  /** Used buffers published. */
+  used: number;
+  /** Used buffer notifications that the driver had asked for. */
+  notified: number;
+  /** Publications after which the driver had not asked for a notification. */
+  suppressed: number;
+  /** Malformed chains or rings met: each one stopped the queue. */
+  malformed: number;
+}
+
+/**
+ * The device's half of one virtqueue. Buffers are taken and given back in bursts:
+ *
+ * ```ts
+ * queue.disableNotifications();
+ * do {
+ *   while (queue.pop(burst, 64) > 0) {
+ *     for (let i = 0; i < burst.count; i++) queue.push(burst.heads[i], handle(burst, i));
+ *     if (queue.flush()) notifier.notify();
+ *   }
+ * } while (queue.enableNotifications());
+ * ```
+ *
+ * No method throws, whatever the driver wrote into its rings.
+ */
+export interface DeviceQueue {
+  /** Number of entries. */
+  readonly size: number;
+  /** Why the queue has stopped, or `null` while it runs. Only a reset of the queue brings it back. */
+  readonly fault: QueueFault | null;
+  /** Chains taken and not yet given back. */
+  readonly outstanding: number;
+  /** Counters, live. */
+  readonly counters: Readonly<QueueCounters>;
+
+  /**
+   * Takes up to `max` available chains, in order, into `burst`, which is emptied first.
+   * @returns how many were taken, {@link QUEUE_EMPTY} when none is available, {@link QUEUE_MALFORMED} when the
+   * next one is malformed or the queue had stopped already. Chains before a malformed one are delivered first.
+   */
+  pop(burst: ChainBurst, max: number): number;
+
+  /**
+   * Makes the last `count` chains taken available again: the next `pop` takes them anew.
+   * Only chains that were neither given back nor followed by ones that were.
+   */
+  rewind(count: number): void;
+
+  /**
+   * Gives one chain back. The driver does not see it before {@link flush}.
+   * @param head the chain's `burst.heads[i]`
+   * @param written bytes written into its device-writable part, from its start
+   */
+  push(head: number, written: number): void;
+
+  /**
+   * Publishes everything pushed since the last call, at once.
+   * @returns whether the driver wants to be notified of it
+   */
+  flush(): boolean;
+
+  /** Whether a chain is available now. Reads the ring's index only. */
+  hasAvailable(): boolean;
+
+  /** Asks the driver not to send available buffer notifications: a mere hint, saves exits while polling. */
+  disableNotifications(): void;
+
+  /**
+   * Asks the driver for available buffer notifications again, then looks once more.
+   * @returns whether something became available meanwhile: then take it, for its notification may never come
+   */
+  enableNotifications(): boolean;
+
+  /** The queue's position as plain data. Staged pushes must be flushed before. */
+  save(): QueueState;
+}
