@@ -3,4 +3,9 @@
  *
  * @module
  */
-export {};
+
+export * from "./dirty-log.ts";
+export * from "./error.ts";
+export * from "./guest-memory.ts";
+export * from "./region.ts";
+export * from "./tracker.ts";

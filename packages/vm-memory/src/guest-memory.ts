@@ -1,0 +1,211 @@
+/**
+ * Guest-physical memory as a whole: sorted regions with holes between them.
+ *
+ * The methods that take an address are for set-up, control paths and tests. Hot code locates a range once, then works
+ * on the region's views.
+ * @module
+ */
+
+import { MemoryError } from "./error.ts";
+import { MemoryRegion, type MemorySource } from "./region.ts";
+
+/** Guest-physical memory. Regions never overlap; two may be adjacent; what lies in none of them is a hole. */
+export class GuestMemory {
+  /** The regions by ascending address. An index into this array names a region. */
+  readonly regions: readonly MemoryRegion[];
+  private readonly starts: Float64Array;
+  private readonly ends: Float64Array;
+
+  /**
+   * @param regions in any order
+   * @throws MemoryError `regions-overlap`, `too-many-regions`
+   */
+  constructor(regions: readonly MemoryRegion[]) {
+    if (regions.length > 0xffff) throw new MemoryError("too-many-regions", `${regions.length} regions, above 65535`);
+    const sorted = [...regions].sort((a, b) => a.start - b.start);
+    for (let i = 1; i < sorted.length; i++) {
+      if (sorted[i].start < sorted[i - 1].end) {
+        throw new MemoryError(
+          "regions-overlap",
+          `regions ${range(sorted[i - 1].start, sorted[i - 1].size)} and ${range(sorted[i].start, sorted[i].size)}`,
+        );
+      }
+    }
+    this.regions = sorted;
+    this.starts = Float64Array.from(sorted, (region) => region.start);
+    this.ends = Float64Array.from(sorted, (region) => region.end);
+  }
+
+  /**
+   * Memory of a single region.
+   * @throws MemoryError `region-*`
+   */
+  static of(bytes: Uint8Array | MemorySource, start: number = 0): GuestMemory {
+    return new GuestMemory([new MemoryRegion(start, bytes)]);
+  }
+
+  /** The region that holds `address`, or `null`. */
+  find(address: number): MemoryRegion | null {
+    const index = this.indexAt(address);
+    return index < 0 ? null : this.regions[index];
+  }
+
+  /** Index of the region that holds the byte at `address`, or -1. */
+  indexAt(address: number): number {
+    const starts = this.starts;
+    let low = 0;
+    let high = starts.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (starts[middle] <= address) low = middle + 1;
+      else high = middle;
+    }
+    return low > 0 && address < this.ends[low - 1] ? low - 1 : -1;
+  }
+
+  /**
+   * Index of the one region that holds all of a range, or -1: also for a range that runs over into an adjacent region.
+   * @param length bytes; of 0 bytes, the range must still start inside a region
+   */
+  locate(address: number, length: number): number {
+    const index = this.indexAt(address);
+    return index >= 0 && address + length <= this.ends[index] ? index : -1;
+  }
+
+  /** Whether every byte of a range is memory, in however many adjacent regions. */
+  contains(address: number, length: number): boolean {
+    const ends = this.ends;
+    const end = address + length;
+    let index = this.indexAt(address);
+    if (index < 0) return false;
+    while (ends[index] < end) {
+      if (index + 1 === ends.length || this.starts[index + 1] !== ends[index]) return false;
+      index++;
+    }
+    return true;
+  }
+
+  /** Has each region look for its bytes anew: called at the start of each burst, costs a few ns. */
+  refresh(): void {
+    const regions = this.regions;
+    for (let i = 0; i < regions.length; i++) regions[i].refresh();
+  }
+
+  /** @throws MemoryError `out-of-range` */
+  readU8(address: number): number {
+    const region = this.regionOf(address, 1);
+    return region.u8[address - region.start];
+  }
+
+  /** Little-endian, at any alignment. @throws MemoryError `out-of-range` */
+  readU16(address: number): number {
+    return this.readU8(address) + this.readU8(address + 1) * 0x100;
+  }
+
+  /** Little-endian, at any alignment. @throws MemoryError `out-of-range` */
+  readU32(address: number): number {
+    return this.readU16(address) + this.readU16(address + 2) * 0x10000;
+  }
+
+  /** Little-endian, at any alignment. @throws MemoryError `out-of-range` */
+  readU64(address: number): bigint {
+    return BigInt(this.readU32(address)) + (BigInt(this.readU32(address + 4)) << 32n);
+  }
+
+  /** A 64-bit field as a number. @throws MemoryError `out-of-range`, `value-too-large` above 2^53 - 1 */
+  readU64Number(address: number): number {
+    const value = this.readU32(address) + this.readU32(address + 4) * 2 ** 32;
+    if (value > Number.MAX_SAFE_INTEGER) {
+      throw new MemoryError("value-too-large", `the 64-bit field at ${hex(address)} is above 2^53 - 1`);
+    }
+    return value;
+  }
+
+  /** @throws MemoryError `out-of-range` */
+  writeU8(address: number, value: number): void {
+    const region = this.regionOf(address, 1);
+    const offset = address - region.start;
+    region.u8[offset] = value;
+    region.tracker?.written(offset, 1);
+  }
+
+  /** Little-endian, at any alignment. @throws MemoryError `out-of-range` */
+  writeU16(address: number, value: number): void {
+    this.check(address, 2);
+    this.writeU8(address, value & 0xff);
+    this.writeU8(address + 1, (value >>> 8) & 0xff);
+  }
+
+  /** Little-endian, at any alignment. @throws MemoryError `out-of-range` */
+  writeU32(address: number, value: number): void {
+    this.check(address, 4);
+    this.writeU16(address, value & 0xffff);
+    this.writeU16(address + 2, value >>> 16);
+  }
+
+  /** Little-endian, at any alignment; a number is below 2^53. @throws MemoryError `out-of-range` */
+  writeU64(address: number, value: bigint | number): void {
+    this.check(address, 8);
+    const bits = BigInt.asUintN(64, BigInt(value));
+    this.writeU32(address, Number(bits & 0xffff_ffffn));
+    this.writeU32(address + 4, Number(bits >> 32n));
+  }
+
+  /** Copies guest memory into `target`, as many bytes as that is long. @throws MemoryError `out-of-range` */
+  read(address: number, target: Uint8Array): void {
+    this.check(address, target.length);
+    for (let done = 0; done < target.length; ) {
+      const region = this.regionOf(address + done, 1);
+      const offset = address + done - region.start;
+      const length = Math.min(target.length - done, region.size - offset);
+      target.set(region.u8.subarray(offset, offset + length), done);
+      done += length;
+    }
+  }
+
+  /** Copies `bytes` into guest memory: all of them, or none. @throws MemoryError `out-of-range` */
+  write(address: number, bytes: Uint8Array): void {
+    this.check(address, bytes.length);
+    for (let done = 0; done < bytes.length; ) {
+      const region = this.regionOf(address + done, 1);
+      const offset = address + done - region.start;
+      const length = Math.min(bytes.length - done, region.size - offset);
+      region.u8.set(bytes.subarray(done, done + length), offset);
+      region.tracker?.written(offset, length);
+      done += length;
+    }
+  }
+
+  /** Sets every byte of a range to `value`: all of them, or none. @throws MemoryError `out-of-range` */
+  fill(address: number, length: number, value: number = 0): void {
+    this.check(address, length);
+    for (let done = 0; done < length; ) {
+      const region = this.regionOf(address + done, 1);
+      const offset = address + done - region.start;
+      const part = Math.min(length - done, region.size - offset);
+      region.u8.fill(value, offset, offset + part);
+      region.tracker?.written(offset, part);
+      done += part;
+    }
+  }
+
+  private check(address: number, length: number): void {
+    if (length > 0 && !this.contains(address, length)) {
+      throw new MemoryError("out-of-range", `${range(address, length)} is not all memory`);
+    }
+  }
+
+  private regionOf(address: number, length: number): MemoryRegion {
+    const index = this.indexAt(address);
+    if (index < 0) throw new MemoryError("out-of-range", `${range(address, length)} is not all memory`);
+    return this.regions[index];
+  }
+}
+
+function hex(value: number): string {
+  return Number.isInteger(value) ? `0x${value.toString(16)}` : String(value);
+}
+
+function range(address: number, length: number): string {
+  return `${length} bytes at ${hex(address)}`;
+}

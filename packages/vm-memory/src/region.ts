@@ -1,0 +1,113 @@
+/**
+ * One piece of guest-physical memory, contiguous in the guest and in the host.
+ * @module
+ */
+
+import { MemoryError } from "./error.ts";
+import type { WriteTracker } from "./tracker.ts";
+
+/** The largest region, in bytes: what one typed array can cover, and what a 32-bit offset can name. */
+export const MAX_REGION_SIZE: number = 2 ** 32;
+
+/** A function that returns the bytes of a region as they are now, for memory that moves or grows. */
+export type MemorySource = () => Uint8Array;
+
+// Rings and devices read and write 16- and 32-bit little-endian fields through host-endian views.
+if (new Uint8Array(new Uint16Array([1]).buffer)[0] !== 1) {
+  throw new Error("virtio-ts needs a little-endian host");
+}
+
+/**
+ * A region of guest-physical memory with its views.
+ *
+ * The views may be replaced whenever the machine runs: read `region.u8` anew in each call, never keep it over one.
+ */
+export class MemoryRegion {
+  /** Guest-physical address of the first byte; a multiple of 8. */
+  readonly start: number;
+  /** Bytes; a multiple of 8, at most 2^32. */
+  readonly size: number;
+  /** Guest-physical address past the last byte. */
+  readonly end: number;
+  /** The region by bytes. */
+  u8: Uint8Array;
+  /** The region by little-endian 16-bit words. */
+  u16: Uint16Array;
+  /** The region by little-endian 32-bit words. */
+  u32: Uint32Array;
+  /** Told of every write that a device makes, or `null`: nothing is tracked, and nothing is paid for it. */
+  tracker: WriteTracker | null = null;
+  /** The source's answer that the views were made from. */
+  private bytes: Uint8Array;
+  private source: MemorySource | null;
+
+  /**
+   * @param start guest-physical address, a multiple of 8
+   * @param bytes the memory: a view over an ArrayBuffer, a SharedArrayBuffer or a WebAssembly memory, at a byte
+   * offset that is a multiple of 8; or a function that returns it, asked again at each {@link refresh}
+   * @throws MemoryError `region-*`
+   */
+  constructor(start: number, bytes: Uint8Array | MemorySource) {
+    const source = typeof bytes === "function" ? bytes : null;
+    const view = typeof bytes === "function" ? bytes() : bytes;
+    const size = view.length;
+    if (size === 0) throw new MemoryError("region-empty", "a region of 0 bytes");
+    if (size > MAX_REGION_SIZE) throw new MemoryError("region-too-large", `a region of ${size} bytes, above 2^32`);
+    if (size % 8 !== 0) throw new MemoryError("region-misaligned", `a region of ${size} bytes, no multiple of 8`);
+    if (!Number.isSafeInteger(start) || start < 0 || !Number.isSafeInteger(start + size)) {
+      throw new MemoryError("region-address", `a region of ${size} bytes at ${start}`);
+    }
+    if (start % 8 !== 0) throw new MemoryError("region-misaligned", `a region at ${start}, no multiple of 8`);
+    checkOffset(view);
+    this.start = start;
+    this.size = size;
+    this.end = start + size;
+    this.u8 = new Uint8Array(view.buffer, view.byteOffset, size);
+    this.u16 = new Uint16Array(view.buffer, view.byteOffset, size / 2);
+    this.u32 = new Uint32Array(view.buffer, view.byteOffset, size / 4);
+    this.bytes = view;
+    this.source = source;
+  }
+
+  /**
+   * Puts other bytes in the place of the region's: the same guest memory, somewhere else in the host.
+   * @throws MemoryError `region-resized` when they are fewer, `region-misaligned`
+   */
+  replace(bytes: Uint8Array): void {
+    if (bytes.length < this.size) {
+      throw new MemoryError("region-resized", `${bytes.length} bytes in place of a region of ${this.size}`);
+    }
+    checkOffset(bytes);
+    this.u8 = new Uint8Array(bytes.buffer, bytes.byteOffset, this.size);
+    this.u16 = new Uint16Array(bytes.buffer, bytes.byteOffset, this.size / 2);
+    this.u32 = new Uint32Array(bytes.buffer, bytes.byteOffset, this.size / 4);
+    this.bytes = bytes;
+  }
+
+  /**
+   * Takes the views anew when the source's bytes are no longer those they were made from, or were detached (a
+   * WebAssembly memory that grew). A few ns when nothing changed; does nothing for a region made from bytes.
+   * @throws MemoryError as {@link replace}: the machine's own error, never the guest's doing
+   */
+  refresh(): void {
+    const source = this.source;
+    if (source === null) return;
+    const bytes = source();
+    if (bytes !== this.bytes || this.u8.length === 0) this.adopt(bytes);
+  }
+
+  /** A source may make a new view at each call over the very same memory: then the views stay. */
+  private adopt(bytes: Uint8Array): void {
+    const u8 = this.u8;
+    if (u8.length !== 0 && bytes.buffer === u8.buffer && bytes.byteOffset === u8.byteOffset) {
+      if (bytes.length >= this.size) return;
+    }
+    this.replace(bytes);
+  }
+}
+
+function checkOffset(bytes: Uint8Array): void {
+  if (bytes.byteOffset % 8 !== 0) {
+    throw new MemoryError("region-misaligned", `a region over a view at byte offset ${bytes.byteOffset}`);
+  }
+}
