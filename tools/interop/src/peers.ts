@@ -27,11 +27,6 @@ export class PeerMissingError extends Error {
   }
 }
 
-/** Whether this machine promises every peer, so that a missing one is a failure. */
-export function peersRequired(): boolean {
-  return process.env.VIRTIO_TS_REQUIRE_PEERS === "1";
-}
-
 /**
  * Looks a program up.
  *
@@ -82,4 +77,9 @@ function isExecutable(file: string): boolean {
   } catch {
     return false;
   }
+}
+
+/** Whether this machine promises every peer, so that a missing one is a failure. */
+function peersRequired(): boolean {
+  return process.env.VIRTIO_TS_REQUIRE_PEERS === "1";
 }

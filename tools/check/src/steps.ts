@@ -1,0 +1,60 @@
+/**
+ * The steps of `pnpm check`, in their order.
+ *
+ * @module
+ */
+import { type CommandResult, runCommand } from "@virtio-ts/terminal";
+import { checkFloors } from "./floors/check-floors.ts";
+
+/** One step of the check. */
+export interface Step {
+  readonly name: string;
+  /** What it checks, in a few words. */
+  readonly about: string;
+  /**
+   * Runs it.
+   *
+   * @param root - the workspace's root
+   */
+  run(root: string): Promise<CommandResult>;
+}
+
+/** Every step. */
+export const steps: readonly Step[] = [
+  { name: "types", about: "sources and tests compile", run: checkTypes },
+  { name: "lint", about: "format and lint rules", run: command("biome", "check", "--error-on-warnings") },
+  { name: "floors", about: "who may import whom", run: async (root) => floors(root) },
+  {
+    name: "unused",
+    about: "files, exports and dependencies that nobody uses",
+    run: command("knip", "--no-config-hints"),
+  },
+  { name: "workspace", about: "the manifests agree with each other", run: command("sherif", "--fail-on-warnings") },
+  { name: "hygiene", about: "what would be published, packed and inspected", run: checkPackages },
+];
+
+function command(...words: [string, ...string[]]): Step["run"] {
+  return (root) => runCommand(words, { cwd: root });
+}
+
+async function checkTypes(root: string): Promise<CommandResult> {
+  const sources = await runCommand(["tsc", "-b"], { cwd: root });
+  const tests = await runCommand(["tsc", "-p", "tsconfig.test.json"], { cwd: root });
+  return { ok: sources.ok && tests.ok, output: sources.output + tests.output };
+}
+
+function floors(root: string): CommandResult {
+  const { files, problems } = checkFloors(root);
+  const summary = `${files} files, ${problems.length} violations\n`;
+  return { ok: problems.length === 0, output: problems.map((line) => `${line}\n`).join("") + summary };
+}
+
+/** Each package's own `hygiene` script; turbo repeats it only for packages that changed. */
+async function checkPackages(root: string): Promise<CommandResult> {
+  const build = await runCommand(["tsc", "-b"], { cwd: root });
+  if (!build.ok) return { ok: false, output: "nothing to pack: the sources do not compile (step types)\n" };
+  return runCommand(["turbo", "run", "hygiene", "--output-logs=errors-only", "--no-update-notifier"], {
+    cwd: root,
+    env: { TURBO_TELEMETRY_DISABLED: "1" },
+  });
+}
