@@ -14,7 +14,10 @@ const SMALL = 64;
 /** Bytes whose 32-bit words a double sums without loss: 2^20 words below 2^32 stay below 2^53. */
 const CHUNK = 0x40_0000;
 
-/** The buffer that was summed last, as words. Weakly, or a cache would keep a dead machine's memory alive. */
+/**
+ * Each buffer as words. Weakly, or a cache would keep a dead machine's memory alive; a WeakMap's look-up costs
+ * 3 ns, a WeakRef of the last one 20, a new view per call 18 and garbage (bench/checksum.ts).
+ */
 const wordsOf = new WeakMap<ArrayBufferLike, Uint32Array>();
 
 /**
@@ -95,32 +98,27 @@ function addPairs(sum: number, view: Uint8Array, offset: number, length: number)
 }
 
 /**
- * Sums aligned 32-bit words into a double, which needs no carries (guarded by bench/checksum.ts). The words
- * are little-endian, like every machine with a JavaScript engine: the sum of swapped words is the swapped sum.
+ * Heads and tails byte by byte, what lies between as aligned 32-bit words. The words are little-endian, like
+ * every machine with a JavaScript engine: the sum of swapped words is the swapped sum (RFC 1071, 2 (B)).
  */
 function addWords(sum: number, view: Uint8Array, offset: number, length: number): number {
-  const buffer = view.buffer;
-  const start = view.byteOffset + offset;
-  const end = start + length;
-  let words = wordsOf.get(buffer);
-  if (words === undefined || words.byteLength + 3 < end) {
-    words = new Uint32Array(buffer, 0, Math.floor(buffer.byteLength / 4));
-    wordsOf.set(buffer, words);
-  }
+  const address = view.byteOffset + offset;
+  if (address + length > 0xffff_ffff) return addPairs(sum, view, offset, length); // keeps the indices integers
+  const start = address >>> 0;
+  const end = (address + length) >>> 0;
 
   let total = 0;
   let at = offset;
-  const odd = (start & 1) !== 0;
-  if (odd) at++;
-  if (((view.byteOffset + at) & 2) !== 0) {
-    total += view[at] | (view[at + 1] << 8);
-    at += 2;
+  let aligned = start;
+  if ((start & 1) !== 0) {
+    at++;
+    aligned = (aligned + 1) >>> 0;
   }
-  let w = (view.byteOffset + at) / 4;
-  const wEnd = Math.floor(end / 4);
-  const wEnd4 = w + ((wEnd - w) & ~3);
-  for (; w < wEnd4; w += 4) total += words[w] + words[w + 1] + words[w + 2] + words[w + 3];
-  for (; w < wEnd; w++) total += words[w];
+  if ((aligned & 2) !== 0) {
+    total = view[at] | (view[at + 1] << 8);
+    aligned = (aligned + 2) >>> 0;
+  }
+  total += sumWords(wordsIn(view.buffer, end), aligned >>> 2, end >>> 2);
   at = offset + length - (end & 3);
   if ((end & 2) !== 0) {
     total += view[at] | (view[at + 1] << 8);
@@ -128,11 +126,32 @@ function addWords(sum: number, view: Uint8Array, offset: number, length: number)
   }
   if ((end & 1) !== 0) total += view[at];
 
-  const high = Math.floor(total / 0x1_0000_0000);
   const low = total >>> 0;
+  const high = (total - low) / 0x1_0000_0000;
   const folded = fold16((low & 0xffff) + (low >>> 16) + high);
   // From an odd address on, memory's pairs are the data's pairs shifted by one byte, and so already swapped.
-  return odd ? sum + folded + (view[offset] << 8) : sum + swap16(folded);
+  return (start & 1) !== 0 ? sum + folded + (view[offset] << 8) : sum + swap16(folded);
+}
+
+/** Words summed into a double need no carries. A function of its own, for its indices then stay integers. */
+function sumWords(words: Uint32Array, from: number, to: number): number {
+  let total = 0;
+  let w = from;
+  for (const end = from + ((to - from) & ~3); w < end; w += 4) {
+    total += words[w] + words[w + 1] + words[w + 2] + words[w + 3];
+  }
+  for (; w < to; w++) total += words[w];
+  return total;
+}
+
+/** All words of a buffer, at least up to byte `end`: one that can grow outgrows what was made of it before. */
+function wordsIn(buffer: ArrayBufferLike, end: number): Uint32Array {
+  let words = wordsOf.get(buffer);
+  if (words === undefined || words.byteLength + 3 < end) {
+    words = new Uint32Array(buffer, 0, Math.min(Math.floor(buffer.byteLength / 4), 0x3fff_ffff));
+    wordsOf.set(buffer, words);
+  }
+  return words;
 }
 
 /** Adds the carries of a partial sum below 2^32 back in. */
