@@ -1,6 +1,8 @@
 /**
- * The device half: what the standard requires of the device.
- *
+ * The network device: the device half of VIRTIO 1.4, chapter 5.1.
  * @module
  */
-export {};
+
+export * from "./counters.ts";
+export * from "./errors.ts";
+export * from "./net-device.ts";

@@ -1,0 +1,254 @@
+/**
+ * The network device: VIRTIO 1.4, 5.1. One receive queue, one transmit queue, and a link to whatever its
+ * frames go to. For authors of machines.
+ * @module
+ */
+
+import { type FrameBurst, type NetBackend, type NetPort, OFFLOAD_ALL } from "@virtio-ts/net-backends";
+import { VIRTIO_F_VERSION_1, VIRTIO_ID_NET, feature } from "@virtio-ts/virtio-bindings";
+import {
+  type ActivationContext,
+  type ConfigError,
+  ConfigSpace,
+  RestoreError,
+  type VirtioDevice,
+} from "@virtio-ts/virtio-device";
+import {
+  CONFIG_MAC,
+  CONFIG_MTU,
+  CONFIG_SIZE,
+  CONFIG_STATUS,
+  HDR_SIZE,
+  HDR_SIZE_LEGACY,
+  MTU_MAX,
+  MTU_MIN,
+  RECEIVE_QUEUE,
+  STATUS_LINK_UP,
+  TRANSMIT_QUEUE,
+  VIRTIO_NET_F_CSUM,
+  VIRTIO_NET_F_GUEST_CSUM,
+  VIRTIO_NET_F_GUEST_TSO4,
+  VIRTIO_NET_F_GUEST_TSO6,
+  VIRTIO_NET_F_HOST_TSO4,
+  VIRTIO_NET_F_HOST_TSO6,
+  VIRTIO_NET_F_MAC,
+  VIRTIO_NET_F_MRG_RXBUF,
+  VIRTIO_NET_F_MTU,
+  VIRTIO_NET_F_STATUS,
+} from "../layout/index.ts";
+import { type NetCounters, netCounters } from "./counters.ts";
+import { NetConfigError } from "./errors.ts";
+import { consistentFeatures, featuresConsistent, receiveOffloads, transmitOffloads } from "./offloads.ts";
+import { Receiver } from "./receive.ts";
+import { Transmitter } from "./transmit.ts";
+
+/** Every feature of the network device that is built. */
+export const NET_FEATURES: bigint = feature(
+  VIRTIO_NET_F_CSUM,
+  VIRTIO_NET_F_GUEST_CSUM,
+  VIRTIO_NET_F_MTU,
+  VIRTIO_NET_F_MAC,
+  VIRTIO_NET_F_GUEST_TSO4,
+  VIRTIO_NET_F_GUEST_TSO6,
+  VIRTIO_NET_F_HOST_TSO4,
+  VIRTIO_NET_F_HOST_TSO6,
+  VIRTIO_NET_F_MRG_RXBUF,
+  VIRTIO_NET_F_STATUS,
+);
+
+/** What a {@link NetDevice} is made with. */
+export interface NetDeviceOptions {
+  /** Its address: 6 bytes, not a multicast address. A random, locally administered one by default. */
+  readonly mac?: Uint8Array;
+  /** Largest IP packet, bytes: 68 to 65535; 1500 by default. */
+  readonly mtu?: number;
+  /** Entries of each queue: a power of two; 256 by default. */
+  readonly queueSize?: number;
+  /** Features to offer, of {@link NET_FEATURES}; those whose needs are not met are left out. All by default. */
+  readonly features?: bigint;
+}
+
+/** Plain data that {@link NetDevice.save} gives. */
+export interface NetDeviceState {
+  readonly version: 1;
+  readonly mac: readonly number[];
+  readonly mtu: number;
+  readonly linkUp: boolean;
+}
+
+/** A NIC. It is one end of a link: `connect(nic, backend)` joins it to the other. */
+export class NetDevice implements VirtioDevice, NetBackend {
+  readonly deviceType: number = VIRTIO_ID_NET;
+  readonly queueMaxSizes: readonly number[];
+  readonly features: bigint;
+  readonly configSize: number = CONFIG_SIZE;
+  /** Counters, live. */
+  readonly counters: NetCounters = netCounters();
+  readonly #config = new ConfigSpace(CONFIG_SIZE, [[CONFIG_MAC, 6]]);
+  #context: ActivationContext | null = null;
+  #transmitter: Transmitter | null = null;
+  #receiver: Receiver | null = null;
+  #peer: NetPort | null = null;
+  #accepts = OFFLOAD_ALL;
+
+  /** @throws NetConfigError where an option is out of its range */
+  constructor(options: NetDeviceOptions = {}) {
+    const mac = options.mac ?? randomMac();
+    if (mac.length !== 6 || (mac[0] & 1) !== 0) {
+      throw new NetConfigError("mac", `[${mac.join(",")}] is no unicast address of 6 bytes`);
+    }
+    const mtu = options.mtu ?? 1500;
+    if (!Number.isInteger(mtu) || mtu < MTU_MIN || mtu > MTU_MAX) {
+      throw new NetConfigError("mtu", `MTU ${mtu} is not in ${MTU_MIN}..${MTU_MAX}`);
+    }
+    const size = options.queueSize ?? 256;
+    if (!Number.isInteger(size) || size < 2 || size > 32768 || (size & (size - 1)) !== 0) {
+      throw new NetConfigError("queue-size", `queue size ${size} is no power of two in 2..32768`);
+    }
+    this.queueMaxSizes = [size, size];
+    this.features = consistentFeatures((options.features ?? NET_FEATURES) & NET_FEATURES);
+    this.#config.bytes.set(mac, CONFIG_MAC);
+    this.#config.view.setUint16(CONFIG_MTU, mtu, true);
+    this.#config.view.setUint16(CONFIG_STATUS, STATUS_LINK_UP, true);
+  }
+
+  /** The address in the configuration; a legacy driver may change it. */
+  get mac(): Uint8Array {
+    return this.#config.bytes.slice(CONFIG_MAC, CONFIG_MAC + 6);
+  }
+
+  /** The largest IP packet, bytes. */
+  get mtu(): number {
+    return this.#config.view.getUint16(CONFIG_MTU, true);
+  }
+
+  /** Whether the link is up: what the driver sees in `status`, and whether frames pass. */
+  get linkUp(): boolean {
+    return (this.#config.bytes[CONFIG_STATUS] & STATUS_LINK_UP) !== 0;
+  }
+
+  set linkUp(up: boolean) {
+    if (up === this.linkUp) return;
+    this.#config.view.setUint16(CONFIG_STATUS, up ? STATUS_LINK_UP : 0, true);
+    this.#context?.configChanged();
+    // What waits on either side goes on: through, or to the counter of lost frames.
+    this.#transmitter?.resume();
+    this.#peer?.resume();
+  }
+
+  /** Where transmitted frames go now. */
+  get peer(): NetPort | null {
+    return this.linkUp ? this.#peer : null;
+  }
+
+  // -- the device trait
+
+  acceptsFeatures(features: bigint): boolean {
+    return featuresConsistent(features);
+  }
+
+  readConfig(offset: number, data: Uint8Array): ConfigError | null {
+    return this.#config.read(offset, data);
+  }
+
+  writeConfig(offset: number, data: Uint8Array): ConfigError | null {
+    // 5.1.4.1: for a legacy driver the MAC is writable, for others all is read-only.
+    const legacy = this.#context !== null && !this.#context.has(VIRTIO_F_VERSION_1);
+    return legacy ? this.#config.write(offset, data) : null;
+  }
+
+  activate(context: ActivationContext): void {
+    const modern = context.has(VIRTIO_F_VERSION_1);
+    const mergeable = context.has(VIRTIO_NET_F_MRG_RXBUF);
+    const headerSize = modern || mergeable ? HDR_SIZE : HDR_SIZE_LEGACY;
+    const rx = context.queues[RECEIVE_QUEUE];
+    const tx = context.queues[TRANSMIT_QUEUE];
+    this.#context = context;
+    if (tx !== null) {
+      const offloads = transmitOffloads(context.features);
+      this.#transmitter = new Transmitter(context, tx, this, this.counters, { headerSize, offloads, mtu: this.mtu });
+    }
+    if (rx !== null) {
+      const checksums = context.has(VIRTIO_NET_F_GUEST_CSUM);
+      this.#receiver = new Receiver(context.memory, rx, this.counters, { headerSize, mergeable, checksums });
+      this.#accepts = receiveOffloads(context.features);
+    }
+  }
+
+  queueNotify(index: number): void {
+    if (index === TRANSMIT_QUEUE) this.#transmitter?.notified();
+    else if (index === RECEIVE_QUEUE && this.#receiver?.waiting === true) this.#peer?.resume();
+  }
+
+  reset(): void {
+    const waiting = this.#receiver?.waiting === true;
+    this.#context = null;
+    this.#transmitter = null;
+    this.#receiver = null;
+    this.#accepts = OFFLOAD_ALL;
+    if (waiting) this.#peer?.resume();
+  }
+
+  remove(): void {
+    this.detach();
+  }
+
+  save(): NetDeviceState {
+    return { version: 1, mac: [...this.mac], mtu: this.mtu, linkUp: this.linkUp };
+  }
+
+  restore(state: unknown): void {
+    const { mac, mtu, linkUp } = checkState(state);
+    if (mtu !== this.mtu) throw new RestoreError("mismatch", `saved with MTU ${mtu}, this device has ${this.mtu}`);
+    this.#config.bytes.set(mac, CONFIG_MAC);
+    this.#config.view.setUint16(CONFIG_STATUS, linkUp ? STATUS_LINK_UP : 0, true);
+  }
+
+  // -- its end of the link
+
+  /** The offloads of frames the driver takes; all while there is no driver, for then they are dropped. */
+  get accepts(): number {
+    return this.#accepts;
+  }
+
+  take(burst: FrameBurst, first: number): number {
+    if (this.#receiver === null || !this.linkUp) {
+      this.counters.dropped.rxNotReady += burst.count - first;
+      return burst.count;
+    }
+    return this.#receiver.take(burst, first);
+  }
+
+  resume(): void {
+    this.#transmitter?.resume();
+  }
+
+  attach(peer: NetPort): void {
+    this.#peer = peer;
+    this.#transmitter?.resume();
+  }
+
+  detach(): void {
+    this.#peer = null;
+    this.#transmitter?.resume();
+  }
+}
+
+function checkState(state: unknown): NetDeviceState {
+  const s = state as Partial<NetDeviceState> | null;
+  if (typeof s !== "object" || s === null || s.version !== 1) {
+    throw new RestoreError("version", "not the saved state of a network device, version 1");
+  }
+  const macFits = Array.isArray(s.mac) && s.mac.length === 6 && s.mac.every((b) => Number.isInteger(b) && b >= 0 && b < 256);
+  if (!macFits || typeof s.mtu !== "number" || typeof s.linkUp !== "boolean") {
+    throw new RestoreError("shape", "the saved state of a network device lacks mac, mtu or linkUp");
+  }
+  return s as NetDeviceState;
+}
+
+/** A random, locally administered unicast address. */
+function randomMac(): Uint8Array {
+  const mac = Uint8Array.from({ length: 6 }, () => Math.floor(Math.random() * 256));
+  mac[0] = (mac[0] & 0xfe) | 2;
+  return mac;
+}

@@ -1,0 +1,222 @@
+/**
+ * The transmit side of the NIC: chains of a transmit queue become frames of a burst, as views into guest
+ * memory (VIRTIO 1.4, 5.1.6.2).
+ *
+ * Hot: nothing here allocates; `bench/net.ts` guards it.
+ * @module
+ */
+
+import { FrameBurst, GSO_NONE, HDR_F_NEEDS_CSUM, type NetPort, offloadsNeeded } from "@virtio-ts/net-backends";
+import type { ActivationContext, ActiveQueue } from "@virtio-ts/virtio-device";
+import { ChainBurst } from "@virtio-ts/virtio-queue";
+import type { GuestMemory } from "@virtio-ts/vm-memory";
+import {
+  HDR_CSUM_OFFSET,
+  HDR_CSUM_START,
+  HDR_FLAGS,
+  HDR_GSO_SIZE,
+  HDR_GSO_TYPE,
+  HDR_HDR_LEN,
+  HDR_SIZE,
+} from "../layout/index.ts";
+import type { NetCounters } from "./counters.ts";
+
+/** Chains taken at a time. */
+const BURST = 64;
+/** Bursts a turn handles before it yields to the rest of the machine. */
+const BURSTS_PER_TURN = 8;
+/** Shortest frame: an Ethernet header. */
+const FRAME_MIN = 14;
+/** Longest frame with segmentation: an IP packet of 64 KiB behind Ethernet and VLAN headers. */
+const GSO_FRAME_MAX = 65535 + 18;
+
+/** Where frames go: looked up for each burst, since links come and go. */
+export interface Outlet {
+  /** The other end of the link, or `null` while there is none or the link is down. */
+  readonly peer: NetPort | null;
+}
+
+/** One transmit queue at work. */
+export class Transmitter {
+  readonly #memory: GuestMemory;
+  readonly #context: ActivationContext;
+  readonly #active: ActiveQueue;
+  readonly #outlet: Outlet;
+  readonly #counters: NetCounters;
+  readonly #offloads: number;
+  readonly #headerSize: number;
+  readonly #plainFrameMax: number;
+  readonly #chains: ChainBurst;
+  readonly #frames = new FrameBurst(BURST, BURST * 4);
+  /** The chain each frame of the burst came from. */
+  readonly #chainOf = new Uint32Array(BURST);
+  readonly #header = new Uint8Array(HDR_SIZE);
+  #running = false;
+  #deferred = false;
+  #blocked = false;
+  readonly #later = (): void => {
+    this.#deferred = false;
+    this.run();
+  };
+
+  constructor(
+    context: ActivationContext,
+    active: ActiveQueue,
+    outlet: Outlet,
+    counters: NetCounters,
+    config: { readonly headerSize: number; readonly offloads: number; readonly mtu: number },
+  ) {
+    this.#memory = context.memory;
+    this.#context = context;
+    this.#active = active;
+    this.#outlet = outlet;
+    this.#counters = counters;
+    this.#headerSize = config.headerSize;
+    this.#offloads = config.offloads;
+    this.#plainFrameMax = config.mtu + 18;
+    this.#chains = new ChainBurst(context.memory);
+  }
+
+  /** The driver kicked the queue. */
+  notified(): void {
+    this.#counters.tx.notifications++;
+    if (!this.#blocked) this.run();
+  }
+
+  /** The link has room again. */
+  resume(): void {
+    this.#blocked = false;
+    this.run();
+  }
+
+  /** Sends what is available, up to a turn's worth. */
+  run(): void {
+    // Frames may be answered from within `take`, and an answer may kick: the loop below sees to it.
+    if (this.#running || this.#deferred) return;
+    this.#running = true;
+    this.#turn();
+    this.#running = false;
+  }
+
+  #turn(): void {
+    const queue = this.#active.queue;
+    queue.disableNotifications();
+    for (let bursts = 0; ; bursts++) {
+      if (bursts === BURSTS_PER_TURN) {
+        this.#deferred = true;
+        this.#context.scheduler.defer(this.#later);
+        return;
+      }
+      const count = queue.pop(this.#chains, BURST);
+      if (count < 0) return;
+      if (count === 0) {
+        if (queue.enableNotifications()) continue;
+        return;
+      }
+      const done = this.#send();
+      if (queue.flush()) this.#active.notifier.notify();
+      if (!done) {
+        this.#blocked = true;
+        this.#counters.tx.stalls++;
+        return;
+      }
+    }
+  }
+
+  /** Hands the chains' frames over. False when the link is full: what it left is available again. */
+  #send(): boolean {
+    const chains = this.#chains;
+    const frames = this.#frames;
+    const queue = this.#active.queue;
+    frames.clear();
+    for (let i = 0; i < chains.count; i++) if (this.#frameOf(i)) this.#chainOf[frames.count - 1] = i;
+    const peer = this.#outlet.peer;
+    let taken = frames.count;
+    if (peer !== null) {
+      if (taken > 0) taken = peer.take(frames, 0);
+      this.#countSent(taken);
+    } else {
+      this.#counters.dropped.txNoLink += taken;
+    }
+    const end = taken === frames.count ? chains.count : this.#chainOf[taken];
+    for (let i = 0; i < end; i++) queue.push(chains.heads[i], 0);
+    if (end === chains.count) return true;
+    queue.rewind(chains.count - end);
+    return false;
+  }
+
+  #countSent(taken: number): void {
+    const tx = this.#counters.tx;
+    const frames = this.#frames;
+    tx.frames += taken;
+    for (let i = 0; i < taken; i++) {
+      tx.bytes += frames.lengths[i];
+      if (frames.gsoType[i] !== GSO_NONE) tx.gso++;
+    }
+  }
+
+  /** Adds chain `i` to the burst as a frame. False when it is none: then it is counted, and completes. */
+  #frameOf(i: number): boolean {
+    const chains = this.#chains;
+    const dropped = this.#counters.dropped;
+    const length = chains.readableBytes[i] - this.#headerSize;
+    if (length < FRAME_MIN) {
+      if (length < 0) dropped.txShortHeader++;
+      else dropped.txShortFrame++;
+      return false;
+    }
+    // The header is read once, into bytes of our own: the driver may change it under our hands.
+    const header = this.#header;
+    chains.copyOut(i, 0, header, 0, this.#headerSize);
+    const flags = header[HDR_FLAGS] & HDR_F_NEEDS_CSUM; // 5.1.6.2.2: other flags are to be ignored
+    const gsoType = header[HDR_GSO_TYPE];
+    if (length > (gsoType === GSO_NONE ? this.#plainFrameMax : GSO_FRAME_MAX)) {
+      dropped.txLongFrame++;
+      return false;
+    }
+    const csumStart = le16(header, HDR_CSUM_START);
+    const csumOffset = le16(header, HDR_CSUM_OFFSET);
+    const gsoSize = le16(header, HDR_GSO_SIZE);
+    if (!this.#headerHolds(length, flags, gsoType, gsoSize, csumStart + csumOffset)) {
+      dropped.txBadHeader++;
+      return false;
+    }
+    this.#addSegments(i);
+    this.#frames.endFrame(flags, gsoType, le16(header, HDR_HDR_LEN), gsoSize, csumStart, csumOffset);
+    return true;
+  }
+
+  /** Whether the offload fields agree with the frame and with what was negotiated. */
+  #headerHolds(length: number, flags: number, gsoType: number, gsoSize: number, checksumAt: number): boolean {
+    if (flags === 0 && gsoType === GSO_NONE) return true;
+    if (!isGsoType(gsoType) || (offloadsNeeded(flags, gsoType) & ~this.#offloads) !== 0) return false;
+    if (flags !== 0 && checksumAt + 2 > length) return false;
+    return gsoType === GSO_NONE || (gsoSize !== 0 && flags !== 0);
+  }
+
+  /** The readable part of chain `i` behind the header, as segments of the frame being built. */
+  #addSegments(i: number): void {
+    const chains = this.#chains;
+    const regions = this.#memory.regions;
+    let skip = this.#headerSize;
+    for (let s = chains.first[i]; s < chains.writable[i]; s++) {
+      const length = chains.lengths[s];
+      if (skip >= length) {
+        skip -= length;
+        continue;
+      }
+      this.#frames.addSegment(regions[chains.regions[s]].u8, chains.offsets[s] + skip, length - skip);
+      skip = 0;
+    }
+  }
+}
+
+/** NONE, TCPV4, TCPV6 or one of the TCP types with ECN: all the types there are features for. */
+function isGsoType(type: number): boolean {
+  const base = type & 0x7f;
+  return base === 1 || base === 4 || type === 0;
+}
+
+function le16(bytes: Uint8Array, offset: number): number {
+  return bytes[offset] | (bytes[offset + 1] << 8);
+}

@@ -1,0 +1,27 @@
+/**
+ * Configuration space of the network device, `struct virtio_net_config`: VIRTIO 1.4, 5.1.4.
+ * @module
+ */
+
+/** Offset of `mac`, 6 bytes. */
+export const CONFIG_MAC = 0;
+/** Offset of `status`, 2 bytes: with STATUS. */
+export const CONFIG_STATUS = 6;
+/** Offset of `max_virtqueue_pairs`, 2 bytes. */
+export const CONFIG_MAX_QUEUE_PAIRS = 8;
+/** Offset of `mtu`, 2 bytes: with MTU. */
+export const CONFIG_MTU = 10;
+/** Bytes up to the end of `mtu`. */
+export const CONFIG_SIZE = 12;
+
+/** Bit of `status`: the link is up. */
+export const STATUS_LINK_UP = 1;
+/** Smallest MTU the standard allows (5.1.4.1). */
+export const MTU_MIN = 68;
+/** Largest MTU the standard allows (5.1.4.1). */
+export const MTU_MAX = 65535;
+
+/** Index of the first receive queue. */
+export const RECEIVE_QUEUE = 0;
+/** Index of the first transmit queue. */
+export const TRANSMIT_QUEUE = 1;

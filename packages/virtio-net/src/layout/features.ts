@@ -1,0 +1,39 @@
+/**
+ * Feature bits of the network device, as bit numbers: VIRTIO 1.4, 5.1.3.
+ * @module
+ */
+
+/** The device takes frames with a partial checksum. */
+export const VIRTIO_NET_F_CSUM = 0;
+/** The driver takes frames with a partial checksum. */
+export const VIRTIO_NET_F_GUEST_CSUM = 1;
+/** The device reports the largest MTU in its configuration. */
+export const VIRTIO_NET_F_MTU = 3;
+/** The device has a given MAC address. */
+export const VIRTIO_NET_F_MAC = 5;
+/** The driver takes unsegmented TCP over IPv4. */
+export const VIRTIO_NET_F_GUEST_TSO4 = 7;
+/** The driver takes unsegmented TCP over IPv6. */
+export const VIRTIO_NET_F_GUEST_TSO6 = 8;
+/** The device takes unsegmented TCP over IPv4. */
+export const VIRTIO_NET_F_HOST_TSO4 = 11;
+/** The device takes unsegmented TCP over IPv6. */
+export const VIRTIO_NET_F_HOST_TSO6 = 12;
+/** The driver can merge receive buffers. */
+export const VIRTIO_NET_F_MRG_RXBUF = 15;
+/** The configuration has a status field. */
+export const VIRTIO_NET_F_STATUS = 16;
+
+/** The names of the standard, by bit number. */
+export const NET_FEATURE_NAMES: Readonly<Record<number, string>> = {
+  [VIRTIO_NET_F_CSUM]: "CSUM",
+  [VIRTIO_NET_F_GUEST_CSUM]: "GUEST_CSUM",
+  [VIRTIO_NET_F_MTU]: "MTU",
+  [VIRTIO_NET_F_MAC]: "MAC",
+  [VIRTIO_NET_F_GUEST_TSO4]: "GUEST_TSO4",
+  [VIRTIO_NET_F_GUEST_TSO6]: "GUEST_TSO6",
+  [VIRTIO_NET_F_HOST_TSO4]: "HOST_TSO4",
+  [VIRTIO_NET_F_HOST_TSO6]: "HOST_TSO6",
+  [VIRTIO_NET_F_MRG_RXBUF]: "MRG_RXBUF",
+  [VIRTIO_NET_F_STATUS]: "STATUS",
+};
