@@ -90,6 +90,12 @@ export interface DeviceQueue {
    */
   enableNotifications(): boolean;
 
+  /**
+   * Ends the queue's life, for a reset: nothing is taken, written or published any more, and no fault is raised. What
+   * a device still gives back afterwards is forgotten.
+   */
+  close(): void;
+
   /** The queue's position as plain data. Staged pushes must be flushed before. */
   save(): QueueState;
 }

@@ -3,4 +3,14 @@
  *
  * @module
  */
-export {};
+
+export * from "./chain-burst.ts";
+export * from "./device/config.ts";
+export * from "./device/create.ts";
+export * from "./device/split-device-queue.ts";
+export * from "./device-queue.ts";
+export * from "./fault.ts";
+export * from "./layout/areas.ts";
+export * from "./layout/descriptor.ts";
+export * from "./layout/split.ts";
+export * from "./state.ts";

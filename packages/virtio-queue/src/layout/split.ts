@@ -1,0 +1,82 @@
+/**
+ * The split virtqueue's three parts: VIRTIO 1.4, 2.7.
+ * @module
+ */
+
+import type { GuestMemory } from "@virtio-ts/vm-memory";
+import { QueueConfigError } from "../fault.ts";
+import { type LocatedArea, locateAreas, type QueueAreas } from "./areas.ts";
+import { DESCRIPTOR_SIZE, MAX_QUEUE_SIZE } from "./descriptor.ts";
+
+/** Available ring `flags`: the driver wants no used buffer notifications (2.7.6). */
+export const VIRTQ_AVAIL_F_NO_INTERRUPT = 1;
+/** Used ring `flags`: the device wants no available buffer notifications (2.7.8). */
+export const VIRTQ_USED_F_NO_NOTIFY = 1;
+
+/** Alignment of the descriptor table. */
+export const SPLIT_DESCRIPTOR_ALIGN = 16;
+/** Alignment of the available ring. */
+export const SPLIT_AVAIL_ALIGN = 2;
+/** Alignment of the used ring. */
+export const SPLIT_USED_ALIGN = 4;
+
+/** Bytes of the descriptor table. */
+export function splitDescriptorBytes(size: number): number {
+  return DESCRIPTOR_SIZE * size;
+}
+
+/** Bytes of the available ring, `used_event` included. */
+export function splitAvailBytes(size: number): number {
+  return 6 + 2 * size;
+}
+
+/** Bytes of the used ring, `avail_event` included. */
+export function splitUsedBytes(size: number): number {
+  return 6 + 8 * size;
+}
+
+/**
+ * Where a legacy driver has put its queue: one block, the used ring at the next multiple of `align` (2.7.2).
+ * @param base guest-physical address of the block
+ * @param align the transport's queue align, a power of two
+ */
+export function legacyAreas(base: number, size: number, align: number): QueueAreas {
+  const driverArea = base + splitDescriptorBytes(size);
+  const deviceArea = base + Math.ceil((splitDescriptorBytes(size) + splitAvailBytes(size)) / align) * align;
+  return { size, descriptorArea: base, driverArea, deviceArea };
+}
+
+/**
+ * Finds a split queue in memory.
+ * @returns descriptor table, available ring, used ring
+ * @throws QueueConfigError `size` and those of {@link locateAreas}
+ */
+export function locateSplit(memory: GuestMemory, areas: QueueAreas): LocatedArea[] {
+  const { size } = areas;
+  if (!Number.isInteger(size) || size < 1 || size > MAX_QUEUE_SIZE || (size & (size - 1)) !== 0) {
+    throw new QueueConfigError("size", `a split queue of ${size} entries, no power of two from 1 to 32768`);
+  }
+  return locateAreas(memory, [
+    {
+      name: "descriptor table",
+      address: areas.descriptorArea,
+      length: splitDescriptorBytes(size),
+      alignment: SPLIT_DESCRIPTOR_ALIGN,
+    },
+    {
+      name: "available ring",
+      address: areas.driverArea,
+      length: splitAvailBytes(size),
+      alignment: SPLIT_AVAIL_ALIGN,
+    },
+    { name: "used ring", address: areas.deviceArea, length: splitUsedBytes(size), alignment: SPLIT_USED_ALIGN },
+  ]);
+}
+
+/**
+ * Whether publishing entries `[old, new)` of a ring passes the index its reader asked to be notified at: the other
+ * side wrote `event` and wants to know when the entry with that index is written (2.7.7.2, 2.7.10.2).
+ */
+export function needsEvent(event: number, newIndex: number, oldIndex: number): boolean {
+  return ((newIndex - event - 1) & 0xffff) < ((newIndex - oldIndex) & 0xffff);
+}
