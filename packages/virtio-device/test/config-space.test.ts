@@ -1,0 +1,23 @@
+import { describe, expect, it } from "vitest";
+import { ConfigSpace } from "../src/index.ts";
+
+describe("a configuration space", () => {
+  it("stores what may be written and keeps the rest", () => {
+    const space = new ConfigSpace(8, [[2, 2]]);
+    space.bytes.fill(9);
+    expect(space.write(0, Uint8Array.of(1, 2, 3, 4, 5))).toBeNull();
+    expect([...space.bytes]).toEqual([9, 9, 3, 4, 9, 9, 9, 9]);
+  });
+
+  it.each([
+    [8, 1, "invalid-offset"],
+    [-1, 1, "invalid-offset"],
+    [0.5, 1, "invalid-offset"],
+    [7, 2, "invalid-offset-plus-data-len"],
+  ])("says what is wrong with %d + %d", (offset, length, code) => {
+    const space = new ConfigSpace(8, [[0, 8]]);
+    expect(space.read(offset, new Uint8Array(length))?.code).toBe(code);
+    expect(space.write(offset, new Uint8Array(length))?.code).toBe(code);
+    expect([...space.bytes]).toEqual([0, 0, 0, 0, 0, 0, 0, 0]);
+  });
+});
