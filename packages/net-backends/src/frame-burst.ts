@@ -125,6 +125,26 @@ export class FrameBurst {
   }
 
   /**
+   * Adds `length` bytes of frame `i` of another burst, from its byte `from` on, to the frame being built,
+   * without copying them. The range must lie inside that frame.
+   */
+  addRange(other: FrameBurst, i: number, from: number, length: number): void {
+    let skip = from;
+    let left = length;
+    for (let s = other.first[i]; s < other.first[i + 1] && left > 0; s++) {
+      const size = other.segmentLengths[s];
+      if (skip >= size) {
+        skip -= size;
+        continue;
+      }
+      const n = Math.min(size - skip, left);
+      this.addSegment(other.views[s], other.offsets[s] + skip, n);
+      left -= n;
+      skip = 0;
+    }
+  }
+
+  /**
    * Copies bytes of frame `i` out.
    * @param from first byte of the frame to copy
    * @param length bytes to copy at most

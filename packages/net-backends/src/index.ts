@@ -3,4 +3,16 @@
  *
  * @module
  */
-export {};
+
+export * from "./address-table.ts";
+export * from "./capture.ts";
+export * from "./checksum.ts";
+export * from "./frame-burst.ts";
+export * from "./frame-queue.ts";
+export * from "./link.ts";
+export * from "./offload.ts";
+export type { CaptureSink } from "./pcapng.ts";
+export * from "./port.ts";
+export * from "./software-offload.ts";
+export * from "./switch.ts";
+export * from "./switch-port.ts";

@@ -29,16 +29,20 @@ export const OFFLOAD_TSO6 = 4;
 export const OFFLOAD_ECN = 8;
 /** All of them. */
 export const OFFLOAD_ALL = 15;
+/** What a frame of an unknown GSO type needs: nobody accepts it, so the link drops the frame. */
+export const OFFLOAD_UNKNOWN = 0x80;
 
 /**
- * The offloads whoever takes a frame must be able to do, as a set of `OFFLOAD_*` bits.
+ * The offloads whoever takes a frame must be able to do, as a set of `OFFLOAD_*` bits;
+ * {@link OFFLOAD_UNKNOWN} among them for a GSO type that isn't known here.
  * @param flags the frame's header flags
  * @param gsoType the frame's GSO type
  */
 export function offloadsNeeded(flags: number, gsoType: number): number {
   let needed = flags & HDR_F_NEEDS_CSUM; // the same bit as OFFLOAD_CSUM
   if (gsoType !== GSO_NONE) {
-    needed |= (gsoType & ~GSO_ECN) === GSO_TCPV4 ? OFFLOAD_TSO4 : OFFLOAD_TSO6;
+    const type = gsoType & ~GSO_ECN;
+    needed |= type === GSO_TCPV4 ? OFFLOAD_TSO4 : type === GSO_TCPV6 ? OFFLOAD_TSO6 : OFFLOAD_UNKNOWN;
     if ((gsoType & GSO_ECN) !== 0) needed |= OFFLOAD_ECN;
   }
   return needed;

@@ -21,10 +21,14 @@ export interface NetPort {
    * Takes frames of a burst, in order, from frame `first` on. Their bytes are good until this call returns.
    * @returns the first frame *not* taken, `burst.count` when all were. If any were left this end is full: it
    * will call the other end's {@link resume} when it has room again, and nothing is lost if the other end waits.
+   * It may send, even before it returns: whoever calls it must be ready to take frames meanwhile.
    */
   take(burst: FrameBurst, first: number): number;
 
-  /** The other end has room again after its {@link take} left frames behind. May come without reason. */
+  /**
+   * The other end has room again after its {@link take} left frames behind, and that `take` has returned.
+   * May come without reason and at any time, even from within this end's own call of `take`.
+   */
   resume(): void;
 }
 

@@ -3,4 +3,5 @@
  *
  * @module
  */
-export {};
+
+export * from "./pcapng-file.ts";
