@@ -3,13 +3,9 @@
  * @module
  */
 
-import {
-  VIRTIO_F_EVENT_IDX,
-  VIRTIO_F_INDIRECT_DESC,
-} from "@virtio-ts/virtio-bindings";
 import type { Scheduler } from "@virtio-ts/vm-device";
 import type { GuestMemory } from "@virtio-ts/vm-memory";
-import { SplitDeviceQueue } from "@virtio-ts/virtio-queue";
+import { createDeviceQueue } from "@virtio-ts/virtio-queue";
 import type { DeviceCore, DeviceCoreOptions } from "./core.ts";
 import type { ActivationContext, ActiveQueue } from "./device.ts";
 import { DeviceFault } from "./errors.ts";
@@ -74,16 +70,17 @@ export class ActiveDevice implements ActivationContext {
   /** Cuts everything off. */
   end(): void {
     this.#ended = true;
+    for (const active of this.queues) active?.queue.close();
   }
 
   #queue(registers: QueueRegisters, index: number): ActiveQueue {
-    const queue = new SplitDeviceQueue(this.memory, {
+    const areas = {
       size: registers.size,
       descriptorArea: registers.address(AREA_DESCRIPTOR),
       driverArea: registers.address(AREA_DRIVER),
       deviceArea: registers.address(AREA_DEVICE),
-      indirect: this.has(VIRTIO_F_INDIRECT_DESC),
-      eventIdx: this.has(VIRTIO_F_EVENT_IDX),
+    };
+    const queue = createDeviceQueue(this.memory, this.features, areas, {
       onFault: (cause) => this.fail(new DeviceFault("queue-malformed", `queue ${index}: ${cause.message}`, { cause })),
     });
     const interrupt = this.#options.interrupts.queue(index);

@@ -18,11 +18,12 @@ import {
   feature,
 } from "@virtio-ts/virtio-bindings";
 import type { Scheduler } from "@virtio-ts/vm-device";
+import { QueueConfigError } from "@virtio-ts/virtio-queue";
 import type { GuestMemory } from "@virtio-ts/vm-memory";
 import { ActiveDevice } from "./activation.ts";
 import type { VirtioDevice } from "./device.ts";
 import { ConfigAccess } from "./config-access.ts";
-import { ActivateError, DeviceFault } from "./errors.ts";
+import { DeviceFault } from "./errors.ts";
 import { FeatureNegotiation } from "./features.ts";
 import type { TransportInterrupts } from "./notifier.ts";
 import { QueueRegisters } from "./queue-registers.ts";
@@ -272,7 +273,7 @@ export class DeviceCore {
     } catch (cause) {
       active.end();
       this.device.reset();
-      const code = cause instanceof ActivateError ? "activation-failed" : "queue-config";
+      const code = cause instanceof QueueConfigError ? "queue-config" : "activation-failed";
       const reason = cause instanceof Error ? cause.message : String(cause);
       this.fail(new DeviceFault(code, `the device could not be activated: ${reason}`, { cause }));
       return false;
