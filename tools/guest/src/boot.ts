@@ -16,12 +16,11 @@ import { type AcpiTable, prependAcpiTables } from "./initramfs.ts";
 import { PRELOADED_MODULES } from "./modules.ts";
 import { readSnapshot, removeSnapshot, snapshotPath, writeSnapshot } from "./snapshot.ts";
 
-/** Options of {@link bootGuest}. */
-export interface BootOptions {
-  /** Default: what {@link resolveAssets} finds with `assetOptions`. */
+/** Options of {@link bootGuest}. `cacheDir` and `useCache` are about snapshots too; `signal` ends the start only. */
+export interface BootOptions extends AssetOptions {
+  /** Default: what {@link resolveAssets} finds. */
   readonly assets?: GuestAssets | undefined;
-  readonly assetOptions?: AssetOptions | undefined;
-  /** Guest memory. Default: 128 MiB. The snapshot does not grow with it. */
+  /** Guest memory. Default: 256 MiB, of which /tmp may take 180. The snapshot does not grow with it. */
   readonly memoryBytes?: number | undefined;
   /** Added to the kernel's command line. */
   readonly cmdline?: string | undefined;
@@ -42,17 +41,11 @@ export interface BootOptions {
   readonly plug?: "hot" | "cold" | undefined;
   /** Is given every byte of the serial console. */
   readonly onSerial?: ((bytes: Uint8Array) => void) | undefined;
-  readonly onProgress?: ((message: string) => void) | undefined;
-  readonly cacheDir?: string | undefined;
-  /** Default true. When false, no snapshot is read or written. */
-  readonly useCache?: boolean | undefined;
   /** Default: 180,000. Cold boots only; they take 10 s on a quiet machine. */
   readonly bootTimeoutMs?: number | undefined;
-  /** Ends the start, but not a guest that is up. */
-  readonly signal?: AbortSignal | undefined;
 }
 
-const DEFAULT_MEMORY_BYTES = 128 << 20;
+const DEFAULT_MEMORY_BYTES = 256 << 20;
 const DEFAULT_BOOT_TIMEOUT_MS = 180_000;
 
 /** What every guest is started with; the second line only saves time. */
@@ -69,7 +62,7 @@ const CMDLINE = [
 export async function bootGuest(options: BootOptions = {}): Promise<Guest> {
   const { signal } = options;
   throwIfAborted(signal);
-  const assets = options.assets ?? (await resolveAssets({ ...inherited(options), ...options.assetOptions }));
+  const assets = options.assets ?? (await resolveAssets(options));
   const cold = new ColdStart(assets, options);
   if (options.plug === "cold") return await cold.boot(options.attach);
   if (options.useCache === false) return await plugIn(await cold.boot(), options);
@@ -195,9 +188,4 @@ async function started(
   } finally {
     signal?.removeEventListener("abort", abort);
   }
-}
-
-function inherited(options: BootOptions): AssetOptions {
-  const { cacheDir, useCache, onProgress, signal } = options;
-  return { cacheDir, useCache, onProgress, signal };
 }

@@ -15,7 +15,7 @@ const STALE_MS = 24 * 3600 * 1000;
 
 /** `$XDG_CACHE_HOME/virtio-ts`, or `~/.cache/virtio-ts`. */
 export function defaultCacheDir(): string {
-  return join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "virtio-ts");
+  return join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "virtio-ts");
 }
 
 /** Writes a file so that no other process ever sees half of it. `chunks` are written one after the other. */

@@ -58,13 +58,18 @@ export class CommandChannel {
   #reportScheduled = false;
   #running: Running | undefined;
   #turn: Promise<unknown> = Promise.resolve();
+  readonly #onHang: (error: GuestError) => void;
   #failure: GuestError | undefined;
   #resolveReady!: (version: string) => void;
   #rejectReady!: (error: GuestError) => void;
 
-  /** @param send puts bytes on the guest's serial line */
-  constructor(send: (bytes: Uint8Array) => void) {
+  /**
+   * @param send puts bytes on the guest's serial line
+   * @param onHang is told when the line is blocked for good by a command that nothing ends
+   */
+  constructor(send: (bytes: Uint8Array) => void, onHang: (error: GuestError) => void) {
     this.#send = send;
+    this.#onHang = onHang;
     this.ready = new Promise((resolve, reject) => {
       this.#resolveReady = resolve;
       this.#rejectReady = reject;
@@ -136,7 +141,7 @@ export class CommandChannel {
         timer = setTimeout(() => {
           this.#send(Uint8Array.of(CTRL_C, CTRL_BACKSLASH));
           timer = setTimeout(() => {
-            this.fail(new GuestError("GUEST_HANGS", `${what} can't be interrupted: stop the guest and boot it again`));
+            this.#onHang(new GuestError("GUEST_HANGS", `${what} can't be interrupted: boot the guest again`));
           }, INTERRUPT_MS);
         }, INTERRUPT_MS);
       };
@@ -179,6 +184,11 @@ export class CommandChannel {
     if (word === "ready" && argument) {
       this.#drop();
       this.#resolveReady(argument);
+      if (!running) return;
+      this.#running = undefined;
+      running.reject(
+        new GuestError("COMMAND_FAILED", "a command killed the shell that ran it: the guest has a new one"),
+      );
     } else if (word === "begin" && running && argument === running.id) {
       this.#drop();
       running.begun = true;
@@ -217,9 +227,11 @@ export class CommandChannel {
 
 /** Makes one line of a command, such that `printf %b` in the guest gives it back. */
 export function encodeForPrintf(command: string): string {
-  return command.replace(/[\\\u0000-\u001f\u007f]/g, (character) => {
+  return command.replace(/[\\\p{Cc}]/gu, (character) => {
     if (character === "\\") return "\\\\";
-    return `\\0${character.charCodeAt(0).toString(8).padStart(3, "0")}`;
+    const code = character.charCodeAt(0);
+    // Those above ASCII are several bytes in UTF-8, none of which means anything to the line.
+    return code > 0x7f ? character : `\\0${code.toString(8).padStart(3, "0")}`;
   });
 }
 

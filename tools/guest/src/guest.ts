@@ -47,11 +47,12 @@ export class Guest {
         return () => this.#listeners.delete(listener);
       },
     };
-    this.#channel = new CommandChannel(write);
-    this.#watchdog = new Watchdog(emulator, (error) => {
+    const lost = (error: GuestError): void => {
       this.#fail(error);
       void this.stop();
-    });
+    };
+    this.#channel = new CommandChannel(write, lost);
+    this.#watchdog = new Watchdog(emulator, lost);
     emulator.add_listener("serial0-output-byte", this.#receive);
   }
 

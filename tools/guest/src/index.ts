@@ -7,8 +7,35 @@ export { type AssetFile, type AssetOptions, type GuestAssets, resolveAssets } fr
 export { type BootOptions, bootGuest } from "./boot.ts";
 export { defaultCacheDir } from "./cache.ts";
 export type { ExecOptions, ExecResult } from "./channel.ts";
+export { type DriverView, features, type GuestInterrupt } from "./driver-view.ts";
 export type { Emulator, EmulatorEvents } from "./emulator.ts";
 export { ASSET_ADVICE, GuestError, type GuestErrorCode, NoKernelError } from "./errors.ts";
 export type { Guest, GuestConsole } from "./guest.ts";
 export type { AcpiTable } from "./initramfs.ts";
 export { GUEST_MODULES, PRELOADED_MODULES } from "./modules.ts";
+export {
+  bringUpNetwork,
+  configureAddress,
+  type GuestInterface,
+  interfaces,
+  type Lease,
+  type PingOptions,
+  type PingResult,
+  ping,
+  resolve,
+} from "./net.ts";
+export { ASSET_ARGUMENTS, ASSET_HELP, type AssetArguments, assetOptions } from "./options.ts";
+export { type PktgenOptions, type PktgenResult, pktgen } from "./pktgen.ts";
+export { shellQuote } from "./quote.ts";
+export { runShell, type Terminal } from "./terminal.ts";
+export {
+  type DigestAlgorithm,
+  download,
+  drain,
+  type ServedFile,
+  serveFile,
+  stopServing,
+  type Transfer,
+  type TransferOptions,
+  upload,
+} from "./transfer.ts";

@@ -40,13 +40,20 @@ export function runProcess(
     const stderr: Buffer[] = [];
     child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));
     child.stderr.on("data", (chunk: Buffer) => stderr.push(chunk));
-    child.once("error", reject);
+    let failure: Error | undefined;
+    child.once("error", (error) => {
+      failure = error;
+      // A program that never started closes nothing; one that was aborted is waited for.
+      if (child.pid === undefined) reject(error);
+    });
     child.once("close", (status) => {
-      resolve({
-        status: status ?? -1,
-        stdout: Buffer.concat(stdout).toString(),
-        stderr: Buffer.concat(stderr).toString(),
-      });
+      if (failure) reject(failure);
+      else
+        resolve({
+          status: status ?? -1,
+          stdout: Buffer.concat(stdout).toString(),
+          stderr: Buffer.concat(stderr).toString(),
+        });
     });
   });
 }

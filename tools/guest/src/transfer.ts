@@ -1,0 +1,157 @@
+/**
+ * Moves data between guest and host over the guest's network, timed inside the guest, with proof that it arrived:
+ * a digest that the guest computes over what it got, outside of the timed part.
+ *
+ * busybox decides what is fast. `nc` as a sender makes about 1 MB/s; `httpd` sends with sendfile. So the guest serves
+ * what the host shall get, and the host fetches it through a forwarded port.
+ *
+ * @module
+ */
+import type { ExecOptions } from "./channel.ts";
+import type { Guest } from "./guest.ts";
+import { shellQuote } from "./quote.ts";
+
+/** SHA-256 takes the guest about 75 ms per MiB, MD5 about 20 ms. */
+export type DigestAlgorithm = "sha256" | "sha1" | "md5";
+
+/** Options of the transfers. */
+export interface TransferOptions extends ExecOptions {
+  /** Default: `sha256`. */
+  readonly digest?: DigestAlgorithm;
+}
+
+/** A finished transfer. */
+export interface Transfer {
+  readonly bytes: number;
+  /** Hexadecimal, computed in the guest. */
+  readonly digest: string;
+  /** From the first byte asked for to the last one stored, by the guest's clock (steps of 10 ms), at least 0.01. */
+  readonly seconds: number;
+}
+
+/** A file in the guest that its HTTP server offers. */
+export interface ServedFile {
+  /** TCP port in the guest. */
+  readonly port: number;
+  /** Path of the URL. */
+  readonly path: string;
+  readonly bytes: number;
+  /** Hexadecimal, computed in the guest. */
+  readonly digest: string;
+}
+
+const DOWNLOAD = "/tmp/download";
+const SERVED_DIRECTORY = "/tmp/www";
+
+/**
+ * Host to guest: fetches a URL into the guest's memory and digests it there. The file must fit into the guest's
+ * `/tmp`, 80 % of its memory.
+ *
+ * @throws GuestError `COMMAND_FAILED`; as {@link Guest.exec}
+ */
+export async function download(guest: Guest, url: string, options: TransferOptions = {}): Promise<Transfer> {
+  const { digest = "sha256", ...exec } = options;
+  const output = await guest.run(
+    `read begin rest </proc/uptime
+wget -q -O ${DOWNLOAD} ${shellQuote(url)} || { status=$?; rm -f ${DOWNLOAD}; exit $status; }
+read end rest </proc/uptime
+echo "$begin $end $(wc -c <${DOWNLOAD}) $(${digest}sum <${DOWNLOAD})"
+rm -f ${DOWNLOAD}`,
+    exec,
+  );
+  const [begin, end, bytes, sum] = lastLine(output).split(" ");
+  return { bytes: Number(bytes), digest: sum, seconds: elapsed(begin, end) };
+}
+
+/**
+ * Guest to host by HTTP POST: the guest sends a file that it makes of random bytes. For the fastest way see
+ * {@link serveFile}.
+ *
+ * @throws GuestError `COMMAND_FAILED`; as {@link Guest.exec}
+ */
+export async function upload(
+  guest: Guest,
+  url: string,
+  bytes: number,
+  options: TransferOptions = {},
+): Promise<Transfer> {
+  const { digest = "sha256", ...exec } = options;
+  const source = "/tmp/upload";
+  const output = await guest.run(
+    `${makeFile(source, bytes)}
+read begin rest </proc/uptime
+wget -q -O /dev/null --post-file ${source} ${shellQuote(url)} || { status=$?; rm -f ${source}; exit $status; }
+read end rest </proc/uptime
+echo "$begin $end $(wc -c <${source}) $(${digest}sum <${source})"
+rm -f ${source}`,
+    exec,
+  );
+  const [begin, end, sent, sum] = lastLine(output).split(" ");
+  return { bytes: Number(sent), digest: sum, seconds: elapsed(begin, end) };
+}
+
+/**
+ * Guest to host, the fast way: puts a file of random bytes behind the guest's HTTP server. The host fetches it from
+ * `http://<forwarded port>/<path>`.
+ *
+ * @throws GuestError `COMMAND_FAILED`; as {@link Guest.exec}
+ */
+export async function serveFile(
+  guest: Guest,
+  bytes: number,
+  options: TransferOptions & { readonly port?: number } = {},
+): Promise<ServedFile> {
+  const { digest = "sha256", port = 80, ...exec } = options;
+  const name = `${bytes}.bin`;
+  const file = `${SERVED_DIRECTORY}/${name}`;
+  const output = await guest.run(
+    `mkdir -p ${SERVED_DIRECTORY}
+[ -f ${file} ] || ${makeFile(file, bytes)}
+netstat -ltn | grep -q ":${port} " || httpd -p ${port} -h ${SERVED_DIRECTORY}
+${digest}sum <${file}`,
+    exec,
+  );
+  return { port, path: `/${name}`, bytes, digest: lastLine(output).split(" ")[0] };
+}
+
+/** Removes what {@link serveFile} made, and ends the server. */
+export async function stopServing(guest: Guest, options?: ExecOptions): Promise<void> {
+  await guest.exec(`killall httpd; rm -rf ${SERVED_DIRECTORY}`, options);
+}
+
+/**
+ * Connects from the guest and reads until the other side closes; nothing is kept.
+ *
+ * @returns seconds, by the guest's clock
+ * @throws GuestError `COMMAND_FAILED`; as {@link Guest.exec}
+ */
+export async function drain(guest: Guest, address: string, port: number, options?: ExecOptions): Promise<number> {
+  const output = await guest.run(
+    `read begin rest </proc/uptime
+nc ${shellQuote(address)} ${port} >/dev/null || exit
+read end rest </proc/uptime
+echo "$begin $end"`,
+    options,
+  );
+  const [begin, end] = lastLine(output).split(" ");
+  return elapsed(begin, end);
+}
+
+/** A command that makes a file: one random block, repeated, since the guest makes only 3 MB/s of random bytes. */
+function makeFile(path: string, bytes: number): string {
+  const block = 65536;
+  const whole = Math.floor(bytes / block);
+  return [
+    `{ head -c ${block} /dev/urandom >${path}.block`,
+    `{ i=0; while [ $i -lt ${whole} ]; do cat ${path}.block; i=$((i + 1)); done; head -c ${bytes % block} ${path}.block; } >${path}`,
+    `rm ${path}.block; }`,
+  ].join("; ");
+}
+
+function elapsed(begin: string, end: string): number {
+  return Math.max(0.01, Number(end) - Number(begin));
+}
+
+function lastLine(output: string): string {
+  return output.trimEnd().split("\n").at(-1) ?? "";
+}
