@@ -130,7 +130,7 @@ export class CommandChannel {
   /** Waits for the end of a command and interrupts it when it takes too long or the caller gives up. */
   #supervise(command: string, ended: Promise<ExecResult>, options: ExecOptions): Promise<ExecResult> {
     const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-    const what = `the guest's command ${JSON.stringify(command.slice(0, 80))}`;
+    const what = describeCommand(command);
     return new Promise((resolve, reject) => {
       let timer: NodeJS.Timeout;
       let late: GuestError | undefined;
@@ -223,6 +223,12 @@ export class CommandChannel {
     larger.set(this.#buffer);
     this.#buffer = larger;
   }
+}
+
+/** Names a command in a message of one line. */
+export function describeCommand(command: string): string {
+  const line = command.replace(/\s+/g, " ").trim();
+  return `the guest's command "${line.length > 80 ? `${line.slice(0, 80)}...` : line}"`;
 }
 
 /** Makes one line of a command, such that `printf %b` in the guest gives it back. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { CommandChannel, type ExecOptions, type ExecResult } from "./channel.ts";
+import { CommandChannel, describeCommand, type ExecOptions, type ExecResult } from "./channel.ts";
 import type { Emulator } from "./emulator.ts";
 import { GuestError } from "./errors.ts";
 import { Watchdog } from "./watchdog.ts";
@@ -79,7 +79,7 @@ export class Guest {
     const { status, output } = await this.exec(command, options);
     if (status === 0) return output;
     const lastLine = output.trimEnd().split("\n").at(-1) ?? "";
-    throw new GuestError("COMMAND_FAILED", `the guest's ${JSON.stringify(command)} ended with ${status}: ${lastLine}`);
+    throw new GuestError("COMMAND_FAILED", `${describeCommand(command)} ended with ${status}: ${lastLine}`);
   }
 
   /** Loads kernel modules and what they depend on. */

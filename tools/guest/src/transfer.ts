@@ -64,8 +64,8 @@ rm -f ${DOWNLOAD}`,
 }
 
 /**
- * Guest to host by HTTP POST: the guest sends a file that it makes of random bytes. For the fastest way see
- * {@link serveFile}.
+ * Guest to host by HTTP POST: the guest sends a file that it makes of random bytes, all but 0, since to busybox what
+ * it posts is a string. It holds the file in memory twice: for large ones, and for speed, see {@link serveFile}.
  *
  * @throws GuestError `COMMAND_FAILED`; as {@link Guest.exec}
  */
@@ -78,7 +78,7 @@ export async function upload(
   const { digest = "sha256", ...exec } = options;
   const source = "/tmp/upload";
   const output = await guest.run(
-    `${makeFile(source, bytes)}
+    `${makeFile(source, bytes, "tr '\\0' x")}
 read begin rest </proc/uptime
 wget -q -O /dev/null --post-file ${source} ${shellQuote(url)} || { status=$?; rm -f ${source}; exit $status; }
 read end rest </proc/uptime
@@ -137,19 +137,23 @@ echo "$begin $end"`,
   return elapsed(begin, end);
 }
 
-/** A command that makes a file: one random block, repeated, since the guest makes only 3 MB/s of random bytes. */
-function makeFile(path: string, bytes: number): string {
-  const block = 65536;
-  const whole = Math.floor(bytes / block);
-  return [
-    `{ head -c ${block} /dev/urandom >${path}.block`,
-    `{ i=0; while [ $i -lt ${whole} ]; do cat ${path}.block; i=$((i + 1)); done; head -c ${bytes % block} ${path}.block; } >${path}`,
-    `rm ${path}.block; }`,
-  ].join("; ");
+/**
+ * A command that makes a file: one random MiB, repeated, since the guest makes only 3 MB/s of random bytes.
+ *
+ * @param filter a command that may replace bytes
+ */
+function makeFile(path: string, bytes: number, filter: string = "cat"): string {
+  const block = Math.min(bytes, 1 << 20);
+  const whole = block === 0 ? 0 : Math.floor(bytes / block);
+  return `{
+  head -c ${block} /dev/urandom | ${filter} >${path}.block
+  { for i in $(seq ${whole}); do cat ${path}.block; done; head -c ${bytes - whole * block} ${path}.block; } >${path}
+  rm ${path}.block
+}`;
 }
 
 function elapsed(begin: string, end: string): number {
-  return Math.max(0.01, Number(end) - Number(begin));
+  return Math.max(1, Math.round((Number(end) - Number(begin)) * 100)) / 100;
 }
 
 function lastLine(output: string): string {
