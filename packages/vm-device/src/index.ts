@@ -7,4 +7,7 @@
 export * from "./interrupt.ts";
 export * from "./io.ts";
 export * from "./pci.ts";
+export * from "./pci-config.ts";
+export * from "./pci-config-error.ts";
+export * from "./pci-header.ts";
 export * from "./scheduler.ts";

@@ -3,8 +3,8 @@
  * @module
  */
 
-import type { AccessWidth, RegisterBlock } from "./io.ts";
 import type { InterruptLine, MsiSink } from "./interrupt.ts";
+import type { AccessWidth, RegisterBlock } from "./io.ts";
 
 /** Kinds of base address register. `memory64` takes two of the six registers. */
 export type PciBarKind = "io" | "memory32" | "memory64";
@@ -51,4 +51,9 @@ export interface PciFunction {
   plug(host: PciHost): void;
   /** The function is taken off: no interrupt, no BAR, no DMA from now on. */
   unplug(): void;
+  /**
+   * The machine was reset, and the bus with it: everything starts anew, as after {@link plug}. A machine only has
+   * decoding and DMA switched off, through the command register, in a function that does not know how.
+   */
+  reset?(): void;
 }
