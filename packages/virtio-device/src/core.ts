@@ -6,6 +6,7 @@
  */
 
 import {
+  feature,
   STATUS_ACKNOWLEDGE,
   STATUS_DEVICE_NEEDS_RESET,
   STATUS_DRIVER,
@@ -15,18 +16,17 @@ import {
   VIRTIO_F_EVENT_IDX,
   VIRTIO_F_INDIRECT_DESC,
   VIRTIO_F_VERSION_1,
-  feature,
 } from "@virtio-ts/virtio-bindings";
+import { legacyAreas, QueueConfigError } from "@virtio-ts/virtio-queue";
 import type { Scheduler } from "@virtio-ts/vm-device";
-import { QueueConfigError } from "@virtio-ts/virtio-queue";
 import type { GuestMemory } from "@virtio-ts/vm-memory";
 import { ActiveDevice } from "./activation.ts";
-import type { VirtioDevice } from "./device.ts";
 import { ConfigAccess } from "./config-access.ts";
+import type { VirtioDevice } from "./device.ts";
 import { DeviceFault } from "./errors.ts";
 import { FeatureNegotiation } from "./features.ts";
 import type { TransportInterrupts } from "./notifier.ts";
-import { QueueRegisters } from "./queue-registers.ts";
+import { AREA_DESCRIPTOR, AREA_DEVICE, AREA_DRIVER, QueueRegisters } from "./queue-registers.ts";
 import type { SharedMemoryList } from "./shared-memory.ts";
 
 /** Ring features the state machine offers for every device unless told otherwise. */
@@ -90,7 +90,8 @@ export class DeviceCore {
     this.device = device;
     this.#options = options;
     const sizes = [...device.queueMaxSizes];
-    if (device.controlQueueMaxSize !== undefined && device.controlQueueMaxSize > 0) sizes.push(device.controlQueueMaxSize);
+    if (device.controlQueueMaxSize !== undefined && device.controlQueueMaxSize > 0)
+      sizes.push(device.controlQueueMaxSize);
     this.queues = sizes.map((size) => new QueueRegisters(size));
     this.features = new FeatureNegotiation(device.features | (options.ringFeatures ?? DEFAULT_RING_FEATURES));
     this.config = new ConfigAccess(device);
@@ -182,6 +183,21 @@ export class DeviceCore {
     if (queue !== null && this.queueWritable && queue.maxSize > 0) queue.enabled = true;
   }
 
+  /**
+   * A legacy driver places the selected queue, which enables it; address 0 takes it back. The whole queue is one
+   * block of the device's size (2.7.2). Ignored while the device is live.
+   * @param align alignment of the used ring, bytes: a power of two
+   */
+  placeLegacyQueue(address: number, align: number): void {
+    const queue = this.selectedQueue;
+    if (queue === null || queue.maxSize === 0 || (this.#status & STATUS_DRIVER_OK) !== 0) return;
+    const areas = legacyAreas(address, queue.size, align);
+    queue.enabled = address !== 0;
+    queue.setAddress(AREA_DESCRIPTOR, areas.descriptorArea);
+    queue.setAddress(AREA_DRIVER, address === 0 ? 0 : areas.driverArea);
+    queue.setAddress(AREA_DEVICE, address === 0 ? 0 : areas.deviceArea);
+  }
+
   /** An available buffer notification arrived for queue `index`. */
   notify(index: number): void {
     if (this.#active?.isLive(index)) {
@@ -238,7 +254,10 @@ export class DeviceCore {
     const before = this.#prerequisite(bit);
     if ((this.#status & before) !== before) {
       this.fail(
-        new DeviceFault("status-order", `status bit ${bit} was set while the status was ${this.#status}, without ${before}`),
+        new DeviceFault(
+          "status-order",
+          `status bit ${bit} was set while the status was ${this.#status}, without ${before}`,
+        ),
       );
       return false;
     }
@@ -301,4 +320,3 @@ export class DeviceCore {
     for (const queue of this.queues) queue.reset();
   }
 }
-

@@ -1,6 +1,7 @@
 /**
- * The virtio PCI transport: modern, transitional and legacy, with MSI-X and INTx (VIRTIO 1.4, chapter 4.1).
- *
+ * The virtio PCI transport: modern, transitional and legacy, with MSI-X and INTx (VIRTIO 1.4, 4.1).
  * @module
  */
-export {};
+
+export * from "./device/index.ts";
+export * from "./layout/index.ts";

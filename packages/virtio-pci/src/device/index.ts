@@ -1,6 +1,8 @@
 /**
- * The device half: what the standard requires of the device.
- *
+ * The device half: a virtio device as a PCI function (VIRTIO 1.4, 4.1). For machines.
  * @module
  */
-export {};
+
+export * from "./errors.ts";
+export type { VirtioPciMode } from "./identity.ts";
+export * from "./virtio-pci-device.ts";

@@ -1,0 +1,162 @@
+/**
+ * The common configuration structure as registers over the state machine (VIRTIO 1.4, 4.1.4.3). A write takes effect
+ * when it has a field's own offset and width; a read of any width at any offset gives the bytes of the fields there.
+ * @module
+ */
+
+import { VIRTIO_F_RING_PACKED } from "@virtio-ts/virtio-bindings";
+import type { AccessWidth, RegisterBlock } from "@virtio-ts/vm-device";
+import * as field from "../layout/common-config.ts";
+import type { PciTransport } from "./transport.ts";
+
+/** Where the field that covers each byte starts, and how wide it is. */
+const FIELD_START = new Uint8Array(field.COMMON_CONFIG_SIZE);
+const FIELD_WIDTH = new Uint8Array(field.COMMON_CONFIG_SIZE);
+for (let at = 0; at < field.COMMON_CONFIG_SIZE; at += FIELD_WIDTH[at]) {
+  const bytes = at === field.DEVICE_STATUS || at === field.CONFIG_GENERATION;
+  const words = at >= field.CONFIG_MSIX_VECTOR && (at < field.QUEUE_DESC || at >= field.QUEUE_NOTIF_CONFIG_DATA);
+  const width = bytes ? 1 : words ? 2 : 4;
+  FIELD_START.fill(at, at, at + width);
+  FIELD_WIDTH.fill(width, at, at + width);
+}
+
+/** The common configuration registers. */
+export class CommonConfig implements RegisterBlock {
+  readonly size: number = field.COMMON_CONFIG_SIZE;
+  readonly #transport: PciTransport;
+  /** The generation last presented, and the state machine's it stood for. */
+  #generation = 0;
+  #generationSeen = 0;
+
+  constructor(transport: PciTransport) {
+    this.#transport = transport;
+  }
+
+  read(offset: number, width: AccessWidth): number {
+    if (FIELD_START[offset] === offset && FIELD_WIDTH[offset] === width) return this.#get(offset);
+    let value = 0;
+    for (let i = width - 1; i >= 0; i--) value = value * 256 + this.#byte(offset + i);
+    return value;
+  }
+
+  write(offset: number, width: AccessWidth, value: number): void {
+    if (FIELD_START[offset] === offset && FIELD_WIDTH[offset] === width) this.#set(offset, value);
+  }
+
+  #byte(at: number): number {
+    if (!(at < field.COMMON_CONFIG_SIZE)) return 0;
+    const start = FIELD_START[at];
+    return (this.#get(start) >>> (8 * (at - start))) & 0xff;
+  }
+
+  #get(start: number): number {
+    const { core, interrupts, deviceFeatureSelect, driverFeatureSelect } = this.#transport;
+    switch (start) {
+      case field.DEVICE_FEATURE_SELECT:
+        return deviceFeatureSelect;
+      case field.DEVICE_FEATURE:
+        return core.deviceFeatures(deviceFeatureSelect);
+      case field.DRIVER_FEATURE_SELECT:
+        return driverFeatureSelect;
+      case field.DRIVER_FEATURE:
+        return core.features.writtenPage(driverFeatureSelect);
+      case field.CONFIG_MSIX_VECTOR:
+        return interrupts.configVector;
+      case field.NUM_QUEUES:
+        return core.queueCount;
+      case field.DEVICE_STATUS:
+        return core.status;
+      case field.CONFIG_GENERATION:
+        return this.#presentGeneration();
+      case field.QUEUE_SELECT:
+        return core.queueSelect;
+      case field.QUEUE_MSIX_VECTOR:
+        return this.#transport.queueVector;
+      default:
+        return this.#getQueue(start);
+    }
+  }
+
+  #getQueue(start: number): number {
+    const { core } = this.#transport;
+    const queue = core.selectedQueue;
+    if (queue === null) return 0;
+    switch (start) {
+      case field.QUEUE_SIZE:
+        return queue.maxSize === 0 ? 0 : queue.size;
+      case field.QUEUE_ENABLE:
+        return queue.enabled ? 1 : 0;
+      case field.QUEUE_NOTIFY_OFF:
+        return core.queueSelect;
+      default: {
+        if (start >= field.QUEUE_DESC && start < field.QUEUE_NOTIF_CONFIG_DATA) {
+          return queue.halves[(start - field.QUEUE_DESC) >>> 2];
+        }
+        return 0; // fields of features that are not offered
+      }
+    }
+  }
+
+  #set(start: number, value: number): void {
+    const transport = this.#transport;
+    const { core } = transport;
+    switch (start) {
+      case field.DEVICE_FEATURE_SELECT:
+        transport.deviceFeatureSelect = value;
+        break;
+      case field.DRIVER_FEATURE_SELECT:
+        transport.driverFeatureSelect = value;
+        break;
+      case field.DRIVER_FEATURE:
+        core.writeDriverFeatures(transport.driverFeatureSelect, value);
+        break;
+      case field.CONFIG_MSIX_VECTOR:
+        transport.mapConfigVector(value);
+        break;
+      case field.DEVICE_STATUS:
+        transport.writeStatus(value, false);
+        break;
+      case field.QUEUE_SELECT:
+        core.queueSelect = value;
+        break;
+      case field.QUEUE_MSIX_VECTOR:
+        transport.mapQueueVector(value);
+        break;
+      default:
+        this.#setQueue(start, value);
+    }
+  }
+
+  #setQueue(start: number, value: number): void {
+    const { core } = this.#transport;
+    const queue = core.selectedQueue;
+    if (queue === null || !core.queueWritable) return;
+    if (start === field.QUEUE_SIZE) {
+      if (this.#sizePossible(value, queue.maxSize)) queue.size = value;
+    } else if (start === field.QUEUE_ENABLE) {
+      if (value === 1) core.enableQueue();
+    } else if (start >= field.QUEUE_DESC && start < field.QUEUE_NOTIF_CONFIG_DATA) {
+      queue.halves[(start - field.QUEUE_DESC) >>> 2] = value;
+    }
+  }
+
+  /** A size that can't be is not taken, so that `queue_size` never reads as one (4.1.4.3.1). */
+  #sizePossible(size: number, maxSize: number): boolean {
+    if (size === 0 || size > maxSize) return false;
+    const packed = (this.#transport.core.negotiated >> BigInt(VIRTIO_F_RING_PACKED)) & 1n;
+    return packed === 1n || (size & (size - 1)) === 0;
+  }
+
+  /**
+   * The 8 bits move on by one when anything has changed since they were last read, however often: so they can't wrap
+   * around to the value a driver has seen (4.1.4.3.1).
+   */
+  #presentGeneration(): number {
+    const current = this.#transport.core.configGeneration;
+    if (current !== this.#generationSeen) {
+      this.#generationSeen = current;
+      this.#generation = (this.#generation + 1) & 0xff;
+    }
+    return this.#generation;
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * How the function interrupts: by MSI-X while the driver has that enabled, by the interrupt pin and ISR status
+ * otherwise (VIRTIO 1.4, 4.1.4.5, 4.1.5.3 and 4.1.5.4). The state machine's notifiers end here.
+ * @module
+ */
+
+import { ISR_CONFIG, ISR_QUEUE } from "@virtio-ts/virtio-bindings";
+import type { InterruptNotifier, TransportInterrupts } from "@virtio-ts/virtio-device";
+import { type InterruptLine, PCI_COMMAND_INTX_DISABLE, type PciConfigSpace, type PciHost } from "@virtio-ts/vm-device";
+import { NO_VECTOR } from "../layout/common-config.ts";
+import { IsrStatus } from "./isr.ts";
+import type { MsixTable } from "./msix.ts";
+
+/** The interrupts of one function. */
+export class PciInterrupts implements TransportInterrupts {
+  /** ISR status. */
+  readonly isr: IsrStatus = new IsrStatus(() => this.update());
+  /** Vector of configuration changes, or {@link NO_VECTOR}. */
+  configVector: number = NO_VECTOR;
+  /** Vector of each queue, or {@link NO_VECTOR}. */
+  readonly queueVectors: Uint16Array;
+  readonly config: InterruptNotifier = { notify: () => this.#notifyConfig() };
+  readonly #queues: readonly InterruptNotifier[];
+  readonly #space: PciConfigSpace;
+  #msix: MsixTable | null;
+  #line: InterruptLine | null = null;
+  #level = false;
+
+  constructor(queueCount: number, space: PciConfigSpace, msix: MsixTable | null) {
+    this.#space = space;
+    this.#msix = msix;
+    this.queueVectors = new Uint16Array(queueCount).fill(NO_VECTOR);
+    this.#queues = Array.from(this.queueVectors, (_, index) => ({ notify: () => this.#notifyQueue(index) }));
+  }
+
+  queue(index: number): InterruptNotifier {
+    return this.#queues[index];
+  }
+
+  /** Whether the driver has enabled MSI-X. */
+  get msixEnabled(): boolean {
+    return this.#msix?.enabled ?? false;
+  }
+
+  /** What a vector register reads back after `vector` was written: {@link NO_VECTOR} where there is no such vector. */
+  mappable(vector: number): number {
+    return vector < (this.#msix?.vectors ?? 0) ? vector : NO_VECTOR;
+  }
+
+  /** The function has no MSI-X after all: its machine takes no messages. */
+  withoutMsix(): void {
+    this.#msix = null;
+  }
+
+  /** The function is on a bus, or on none. */
+  connect(host: PciHost | null): void {
+    if (this.#level) this.#line?.lower();
+    this.#level = false;
+    this.#line = host?.intx ?? null;
+    if (this.#msix !== null) this.#msix.sink = host?.msi ?? null;
+    this.update();
+  }
+
+  /** Device reset: nothing pending, every event unmapped. */
+  reset(): void {
+    this.configVector = NO_VECTOR;
+    this.queueVectors.fill(NO_VECTOR);
+    this.#msix?.forgetPending();
+    this.isr.clear();
+  }
+
+  /** Brings the status register and the pin up to date with ISR status, INTx disable and MSI-X enable. */
+  update(): void {
+    const pending = this.isr.bits !== 0 && !this.msixEnabled;
+    this.#space.setInterruptStatus(pending);
+    const level = pending && this.#line !== null && (this.#space.command & PCI_COMMAND_INTX_DISABLE) === 0;
+    if (level === this.#level) return;
+    this.#level = level;
+    if (level) this.#line?.raise();
+    else this.#line?.lower();
+  }
+
+  #notifyQueue(index: number): void {
+    const msix = this.#msix;
+    if (msix?.enabled)
+      msix.fire(this.queueVectors[index]); // NO_VECTOR is past every table
+    else this.isr.set(ISR_QUEUE);
+  }
+
+  #notifyConfig(): void {
+    this.isr.set(ISR_CONFIG); // also under MSI-X (4.1.4.5.1)
+    const msix = this.#msix;
+    if (msix?.enabled) msix.fire(this.configVector);
+  }
+}

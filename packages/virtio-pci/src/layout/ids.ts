@@ -1,0 +1,62 @@
+/**
+ * How a virtio device is found on a PCI bus: vendor, device and revision ids, class codes (VIRTIO 1.4, 4.1.2).
+ * For both halves.
+ * @module
+ */
+
+import {
+  VIRTIO_ID_BALLOON,
+  VIRTIO_ID_BLOCK,
+  VIRTIO_ID_CONSOLE,
+  VIRTIO_ID_ENTROPY,
+  VIRTIO_ID_GPU,
+  VIRTIO_ID_NET,
+  VIRTIO_ID_SCSI,
+} from "@virtio-ts/virtio-bindings";
+
+/** Device id of the 9P transport (5): it has a transitional PCI id, but no chapter of its own. */
+const VIRTIO_ID_9P = 9;
+
+/** PCI vendor id of every virtio device. */
+export const VIRTIO_PCI_VENDOR_ID = 0x1af4;
+/** First PCI device id of virtio devices. */
+export const VIRTIO_PCI_DEVICE_ID_FIRST = 0x1000;
+/** Last PCI device id of virtio devices. */
+export const VIRTIO_PCI_DEVICE_ID_LAST = 0x107f;
+/** A non-transitional device's PCI device id is this plus its virtio device id. */
+export const VIRTIO_PCI_MODERN_DEVICE_ID = 0x1040;
+/** Revision id of non-transitional devices. */
+export const VIRTIO_PCI_MODERN_REVISION = 1;
+/** Revision id of transitional and legacy devices. */
+export const VIRTIO_PCI_LEGACY_REVISION = 0;
+
+const TRANSITIONAL_IDS: ReadonlyMap<number, number> = new Map([
+  [VIRTIO_ID_NET, 0x1000],
+  [VIRTIO_ID_BLOCK, 0x1001],
+  [VIRTIO_ID_BALLOON, 0x1002],
+  [VIRTIO_ID_CONSOLE, 0x1003],
+  [VIRTIO_ID_SCSI, 0x1004],
+  [VIRTIO_ID_ENTROPY, 0x1005],
+  [VIRTIO_ID_9P, 0x1009],
+]);
+
+/** The transitional PCI device id of a virtio device id, or `null` where there is none. */
+export function transitionalDeviceId(deviceType: number): number | null {
+  return TRANSITIONAL_IDS.get(deviceType) ?? null;
+}
+
+/** PCI class "other", for devices that fit no class. */
+const CLASS_OTHER = 0x00_ff00;
+
+const CLASS_CODES: ReadonlyMap<number, number> = new Map([
+  [VIRTIO_ID_NET, 0x02_0000],
+  [VIRTIO_ID_BLOCK, 0x01_0000],
+  [VIRTIO_ID_CONSOLE, 0x07_8000],
+  [VIRTIO_ID_SCSI, 0x01_0000],
+  [VIRTIO_ID_GPU, 0x03_8000],
+]);
+
+/** The usual PCI class code (24 bits) of a virtio device id. Drivers of virtio devices do not look at it. */
+export function defaultClassCode(deviceType: number): number {
+  return CLASS_CODES.get(deviceType) ?? CLASS_OTHER;
+}
