@@ -4,8 +4,9 @@
  *
  * @module
  */
-import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { copySourcesForRelease } from "./debian-sources.ts";
 import { NoKernelError, throwIfAborted } from "./errors.ts";
 import { type ProcessResult, runProcess } from "./process.ts";
 
@@ -46,8 +47,8 @@ export async function fetchDebianFiles(directory: string, options: DebianFetchOp
     onProgress?.("reading the package lists of this machine's Debian sources");
     let log = await apt.update();
     let kernel = await apt.kernelPackage();
-    if (kernel === undefined && (await apt.useRelease(LAST_RELEASE))) {
-      onProgress?.(`this release has no i386 kernel: looking in Debian ${LAST_RELEASE}`);
+    if (kernel === undefined && (await apt.reached()) && (await apt.useRelease(LAST_RELEASE))) {
+      onProgress?.(`no i386 kernel there: looking in Debian ${LAST_RELEASE}`);
       log = await apt.update();
       kernel = await apt.kernelPackage();
     }
@@ -84,7 +85,7 @@ class PrivateApt {
   }
 
   static async create(directory: string, signal: AbortSignal | undefined): Promise<PrivateApt> {
-    for (const part of ["lists/partial", "archives/partial", "downloads", "sources.d"]) {
+    for (const part of ["lists/partial", "archives/partial", "downloads"]) {
       await mkdir(join(directory, part), { recursive: true });
     }
     const configuration = join(directory, "apt.conf");
@@ -115,30 +116,21 @@ class PrivateApt {
     return (await readdir(downloads)).filter((name) => name.endsWith(".deb")).map((name) => join(downloads, name));
   }
 
-  /** Points the machine's sources at another release. Returns false when they are on it already. */
+  /** Points at another release in the machine's sources. Returns false when that changes nothing. */
   async useRelease(release: string): Promise<boolean> {
-    const format = "$(REPO_URI)|$(RELEASE)|$(COMPONENT)|$(SIGNED_BY)";
-    const { stdout } = await this.#run("apt-get", ["indextargets", "--format", format, "Created-By: Packages"]);
-    const lines = new Set<string>();
-    for (const target of stdout.split("\n")) {
-      const [uri, suite, component, signedBy] = target.split("|");
-      if (!uri || !suite || component !== "main") continue;
-      if (suite === release) return false;
-      const suffix = /-(security|updates)$/.exec(suite)?.[0] ?? "";
-      lines.add(
-        `deb [${signedBy ? `signed-by=${signedBy}` : ""}] ${uri} ${release}${suffix} main\n`.replace("[] ", ""),
-      );
-    }
-    const list = join(this.#directory, "release.list");
-    await writeFile(list, [...lines].join(""));
+    const where = ["shell", "LIST", "Dir::Etc::sourcelist/f", "PARTS", "Dir::Etc::sourceparts/d"];
+    const { stdout } = await this.#run("apt-config", where);
+    const path = (name: string): string => new RegExp(`^${name}='(.*)'$`, "m").exec(stdout)?.[1] ?? "";
     const parts = join(this.#directory, "sources.d");
-    await writeFile(
-      join(this.#directory, "apt.conf"),
-      `${aptConfiguration(this.#directory)}Dir::Etc::SourceList "${list}";\nDir::Etc::SourceParts "${parts}";\n`,
-    );
-    await rm(join(this.#directory, "lists"), { recursive: true, force: true });
-    await mkdir(join(this.#directory, "lists/partial"), { recursive: true });
-    return lines.size > 0;
+    if (!(await copySourcesForRelease(path("LIST"), path("PARTS"), parts, release))) return false;
+    const sources = `Dir::Etc::SourceList "/dev/null";\nDir::Etc::SourceParts "${parts}";\n`;
+    await writeFile(join(this.#directory, "apt.conf"), aptConfiguration(this.#directory) + sources);
+    return true;
+  }
+
+  /** Whether any of the sources answered. */
+  async reached(): Promise<boolean> {
+    return (await readdir(join(this.#directory, "lists"))).some((name) => name.endsWith("Release"));
   }
 
   async #run(tool: string, args: readonly string[], cwd?: string): Promise<ProcessResult> {
@@ -202,8 +194,10 @@ function expectSuccess(result: ProcessResult): void {
   if (result.status !== 0) throw new Error(firstError(result));
 }
 
-/** The first error line that a Debian tool printed: one line for the user. */
+/** Why a Debian tool failed, in one line: what could not be fetched comes first, for all else follows from it. */
 function firstError(result: ProcessResult): string {
   const lines = result.stderr.split("\n").filter((line) => line.trim() !== "");
+  const fetching = lines.map((line) => /Failed to fetch \S+\s+(\S.*)/.exec(line)?.[1]).find(Boolean);
+  if (fetching) return `fetching failed: ${fetching.trim()}`;
   return (lines.find((line) => /^(E|dpkg-deb: error):/.test(line)) ?? lines.at(-1) ?? "no message").trim();
 }
