@@ -27,7 +27,8 @@ export interface NetPort {
 
   /**
    * The other end has room again after its {@link take} left frames behind, and that `take` has returned.
-   * May come without reason and at any time, even from within this end's own call of `take`.
+   * May come without reason and at any time, even from within this end's own call of `take`: it is to be noted
+   * then, and acted upon when that call has said which frames are left.
    */
   resume(): void;
 }

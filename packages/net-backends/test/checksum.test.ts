@@ -11,9 +11,9 @@ describe("the internet checksum", () => {
   });
 
   it("of an IPv4 header with its checksum in place is 0", () => {
-    const header = Uint8Array.from(
-      [0x45, 0, 0, 0x73, 0, 0, 0x40, 0, 0x40, 0x11, 0xb8, 0x61, 0xc0, 0xa8, 0, 1, 0xc0, 0xa8, 0, 0xc7],
-    );
+    const header = Uint8Array.from([
+      0x45, 0, 0, 0x73, 0, 0, 0x40, 0, 0x40, 0x11, 0xb8, 0x61, 0xc0, 0xa8, 0, 1, 0xc0, 0xa8, 0, 0xc7,
+    ]);
     expect(checksumFold(checksumAdd(0, header, 0, 20))).toBe(0);
   });
 
@@ -34,9 +34,9 @@ describe("the internet checksum", () => {
           const base = Math.min(shift, 3);
           const view = new Uint8Array(buffer, base);
           view.set(data, shift - base);
-          expect(
-            sameChecksum(checksumFold(checksumAdd(0, view, shift - base, data.length)), slowChecksum(data)),
-          ).toBe(true);
+          expect(sameChecksum(checksumFold(checksumAdd(0, view, shift - base, data.length)), slowChecksum(data))).toBe(
+            true,
+          );
         },
       ),
       { numRuns: 1000 },
@@ -50,10 +50,12 @@ describe("the internet checksum", () => {
   });
 
   it("follows a buffer that grows", () => {
-    const buffer = new (ArrayBuffer as unknown as new (n: number, o: object) => ArrayBuffer & { resize(n: number): void })(
-      100,
-      { maxByteLength: 1000 },
-    );
+    const buffer = new (
+      ArrayBuffer as unknown as new (
+        n: number,
+        o: object,
+      ) => ArrayBuffer & { resize(n: number): void }
+    )(100, { maxByteLength: 1000 });
     const view = new Uint8Array(buffer);
     view.fill(1);
     expect(checksumFold(checksumAdd(0, view, 0, 100))).toBe(slowChecksum(new Uint8Array(100).fill(1)));

@@ -329,7 +329,7 @@ describe("a frame that lies about itself", () => {
         fc.nat(300),
         (noise, mutate, flags, gsoType, size, start, offset) => {
           const bytes = mutate ? good().bytes : noise;
-          if (mutate) noise.forEach((value, i) => value < 10 && (bytes[i] = value));
+          for (let i = 0; mutate && i < noise.length; i++) if (noise[i] < 10) bytes[i] = noise[i];
           const { target, offload } = to(0);
           const burst = new FrameBurst();
           burst.addSegment(bytes, 0, bytes.length);

@@ -43,7 +43,8 @@ export function readPcapng(bytes: Uint8Array): PcapngFileContent {
     if (length % 4 !== 0 || view.getUint32(end, true) !== length) throw new Error(`block of ${length} bytes at ${at}`);
     blocks.push(type);
     if (type === 0x0a0d0d0a) {
-      if (view.getUint32(at + 8, true) !== 0x1a2b3c4d || view.getUint16(at + 12, true) !== 1) throw new Error("section");
+      if (view.getUint32(at + 8, true) !== 0x1a2b3c4d || view.getUint16(at + 12, true) !== 1)
+        throw new Error("section");
       if (view.getBigInt64(at + 16, true) !== -1n) throw new Error("section length");
       content.application = text(options(at + 24, end).get(4)!);
     } else if (type === 1) {
