@@ -1,0 +1,236 @@
+/**
+ * An address space of register blocks: a machine's I/O ports, or its memory-mapped I/O. Blocks may have any
+ * size and lie anywhere; accesses may have any width and fall anywhere, on a block, on nothing, or across both.
+ * For machines, and for emulators that have no such bus of their own.
+ * @module
+ */
+
+import type { AccessWidth, IoBus, Mapping, RegisterBlock } from "@virtio-ts/vm-device";
+import { BusError, rangeText } from "./bus-error.ts";
+
+/** The I/O ports of a PC: 16 address bits. */
+export const PORT_SPACE = 0x1_0000;
+/** The widest physical address space: 52 address bits, all of them numbers that are exact. */
+export const MMIO_SPACE: number = 2 ** 52;
+
+/** What an {@link AddressBus} is made with. */
+export interface AddressBusOptions {
+  /** Addresses in the space: {@link PORT_SPACE}, {@link MMIO_SPACE} or fewer. */
+  readonly size: number;
+  /** What reads see where nothing answers. `"ones"`, by default, is what a PC's buses float to. */
+  readonly unclaimed?: "ones" | "zeros";
+}
+
+/** A block on an {@link AddressBus}. */
+export interface BusMapping extends Mapping {
+  /** Where it starts. */
+  readonly address: number;
+  /** Bytes it decodes. */
+  readonly size: number;
+  /** Whether it is on the bus. */
+  readonly mapped: boolean;
+  /**
+   * Puts the block elsewhere; it stays where it is if it can't go there.
+   * @throws BusError `overlap`, `out-of-range`
+   */
+  move(address: number): void;
+}
+
+/** Blocks by ascending address, found by binary search, most often at the first guess. Accesses never throw. */
+export class AddressBus implements IoBus {
+  /** Addresses in the space. */
+  readonly size: number;
+  /** Accesses, or parts of accesses, that no block answered. */
+  unclaimed = 0;
+  readonly #ones: boolean;
+  readonly #entries: Entry[] = [];
+  #last: Entry | null = null;
+
+  constructor(options: AddressBusOptions) {
+    this.size = options.size;
+    this.#ones = (options.unclaimed ?? "ones") === "ones";
+  }
+
+  /**
+   * Puts a block at an address.
+   * @throws BusError `overlap`, `out-of-range`
+   */
+  map(address: number, block: RegisterBlock): BusMapping {
+    const entry = new Entry(this.#remove, this.#place, block);
+    this.#place(entry, address);
+    return entry;
+  }
+
+  /** Whether nothing is mapped in a range that lies in the address space. */
+  isFree(address: number, size: number): boolean {
+    return this.#inside(address, size) && this.#conflict(address, size) === null;
+  }
+
+  /**
+   * Finds the lowest free range.
+   * @param size addresses needed
+   * @param align a power of two its start is a multiple of
+   * @param within first address, and the one past the last, to look in; the whole space by default
+   * @param taken looks at what is promised but not mapped: the end of a range in the way, or `null`
+   * @returns its start, or `null` when there is none
+   */
+  freeRange(
+    size: number,
+    align: number,
+    within: readonly [start: number, end: number] = [0, this.size],
+    taken?: (address: number, size: number) => number | null,
+  ): number | null {
+    const end = Math.min(within[1], this.size);
+    let address = alignUp(within[0], align);
+    while (address + size <= end) {
+      const past = this.#conflict(address, size)?.end ?? taken?.(address, size) ?? null;
+      if (past === null) return address;
+      address = alignUp(past, align);
+    }
+    return null;
+  }
+
+  /** Reads `width` bytes, little endian, as an unsigned number. */
+  read(address: number, width: AccessWidth): number {
+    const entry = this.#find(address);
+    if (entry !== null && address + width <= entry.end) return entry.block.read(address - entry.address, width) >>> 0;
+    return this.#readApart(address, width);
+  }
+
+  /** Writes `width` bytes, little endian. */
+  write(address: number, width: AccessWidth, value: number): void {
+    const entry = this.#find(address);
+    if (entry !== null && address + width <= entry.end) entry.block.write(address - entry.address, width, value);
+    else this.#writeApart(address, width, value);
+  }
+
+  /** Reads 64 bits as two accesses of 32, low half first: no transport of virtio has a wider register. */
+  read64(address: number): bigint {
+    const low = this.read(address, 4);
+    return BigInt(low) | (BigInt(this.read(address + 4, 4)) << 32n);
+  }
+
+  /** Writes 64 bits as two accesses of 32, low half first. */
+  write64(address: number, value: bigint): void {
+    this.write(address, 4, Number(value & 0xffff_ffffn));
+    this.write(address + 4, 4, Number((value >> 32n) & 0xffff_ffffn));
+  }
+
+  /** The block that answers at an address, or `null`. */
+  blockAt(address: number): RegisterBlock | null {
+    return this.#find(address)?.block ?? null;
+  }
+
+  /** An access that no single block holds falls apart into bytes. */
+  #readApart(address: number, width: AccessWidth): number {
+    let value = 0;
+    for (let i = width - 1; i >= 0; i--) {
+      const entry = this.#find(address + i);
+      if (entry === null) this.unclaimed++;
+      const byte = entry === null ? (this.#ones ? 0xff : 0) : entry.block.read(address + i - entry.address, 1) & 0xff;
+      value = value * 256 + byte;
+    }
+    return value;
+  }
+
+  #writeApart(address: number, width: AccessWidth, value: number): void {
+    for (let i = 0; i < width; i++) {
+      const entry = this.#find(address + i);
+      if (entry === null) this.unclaimed++;
+      else entry.block.write(address + i - entry.address, 1, (value >>> (8 * i)) & 0xff);
+    }
+  }
+
+  #find(address: number): Entry | null {
+    const last = this.#last;
+    if (last !== null && address >= last.address && address < last.end) return last;
+    const index = this.#indexAfter(address) - 1;
+    if (index < 0) return null;
+    const entry = this.#entries[index];
+    if (!(address < entry.end)) return null;
+    this.#last = entry;
+    return entry;
+  }
+
+  /** Number of blocks that start at or below `address`. */
+  #indexAfter(address: number): number {
+    const entries = this.#entries;
+    let low = 0;
+    let high = entries.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (entries[middle].address <= address) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  #inside(address: number, size: number): boolean {
+    return Number.isSafeInteger(address) && address >= 0 && size > 0 && address + size <= this.size;
+  }
+
+  /** The highest block in the way of a range, other than `except`. */
+  #conflict(address: number, size: number, except: Entry | null = null): Entry | null {
+    for (let i = this.#indexAfter(address + size - 1) - 1; i >= 0; i--) {
+      const entry = this.#entries[i];
+      if (entry.end <= address) return null;
+      if (entry !== except) return entry;
+    }
+    return null;
+  }
+
+  readonly #place = (entry: Entry, address: number): void => {
+    const size = entry.block.size;
+    if (!this.#inside(address, size)) {
+      throw new BusError("out-of-range", `${rangeText(address, size)} is outside an address space of ${this.size}`);
+    }
+    const taken = this.#conflict(address, size, entry);
+    if (taken !== null) {
+      const there = rangeText(taken.address, taken.end - taken.address);
+      throw new BusError("overlap", `${rangeText(address, size)} overlaps ${there}`);
+    }
+    this.#remove(entry);
+    entry.address = address;
+    entry.end = address + size;
+    this.#entries.splice(this.#indexAfter(address), 0, entry);
+    entry.mapped = true;
+  };
+
+  readonly #remove = (entry: Entry): void => {
+    if (!entry.mapped) return;
+    this.#entries.splice(this.#entries.indexOf(entry), 1);
+    entry.mapped = false;
+    this.#last = null;
+  };
+}
+
+class Entry implements BusMapping {
+  address = 0;
+  end = 0;
+  mapped = false;
+  readonly block: RegisterBlock;
+  readonly #remove: (entry: Entry) => void;
+  readonly #place: (entry: Entry, address: number) => void;
+
+  constructor(remove: (entry: Entry) => void, place: (entry: Entry, address: number) => void, block: RegisterBlock) {
+    this.#remove = remove;
+    this.#place = place;
+    this.block = block;
+  }
+
+  get size(): number {
+    return this.block.size;
+  }
+
+  move(address: number): void {
+    this.#place(this, address);
+  }
+
+  unmap(): void {
+    this.#remove(this);
+  }
+}
+
+function alignUp(address: number, align: number): number {
+  return Math.ceil(address / align) * align;
+}

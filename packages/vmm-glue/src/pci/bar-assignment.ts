@@ -1,0 +1,83 @@
+/**
+ * What firmware does to a function before a guest sees it: gives each base address register a place and
+ * switches decoding on. For machines that boot no firmware, and for devices plugged into a running one.
+ * @module
+ */
+
+import {
+  PCI_BAR0,
+  PCI_COMMAND,
+  PCI_COMMAND_BUS_MASTER,
+  PCI_COMMAND_IO,
+  PCI_COMMAND_MEMORY,
+  type PciBar,
+  type PciFunction,
+} from "@virtio-ts/vm-device";
+import { BusError } from "../bus/bus-error.ts";
+import type { RangePool, Reservation } from "../bus/range-pool.ts";
+
+/** Where the places of base address registers come from. */
+export interface BarPools {
+  /** For I/O BARs. */
+  readonly ports: RangePool;
+  /** For memory BARs; below 4 GiB, for some are 32 bits wide. */
+  readonly mmio: RangePool;
+}
+
+/** The places a function was given. */
+export interface BarAssignment {
+  /** Address of each BAR. */
+  readonly addresses: ReadonlyMap<PciBar, number>;
+  /** Gives the places back; the function is off the bus by then. */
+  release(): void;
+}
+
+/**
+ * Gives each BAR of a function a place: all of them, or none. The function must be plugged in.
+ * @throws BusError `no-space`, `out-of-range`
+ */
+export function assignBars(fn: PciFunction, pools: BarPools): BarAssignment {
+  const reservations = new Map<PciBar, Reservation>();
+  const release = (): void => {
+    for (const reservation of reservations.values()) reservation.release();
+    reservations.clear();
+  };
+  try {
+    for (const bar of fn.bars) {
+      const pool = bar.kind === "io" ? pools.ports : pools.mmio;
+      const reservation = pool.take(bar.size, bar.size);
+      reservations.set(bar, reservation);
+      checkWidth(bar, reservation.address);
+    }
+  } catch (cause) {
+    release();
+    throw cause;
+  }
+  const addresses = new Map<PciBar, number>();
+  for (const [bar, { address }] of reservations) {
+    writeBar(fn, bar, address);
+    addresses.set(bar, address);
+  }
+  enableDecoding(fn);
+  return { addresses, release };
+}
+
+/** Writes a base address register. */
+export function writeBar(fn: PciFunction, bar: PciBar, address: number): void {
+  const register = PCI_BAR0 + 4 * bar.index;
+  fn.configWrite(register, 4, address >>> 0);
+  if (bar.kind === "memory64") fn.configWrite(register + 4, 4, Math.floor(address / 2 ** 32));
+}
+
+/** Lets a function decode the BARs it has, access memory and send messages. */
+export function enableDecoding(fn: PciFunction): void {
+  let command = PCI_COMMAND_BUS_MASTER;
+  for (const bar of fn.bars) command |= bar.kind === "io" ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
+  fn.configWrite(PCI_COMMAND, 2, fn.configRead(PCI_COMMAND, 2) | command);
+}
+
+function checkWidth(bar: PciBar, address: number): void {
+  if (bar.kind !== "memory64" && address + bar.size > 2 ** 32) {
+    throw new BusError("out-of-range", `BAR ${bar.index} has 32 bits and can't be at ${address}`);
+  }
+}

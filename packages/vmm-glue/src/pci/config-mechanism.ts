@@ -1,0 +1,88 @@
+/**
+ * The two ways a PC's processor reaches PCI configuration space: mechanism 1, by an address port and a data
+ * port, and PCI Express's memory window (ECAM). PCI Local Bus 3.0, 3.2.2.3.2; PCI Express Base, 7.2.2.
+ * @module
+ */
+
+import { type AccessWidth, PCI_CONFIG_SIZE, type RegisterBlock } from "@virtio-ts/vm-device";
+import type { PciRoot } from "./pci-root.ts";
+
+/** Where a PC has the ports of configuration mechanism 1. */
+export const PCI_CONFIG_PORTS = 0xcf8;
+
+const DATA = 4;
+const ENABLE = 0x8000_0000;
+/** Enable, bus, device, function, register. */
+const ADDRESS_BITS = 0x80ff_fffc;
+
+/**
+ * Configuration mechanism 1: the address register at 0xCF8, 32 bits and written whole or not at all; the data
+ * window at 0xCFC, whose four bytes are those of the register that the address names.
+ */
+export class ConfigMechanism1 implements RegisterBlock {
+  readonly size = 8;
+  /** The address register. */
+  address = 0;
+  readonly #root: PciRoot;
+
+  constructor(root: PciRoot) {
+    this.#root = root;
+  }
+
+  read(offset: number, width: AccessWidth): number {
+    if (offset < DATA && offset + width > DATA) return this.#readApart(offset, width);
+    if (offset < DATA) return ((this.address >>> (8 * offset)) & mask(width)) >>> 0;
+    const devfn = this.#devfn;
+    if (devfn < 0) return mask(width);
+    return this.#root.configRead(devfn, (this.address & 0xfc) + offset - DATA, width);
+  }
+
+  write(offset: number, width: AccessWidth, value: number): void {
+    if (offset === 0 && width === 4) this.address = (value & ADDRESS_BITS) >>> 0;
+    if (offset < DATA) return; // narrower writes are not the bridge's: 0xCF9 is another register on PCs
+    const devfn = this.#devfn;
+    if (devfn >= 0) this.#root.configWrite(devfn, (this.address & 0xfc) + offset - DATA, width, value >>> 0);
+  }
+
+  /** Device and function that the address names, or -1: not enabled, or on a bus that isn't there. */
+  get #devfn(): number {
+    if ((this.address & ENABLE) === 0) return -1;
+    return ((this.address >>> 16) & 0xff) === 0 ? (this.address >>> 8) & 0xff : -1;
+  }
+
+  #readApart(offset: number, width: AccessWidth): number {
+    let value = 0;
+    for (let i = width - 1; i >= 0; i--) value = value * 256 + this.read(offset + i, 1);
+    return value;
+  }
+}
+
+/** Bytes of a function's page in the ECAM window. */
+const PAGE = 0x1000;
+
+/** PCI Express's memory window for one bus: 4 KiB for each function, of which conventional ones have the first 256 bytes. */
+export class EcamWindow implements RegisterBlock {
+  readonly size: number = PAGE * 256;
+  readonly #root: PciRoot;
+
+  constructor(root: PciRoot) {
+    this.#root = root;
+  }
+
+  read(offset: number, width: AccessWidth): number {
+    const register = offset % PAGE;
+    const devfn = (offset - register) / PAGE;
+    // Past a conventional function's space the root complex answers for it; nobody crosses functions.
+    if (register + width > PCI_CONFIG_SIZE) return mask(width);
+    return this.#root.configRead(devfn, register, width);
+  }
+
+  write(offset: number, width: AccessWidth, value: number): void {
+    const register = offset % PAGE;
+    if (register + width <= PCI_CONFIG_SIZE) this.#root.configWrite((offset - register) / PAGE, register, width, value);
+  }
+}
+
+function mask(width: AccessWidth): number {
+  return width === 1 ? 0xff : width === 2 ? 0xffff : 0xffff_ffff;
+}

@@ -1,0 +1,206 @@
+/**
+ * A PCI bus with its host bridge: who is on it, configuration accesses to them, their registers in the
+ * machine's address spaces, and their interrupts. It is the bus that VIRTIO 1.4, 4.1 puts devices on.
+ * For machines.
+ * @module
+ */
+
+import {
+  type AccessWidth,
+  type InterruptLine,
+  type MsiSink,
+  PCI_CONFIG_SIZE,
+  PCI_HEADER_TYPE,
+  PCI_INTERRUPT_LINE,
+  PCI_INTERRUPT_PIN,
+  type PciBar,
+  type PciFunction,
+} from "@virtio-ts/vm-device";
+import type { AddressBus } from "../bus/address-bus.ts";
+import { BusError } from "../bus/bus-error.ts";
+import type { InterruptRouter, InterruptSource } from "../interrupt-router.ts";
+import { HostBridge, type HostBridgeIdentity, SEL4_HOST_BRIDGE } from "./host-bridge.ts";
+import { PciSlot, type SlotEnvironment } from "./pci-slot.ts";
+
+/** Devices a bus has room for. */
+export const PCI_DEVICES = 32;
+/** Functions a device has room for. */
+export const PCI_FUNCTIONS = 8;
+/** Header type: the device has more functions than function 0. */
+const PCI_HEADER_MULTI_FUNCTION = 0x80;
+
+/** What a {@link PciRoot} is made with. */
+export interface PciRootOptions {
+  /** Where I/O BARs go; `null` on a machine without I/O ports. */
+  readonly ports: AddressBus | null;
+  /** Where memory BARs go; `null` on a machine without memory-mapped I/O. */
+  readonly mmio: AddressBus | null;
+  /** Where interrupt pins go; without it they go nowhere. */
+  readonly interrupts?: InterruptRouter | null;
+  /** The four lines that the pins, swizzled, are wired to; a PC's 11, 10, 9, 5 by default. */
+  readonly pinLines?: readonly [number, number, number, number];
+  /** Where messages go; without it functions have none to send. */
+  readonly msi?: MsiSink | null;
+  /** The bridge at 00:00.0; `null` leaves the place free. */
+  readonly hostBridge?: HostBridgeIdentity | null;
+  /** Told when a driver puts a base address register where something else is: it is then not decoded. */
+  readonly onConflict?: (bar: PciBar, cause: BusError) => void;
+}
+
+/** Where and how a function is to be plugged in. */
+export interface PlugOptions {
+  /** Device number; the first free one by default. */
+  readonly device?: number;
+  /** Function number; 0 by default. */
+  readonly function?: number;
+  /** Interrupt line its pin is wired to, instead of the swizzled one; `null`: not wired at all. */
+  readonly line?: number | null;
+  /** Told, besides the line, when the function raises and lowers its pin. */
+  readonly tap?: InterruptLine;
+}
+
+/** A bus of up to 32 devices. Configuration accesses never throw. */
+export class PciRoot {
+  /** Where I/O BARs go. */
+  readonly ports: AddressBus | null;
+  /** Where memory BARs go. */
+  readonly mmio: AddressBus | null;
+  /** BARs that a driver put where something else was. */
+  conflicts = 0;
+  readonly #interrupts: InterruptRouter | null;
+  readonly #pinLines: readonly number[];
+  readonly #slots: (PciSlot | null)[] = new Array<PciSlot | null>(PCI_DEVICES * PCI_FUNCTIONS).fill(null);
+  readonly #environment: SlotEnvironment;
+
+  constructor(options: PciRootOptions) {
+    this.ports = options.ports;
+    this.mmio = options.mmio;
+    this.#interrupts = options.interrupts ?? null;
+    this.#pinLines = options.pinLines ?? [11, 10, 9, 5];
+    this.#environment = {
+      ports: options.ports,
+      mmio: options.mmio,
+      msi: options.msi ?? null,
+      rangeFreed: () => this.#retry(),
+      conflict: (bar, cause) => {
+        this.conflicts++;
+        options.onConflict?.(bar, cause);
+      },
+    };
+    const bridge = options.hostBridge === undefined ? SEL4_HOST_BRIDGE : options.hostBridge;
+    if (bridge !== null) this.plug(new HostBridge(bridge), { device: 0, line: null });
+  }
+
+  /** What is plugged in, the host bridge included, by rising device and function number. */
+  get slots(): readonly PciSlot[] {
+    return this.#slots.filter((slot) => slot !== null);
+  }
+
+  /** The function at a device and function number, or `null`. */
+  slotAt(device: number, fn: number = 0): PciSlot | null {
+    return this.#slots[device * PCI_FUNCTIONS + fn] ?? null;
+  }
+
+  /**
+   * Plugs a function in; a running guest sees it when it scans the bus again.
+   * @throws BusError `no-slot` when all devices are taken, `slot-taken`, `no-line`
+   */
+  plug(fn: PciFunction, options: PlugOptions = {}): PciSlot {
+    const device = options.device ?? this.#firstFree();
+    const number = options.function ?? 0;
+    const index = device * PCI_FUNCTIONS + number;
+    if (!isIndex(device, PCI_DEVICES) || !isIndex(number, PCI_FUNCTIONS) || this.#slots[index] !== null) {
+      throw new BusError("slot-taken", `device ${device}, function ${number} is taken, or is not on the bus`);
+    }
+    const source = this.#source(fn, device, options);
+    const slot = new PciSlot(fn, device, number, source, pinOf(source, options.tap), this.#environment);
+    this.#slots[index] = slot;
+    fn.plug(slot);
+    if (source !== null) fn.configWrite(PCI_INTERRUPT_LINE, 1, source.line);
+    return slot;
+  }
+
+  /** Takes a function off the bus. Harmless when done twice. */
+  unplug(slot: PciSlot): void {
+    const index = slot.device * PCI_FUNCTIONS + slot.number;
+    if (this.#slots[index] !== slot) return;
+    this.#slots[index] = null;
+    slot.remove();
+    this.#retry();
+  }
+
+  /**
+   * A configuration read. Where there is nobody it reads as all ones, which no vendor has as id.
+   * @param devfn device number times 8, plus the function number
+   * @param offset 0 to 255; with `width` never past the end
+   */
+  configRead(devfn: number, offset: number, width: AccessWidth): number {
+    const slot = this.#slots[devfn] ?? null;
+    if (slot === null || offset + width > PCI_CONFIG_SIZE) return allOnes(width);
+    const value = slot.fn.configRead(offset, width) >>> 0;
+    return this.#hasSiblings(slot) ? withMultiFunction(value, offset, width) : value;
+  }
+
+  /** A configuration write. Where there is nobody it is lost. */
+  configWrite(devfn: number, offset: number, width: AccessWidth, value: number): void {
+    const slot = this.#slots[devfn] ?? null;
+    if (slot !== null && offset + width <= PCI_CONFIG_SIZE) slot.fn.configWrite(offset, width, value);
+  }
+
+  #firstFree(): number {
+    for (let device = 0; device < PCI_DEVICES; device++) {
+      if (this.#slots[device * PCI_FUNCTIONS] === null) return device;
+    }
+    throw new BusError("no-slot", `all ${PCI_DEVICES} devices of the bus are taken`);
+  }
+
+  /** The line of a function's pin: the pins of neighbouring devices are turned by one, so that lines are shared evenly. */
+  #source(fn: PciFunction, device: number, options: PlugOptions): InterruptSource | null {
+    const pin = fn.configRead(PCI_INTERRUPT_PIN, 1);
+    if (this.#interrupts === null || options.line === null) return null;
+    if (options.line !== undefined) return this.#interrupts.connect(options.line);
+    if (pin < 1 || pin > 4) return null;
+    return this.#interrupts.connect(this.#pinLines[(pin - 1 + device) % 4]);
+  }
+
+  #retry(): void {
+    for (const slot of this.#slots) slot?.retry();
+  }
+
+  /** Guests look at functions 1 to 7 only if function 0 says that there are some. */
+  #hasSiblings(slot: PciSlot): boolean {
+    if (slot.number !== 0) return false;
+    const first = slot.device * PCI_FUNCTIONS;
+    for (let i = 1; i < PCI_FUNCTIONS; i++) if (this.#slots[first + i] !== null) return true;
+    return false;
+  }
+}
+
+const unwired: InterruptLine = { raise() {}, lower() {} };
+
+function pinOf(source: InterruptSource | null, tap: InterruptLine | undefined): InterruptLine {
+  if (source === null || tap === undefined) return source ?? tap ?? unwired;
+  return {
+    raise: (): void => {
+      source.raise();
+      tap.raise();
+    },
+    lower: (): void => {
+      source.lower();
+      tap.lower();
+    },
+  };
+}
+
+function isIndex(value: number, count: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value < count;
+}
+
+function allOnes(width: AccessWidth): number {
+  return width === 1 ? 0xff : width === 2 ? 0xffff : 0xffff_ffff;
+}
+
+function withMultiFunction(value: number, offset: number, width: AccessWidth): number {
+  const lane = PCI_HEADER_TYPE - offset;
+  return lane >= 0 && lane < width ? (value | (PCI_HEADER_MULTI_FUNCTION << (8 * lane))) >>> 0 : value;
+}
