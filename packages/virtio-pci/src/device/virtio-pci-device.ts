@@ -36,6 +36,8 @@ export interface VirtioPciOptions extends Omit<DeviceCoreOptions, "interrupts"> 
    * that takes no messages ({@link PciHost.msi}).
    */
   readonly interrupt?: "msix" | "intx";
+  /** The interrupt pin: 1 INTA (default) to 4 INTD. */
+  readonly interruptPin?: number;
   /** Kind of the BAR that holds the modern structures; `memory` by default. */
   readonly bar?: "io" | "memory";
   /** MSI-X vectors, 1 to 2048; by default one for each queue and one for configuration changes. */
@@ -73,7 +75,7 @@ export class VirtioPciDevice implements PciFunction {
     this.#msix = options.interrupt === "intx" ? null : new MsixTable(options.vectors ?? queues + 1);
     this.space = new PciConfigSpace({
       identity: virtioIdentity(device.deviceType, mode, options.identity),
-      interruptPin: 1,
+      interruptPin: options.interruptPin ?? 1,
       onCommand: (command) => this.#commandWritten(command),
     });
     this.#interrupts = new PciInterrupts(queues, this.space, this.#msix);
