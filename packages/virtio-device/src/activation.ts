@@ -3,10 +3,11 @@
  * @module
  */
 
+import { createDeviceQueue, QueueConfigError, type QueueState } from "@virtio-ts/virtio-queue";
 import type { Scheduler } from "@virtio-ts/vm-device";
 import type { GuestMemory } from "@virtio-ts/vm-memory";
-import { createDeviceQueue } from "@virtio-ts/virtio-queue";
-import type { DeviceCore, DeviceCoreOptions } from "./core.ts";
+import type { DeviceCore } from "./core.ts";
+import type { DeviceCoreOptions } from "./core-options.ts";
 import type { ActivationContext, ActiveQueue } from "./device.ts";
 import { DeviceFault } from "./errors.ts";
 import { AREA_DESCRIPTOR, AREA_DEVICE, AREA_DRIVER, type QueueRegisters } from "./queue-registers.ts";
@@ -18,7 +19,7 @@ export class ActiveDevice implements ActivationContext {
   readonly features: bigint;
   readonly scheduler: Scheduler;
   readonly sharedMemory: SharedMemoryList | null;
-  queues: readonly (ActiveQueue | null)[] = [];
+  queues: (ActiveQueue | null)[] = [];
   readonly #core: DeviceCore;
   readonly #options: DeviceCoreOptions;
   #ended = false;
@@ -42,13 +43,31 @@ export class ActiveDevice implements ActivationContext {
   }
 
   /**
-   * Builds the queues and starts the device.
-   * @throws QueueConfigError for a queue that can't be; ActivateError from the device
+   * Builds the enabled queues.
+   * @param positions where they go on; at their beginning by default
+   * @throws QueueConfigError for a queue that can't be
    */
-  begin(): void {
+  build(positions: readonly (QueueState | null)[] = []): void {
     this.memory.refresh();
-    this.queues = this.#core.queues.map((registers, index) => (registers.enabled ? this.#queue(registers, index) : null));
-    this.#core.device.activate(this);
+    this.queues = this.#core.queues.map((registers, index) =>
+      registers.enabled ? this.#queue(registers, index, positions[index] ?? undefined) : null,
+    );
+  }
+
+  /**
+   * Adds queue `index`, enabled after the device went live.
+   * @throws QueueConfigError if it can't be
+   */
+  join(index: number): void {
+    this.memory.refresh();
+    const active = this.#queue(this.#core.queues[index], index);
+    this.queues[index] = active;
+    this.#core.device.queueJoined?.(active);
+  }
+
+  /** Whether queue `index` is one of the device's, stopped or not. */
+  isBuilt(index: number): boolean {
+    return this.queues[index] !== undefined && this.queues[index] !== null;
   }
 
   /** Whether queue `index` takes notifications. */
@@ -73,7 +92,13 @@ export class ActiveDevice implements ActivationContext {
     for (const active of this.queues) active?.queue.close();
   }
 
-  #queue(registers: QueueRegisters, index: number): ActiveQueue {
+  #queue(registers: QueueRegisters, index: number, state?: QueueState): ActiveQueue {
+    if (registers.size > registers.maxSize) {
+      throw new QueueConfigError(
+        "size",
+        `queue ${index} has ${registers.size} entries, above its ${registers.maxSize}`,
+      );
+    }
     const areas = {
       size: registers.size,
       descriptorArea: registers.address(AREA_DESCRIPTOR),
@@ -81,6 +106,7 @@ export class ActiveDevice implements ActivationContext {
       deviceArea: registers.address(AREA_DEVICE),
     };
     const queue = createDeviceQueue(this.memory, this.features, areas, {
+      state,
       onFault: (cause) => this.fail(new DeviceFault("queue-malformed", `queue ${index}: ${cause.message}`, { cause })),
     });
     const interrupt = this.#options.interrupts.queue(index);

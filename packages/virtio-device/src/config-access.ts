@@ -12,12 +12,17 @@ export class ConfigAccess {
   /** Moves with each change by the device. */
   generation = 0;
   readonly #device: VirtioDevice;
+  readonly #legacy: () => boolean;
   readonly #one = new Uint8Array(1);
   readonly #two = new Uint8Array(2);
   readonly #four = new Uint8Array(4);
 
-  constructor(device: VirtioDevice) {
+  /**
+   * @param legacy says whether the driver uses the legacy interface
+   */
+  constructor(device: VirtioDevice, legacy: () => boolean) {
     this.#device = device;
+    this.#legacy = legacy;
   }
 
   /** Size, bytes. */
@@ -41,7 +46,8 @@ export class ConfigAccess {
     const data = this.#buffer(width);
     for (let i = 0; i < width; i++) data[i] = value >>> (8 * i);
     const inside = Math.min(width, this.size - offset);
-    if (inside > 0) this.#device.writeConfig(offset, inside === width ? data : data.subarray(0, inside));
+    if (inside <= 0) return;
+    this.#device.writeConfig(offset, inside === width ? data : data.subarray(0, inside), this.#legacy());
   }
 
   #buffer(width: AccessWidth): Uint8Array {

@@ -6,65 +6,27 @@
  */
 
 import {
-  feature,
   STATUS_ACKNOWLEDGE,
   STATUS_DEVICE_NEEDS_RESET,
   STATUS_DRIVER,
   STATUS_DRIVER_OK,
   STATUS_FAILED,
   STATUS_FEATURES_OK,
-  VIRTIO_F_EVENT_IDX,
-  VIRTIO_F_INDIRECT_DESC,
-  VIRTIO_F_VERSION_1,
 } from "@virtio-ts/virtio-bindings";
 import { legacyAreas, QueueConfigError } from "@virtio-ts/virtio-queue";
-import type { Scheduler } from "@virtio-ts/vm-device";
 import type { GuestMemory } from "@virtio-ts/vm-memory";
 import { ActiveDevice } from "./activation.ts";
 import { ConfigAccess } from "./config-access.ts";
+import { type CoreCounters, DEFAULT_RING_FEATURES, type DeviceCoreOptions } from "./core-options.ts";
 import type { VirtioDevice } from "./device.ts";
-import { DeviceFault } from "./errors.ts";
-import { FeatureNegotiation } from "./features.ts";
-import type { TransportInterrupts } from "./notifier.ts";
+import { DeviceFault, RestoreError } from "./errors.ts";
+import { FEATURE_PAGES, FeatureNegotiation } from "./features.ts";
 import { AREA_DESCRIPTOR, AREA_DEVICE, AREA_DRIVER, QueueRegisters } from "./queue-registers.ts";
 import type { SharedMemoryList } from "./shared-memory.ts";
+import { type CoreState, pagesOf, parseCoreState, restoreDevice } from "./snapshot.ts";
+import { STATUS_STEPS, stepsBefore } from "./status-order.ts";
 
-/** Ring features the state machine offers for every device unless told otherwise. */
-export const DEFAULT_RING_FEATURES: bigint = feature(VIRTIO_F_INDIRECT_DESC, VIRTIO_F_EVENT_IDX, VIRTIO_F_VERSION_1);
-
-/** What a {@link DeviceCore} is made with. */
-export interface DeviceCoreOptions {
-  /** Guest memory, as far as the device may reach it. */
-  readonly memory: GuestMemory;
-  /** For work that does not fit into one turn. */
-  readonly scheduler: Scheduler;
-  /** The transport's interrupts. */
-  readonly interrupts: TransportInterrupts;
-  /** Ring and transport features to offer; {@link DEFAULT_RING_FEATURES} by default. */
-  readonly ringFeatures?: bigint;
-  /** The device's shared memory window, where it has one. */
-  readonly sharedMemory?: SharedMemoryList | null;
-  /** Told of each fault that sets DEVICE_NEEDS_RESET. */
-  readonly onFault?: (fault: DeviceFault) => void;
-}
-
-/** What a device has counted since it was made. */
-export interface CoreCounters {
-  /** Resets asked for by the driver. */
-  resets: number;
-  /** Successful activations. */
-  activations: number;
-  /** Available buffer notifications passed on to the device. */
-  kicks: number;
-  /** Notifications for queues that do not exist or are not live. */
-  strayKicks: number;
-  /** Faults that set DEVICE_NEEDS_RESET. */
-  faults: number;
-}
-
-const STATUS_ORDER = [STATUS_ACKNOWLEDGE, STATUS_DRIVER, STATUS_FEATURES_OK, STATUS_DRIVER_OK] as const;
-
-/** The device's side of a virtio device's life, seen by a transport. No method throws. */
+/** The device's side of a virtio device's life, seen by a transport. No method but {@link restore} throws. */
 export class DeviceCore {
   /** The device behind it. */
   readonly device: VirtioDevice;
@@ -94,7 +56,7 @@ export class DeviceCore {
       sizes.push(device.controlQueueMaxSize);
     this.queues = sizes.map((size) => new QueueRegisters(size));
     this.features = new FeatureNegotiation(device.features | (options.ringFeatures ?? DEFAULT_RING_FEATURES));
-    this.config = new ConfigAccess(device);
+    this.config = new ConfigAccess(device, () => this.#legacy);
   }
 
   /** Guest memory. */
@@ -145,7 +107,7 @@ export class DeviceCore {
 
   /** The driver writes 32 feature bits. Ignored once negotiation is complete (2.2.1). */
   writeDriverFeatures(page: number, value: number): void {
-    if ((this.#status & (STATUS_FEATURES_OK | STATUS_DRIVER_OK)) === 0) this.features.writePage(page, value);
+    if ((this.#status & STATUS_FEATURES_OK) === 0 && this.#active === null) this.features.writePage(page, value);
   }
 
   /**
@@ -160,7 +122,7 @@ export class DeviceCore {
     if (this.#resetting !== null) return;
     if (this.#status === 0) this.#legacy = legacy;
     if ((value & STATUS_FAILED) !== 0) this.#status |= STATUS_FAILED;
-    for (const bit of STATUS_ORDER) {
+    for (const bit of STATUS_STEPS) {
       if ((value & bit) === 0 || (this.#status & bit) !== 0) continue;
       if (!this.#advance(bit)) return;
     }
@@ -180,7 +142,9 @@ export class DeviceCore {
   /** Enables the selected queue. */
   enableQueue(): void {
     const queue = this.selectedQueue;
-    if (queue !== null && this.queueWritable && queue.maxSize > 0) queue.enabled = true;
+    if (queue === null || !this.queueWritable || queue.maxSize === 0) return;
+    queue.enabled = true;
+    if (this.#active !== null) this.#join(this.queueSelect);
   }
 
   /**
@@ -191,11 +155,13 @@ export class DeviceCore {
   placeLegacyQueue(address: number, align: number): void {
     const queue = this.selectedQueue;
     if (queue === null || queue.maxSize === 0 || (this.#status & STATUS_DRIVER_OK) !== 0) return;
+    if (this.#active?.isBuilt(this.queueSelect)) return;
     const areas = legacyAreas(address, queue.size, align);
     queue.enabled = address !== 0;
     queue.setAddress(AREA_DESCRIPTOR, areas.descriptorArea);
     queue.setAddress(AREA_DRIVER, address === 0 ? 0 : areas.driverArea);
     queue.setAddress(AREA_DEVICE, address === 0 ? 0 : areas.deviceArea);
+    if (queue.enabled && this.#active !== null) this.#join(this.queueSelect);
   }
 
   /** An available buffer notification arrived for queue `index`. */
@@ -203,6 +169,8 @@ export class DeviceCore {
     if (this.#active?.isLive(index)) {
       this.counters.kicks++;
       this.device.queueNotify(index);
+    } else if (this.#usedEarly(index)) {
+      if (this.#activate()) this.notify(index);
     } else {
       this.counters.strayKicks++;
       if (index < this.queues.length && (this.#status & (STATUS_DRIVER_OK | STATUS_DRIVER)) === STATUS_DRIVER) {
@@ -218,11 +186,10 @@ export class DeviceCore {
     this.#active?.end();
     this.#active = null;
     const pending = this.device.reset();
-    if (pending === undefined) {
-      this.#clear();
-      return;
-    }
-    if (this.#status === 0) this.#status = STATUS_ACKNOWLEDGE; // 2.4.1: not zero before the reset is done
+    const status = this.#status;
+    this.#clear();
+    if (pending === undefined) return;
+    this.#status = status || STATUS_ACKNOWLEDGE; // 2.4.1: not zero before the reset is done
     this.#resetting = pending.then(
       () => this.#afterReset(),
       (cause: unknown) => {
@@ -232,11 +199,65 @@ export class DeviceCore {
     );
   }
 
+  #afterReset(): void {
+    this.#resetting = null;
+    this.#clear();
+  }
+
   /** Takes the device out of the machine for good. */
   async remove(): Promise<void> {
     this.reset();
     await this.settled;
     this.device.remove();
+  }
+
+  /**
+   * The state of the device and of its driver's use of it, as plain data. Not to be called from within a call of
+   * the device. A device whose reset takes its time is saved as one whose reset is done.
+   */
+  save(): CoreState {
+    const active = this.#active;
+    const resetting = this.#resetting !== null;
+    return {
+      version: 1,
+      deviceType: this.device.deviceType,
+      status: resetting ? 0 : this.#status,
+      legacy: this.#legacy,
+      active: active !== null,
+      // A legacy driver may have written more than it got; what counts then is the outcome.
+      driverFeatures: pagesOf(active !== null && this.#legacy ? this.negotiated : this.features.written),
+      queueSelect: this.queueSelect >>> 0,
+      configGeneration: this.config.generation >>> 0,
+      queues: this.queues.map((queue, index) => queue.save(active?.queues[index]?.queue.save() ?? null)),
+      earlyKicks: [...this.#early],
+      device: this.device.save?.() ?? null,
+    };
+  }
+
+  /**
+   * Takes back what {@link save} gave, into a device that is in reset. A live device goes on at once; its queues
+   * are looked at in a later turn of the machine, for not all that was to be done may have been.
+   * @throws RestoreError for anything else than saved state of a device like this one; nothing is changed then
+   */
+  restore(state: unknown): void {
+    if (this.#status !== 0)
+      throw new RestoreError("in-use", `a device with status ${this.#status} takes no saved state`);
+    const before = this.save();
+    let active: ActiveDevice | null = null;
+    try {
+      const next = parseCoreState(state, before);
+      this.#put(next);
+      active = next.active ? this.#rebuild(next) : null;
+      restoreDevice(this.device, next.device, active, before.device);
+      this.#active = active;
+      this.#status |= next.status; // last: with it the device is ready
+    } catch (cause) {
+      active?.end();
+      this.#put(before);
+      throw cause instanceof RestoreError ? cause : new RestoreError("state", reason(cause), { cause });
+    }
+    for (const queue of active?.queues ?? [])
+      if (queue !== null) active?.scheduler.defer(() => this.notify(queue.index));
   }
 
   /** The device, a queue or the driver failed beyond repair: DEVICE_NEEDS_RESET (2.1.2). */
@@ -251,7 +272,7 @@ export class DeviceCore {
 
   /** Sets one status bit if it is its turn. */
   #advance(bit: number): boolean {
-    const before = this.#prerequisite(bit);
+    const before = stepsBefore(bit, this.#legacy);
     if ((this.#status & before) !== before) {
       this.fail(
         new DeviceFault(
@@ -262,53 +283,73 @@ export class DeviceCore {
       return false;
     }
     if (bit === STATUS_FEATURES_OK && !this.#legacy && !this.#featuresAcceptable()) return false;
-    if (bit === STATUS_DRIVER_OK) return this.#activate();
+    if (bit === STATUS_DRIVER_OK && this.#active === null && !this.#activate()) return false;
     this.#status |= bit;
+    if (bit === STATUS_DRIVER_OK) this.#kickEarly();
     return true;
-  }
-
-  #prerequisite(bit: number): number {
-    switch (bit) {
-      case STATUS_DRIVER:
-        return STATUS_ACKNOWLEDGE;
-      case STATUS_FEATURES_OK:
-        return STATUS_ACKNOWLEDGE | STATUS_DRIVER;
-      case STATUS_DRIVER_OK: // a legacy driver has no FEATURES_OK (3.1.2)
-        return STATUS_ACKNOWLEDGE | STATUS_DRIVER | (this.#legacy ? 0 : STATUS_FEATURES_OK);
-      default:
-        return 0;
-    }
   }
 
   #featuresAcceptable(): boolean {
     return this.features.acceptable && (this.device.acceptsFeatures?.(this.features.written) ?? true);
   }
 
+  /** A legacy driver may use a queue it has set up before DRIVER_OK, and wait for the outcome (3.1.2). */
+  #usedEarly(index: number): boolean {
+    if (!this.#legacy || this.#active !== null || this.#resetting !== null) return false;
+    return this.queues[index]?.enabled === true && (this.#status & STATUS_DRIVER) !== 0;
+  }
+
+  /** Adds a queue that a legacy driver enabled after it had begun to use the device. */
+  #join(index: number): void {
+    try {
+      this.#active?.join(index);
+    } catch (cause) {
+      this.fail(activationFault(cause));
+    }
+  }
+
   #activate(): boolean {
     if ((this.#status & (STATUS_DEVICE_NEEDS_RESET | STATUS_FAILED)) !== 0) return false;
     const active = new ActiveDevice(this, this.#options, this.negotiated);
     try {
-      active.begin();
+      active.build();
+      this.device.activate(active);
     } catch (cause) {
       active.end();
       this.device.reset();
-      const code = cause instanceof QueueConfigError ? "queue-config" : "activation-failed";
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      this.fail(new DeviceFault(code, `the device could not be activated: ${reason}`, { cause }));
+      this.fail(activationFault(cause));
       return false;
     }
     this.#active = active;
-    this.#status |= STATUS_DRIVER_OK;
     this.counters.activations++;
-    const early = [...this.#early];
-    this.#early.clear();
-    for (const index of early) this.notify(index);
     return true;
   }
 
-  #afterReset(): void {
-    this.#resetting = null;
-    this.#clear();
+  #kickEarly(): void {
+    const early = [...this.#early];
+    this.#early.clear();
+    for (const index of early) this.notify(index);
+  }
+
+  /** Everything that can be checked of a live device's state before the device itself is touched. */
+  #rebuild(state: CoreState): ActiveDevice {
+    const agreed = this.#legacy ? this.negotiated === this.features.written : this.#featuresAcceptable();
+    if (!agreed) throw new RestoreError("mismatch", "the features that were negotiated are not offered here");
+    const active = new ActiveDevice(this, this.#options, this.features.written);
+    active.build(state.queues.map((queue) => queue.position));
+    return active;
+  }
+
+  /** Everything but the status and the device. */
+  #put(state: CoreState): void {
+    this.#status = 0;
+    this.#legacy = state.legacy;
+    this.features.written = 0n;
+    for (let page = 0; page < FEATURE_PAGES; page++) this.features.writePage(page, state.driverFeatures[page]);
+    this.queueSelect = state.queueSelect;
+    this.config.generation = state.configGeneration;
+    this.queues.forEach((queue, index) => void queue.restore(state.queues[index]));
+    this.#early = new Set(state.earlyKicks);
   }
 
   #clear(): void {
@@ -319,4 +360,13 @@ export class DeviceCore {
     this.#early.clear();
     for (const queue of this.queues) queue.reset();
   }
+}
+
+function activationFault(cause: unknown): DeviceFault {
+  const code = cause instanceof QueueConfigError ? "queue-config" : "activation-failed";
+  return new DeviceFault(code, `the device could not be activated: ${reason(cause)}`, { cause });
+}
+
+function reason(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
 }

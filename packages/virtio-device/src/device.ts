@@ -5,9 +5,9 @@
  * @module
  */
 
+import type { DeviceQueue } from "@virtio-ts/virtio-queue";
 import type { Scheduler } from "@virtio-ts/vm-device";
 import type { GuestMemory } from "@virtio-ts/vm-memory";
-import type { DeviceQueue } from "@virtio-ts/virtio-queue";
 import type { ConfigError, DeviceFault } from "./errors.ts";
 import type { InterruptNotifier } from "./notifier.ts";
 import type { Resource, ResourceRequest } from "./resources.ts";
@@ -64,14 +64,23 @@ export interface VirtioDevice {
    * @returns the error where the range is not in configuration space; the driver then reads zeros
    */
   readConfig(offset: number, data: Uint8Array): ConfigError | null;
-  /** Writes `data` to configuration space at `offset`; read-only fields ignore it. */
-  writeConfig(offset: number, data: Uint8Array): ConfigError | null;
+  /**
+   * Writes `data` to configuration space at `offset`; read-only fields ignore it.
+   * @param legacy whether the driver uses the legacy interface, which may write fields that are read-only for
+   * others, and may do so before it negotiates features (3.1.2)
+   */
+  writeConfig(offset: number, data: Uint8Array, legacy: boolean): ConfigError | null;
 
   /**
    * The driver has set DRIVER_OK: the device goes live.
    * @throws ActivateError where it can't; it is then reset
    */
   activate(context: ActivationContext): void;
+  /**
+   * A queue came alive after {@link activate}: a driver of the legacy interface may use the device before
+   * DRIVER_OK, with as many queues as it has set up (3.1.2). A device that needs all its queues leaves it out.
+   */
+  queueJoined?(active: ActiveQueue): void;
   /** The driver made buffers available in queue `index`. May come without reason. */
   queueNotify(index: number): void;
   /**
@@ -89,10 +98,11 @@ export interface VirtioDevice {
    */
   setResources?(resources: readonly Resource[], regions: RegionHandler): SharedMemoryList | null;
 
-  /** The device's own state as plain data with a version. */
+  /** The device's own state as plain data with a version. Not asked for from within one of its own calls. */
   save?(): unknown;
   /**
-   * Takes back what {@link save} gave, before `activate`.
+   * Takes back what {@link save} gave, before `activate`; `null` from a device without state. Takes all of it or,
+   * where it throws, nothing.
    * @throws RestoreError where the data is not what `save` gives
    */
   restore?(state: unknown): void;

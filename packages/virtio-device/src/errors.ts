@@ -54,8 +54,15 @@ export class DeviceFault extends Error {
   }
 }
 
-/** Why saved state was refused. */
-export type RestoreErrorCode = "version" | "shape" | "mismatch" | "state";
+/**
+ * Why saved state was refused:
+ * - `version`: not a version known here
+ * - `shape`: a field is missing or of the wrong kind
+ * - `mismatch`: saved from a device that this one is not like
+ * - `state`: it contradicts itself, or the guest's memory
+ * - `in-use`: the device it was to be restored into has a driver
+ */
+export type RestoreErrorCode = "version" | "shape" | "mismatch" | "state" | "in-use";
 
 /** Saved state that is not this device's, or was tampered with. */
 export class RestoreError extends Error {

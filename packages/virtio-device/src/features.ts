@@ -4,7 +4,7 @@
  * @module
  */
 
-import { VIRTIO_F_ANY_LAYOUT, VIRTIO_F_VERSION_1, feature } from "@virtio-ts/virtio-bindings";
+import { feature, VIRTIO_F_ANY_LAYOUT, VIRTIO_F_VERSION_1 } from "@virtio-ts/virtio-bindings";
 
 const PAGE = 0xffff_ffffn;
 const VERSION_1 = feature(VIRTIO_F_VERSION_1);

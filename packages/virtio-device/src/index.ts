@@ -6,6 +6,7 @@
 export * from "./config-access.ts";
 export * from "./config-space.ts";
 export * from "./core.ts";
+export * from "./core-options.ts";
 export * from "./device.ts";
 export * from "./errors.ts";
 export * from "./features.ts";
@@ -13,3 +14,4 @@ export * from "./notifier.ts";
 export * from "./queue-registers.ts";
 export * from "./resources.ts";
 export * from "./shared-memory.ts";
+export type { CoreQueueState, CoreState } from "./snapshot.ts";

@@ -4,6 +4,9 @@
  * @module
  */
 
+import type { QueueState } from "@virtio-ts/virtio-queue";
+import type { CoreQueueState } from "./snapshot.ts";
+
 /** The areas of a virtqueue, in the order of the registers. */
 export const AREA_DESCRIPTOR = 0;
 /** The driver area: available ring, or driver event suppression. */
@@ -38,6 +41,19 @@ export class QueueRegisters {
   setAddress(area: QueueArea, address: number): void {
     this.halves[area * 2] = address >>> 0;
     this.halves[area * 2 + 1] = Math.floor(address / 2 ** 32);
+  }
+
+  /** As plain data, with the position of the queue that was built of it. */
+  save(position: QueueState | null): CoreQueueState {
+    const { maxSize, size, enabled } = this;
+    return { maxSize, size, enabled, halves: [...this.halves], position };
+  }
+
+  /** Takes back what {@link save} gave: checked already. */
+  restore(state: CoreQueueState): void {
+    this.size = state.size;
+    this.enabled = state.enabled;
+    this.halves.set(state.halves);
   }
 
   /** Back to how the device came up. */

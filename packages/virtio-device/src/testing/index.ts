@@ -27,7 +27,9 @@ export class RecordingDevice implements VirtioDevice {
   /** What the next resets wait for. */
   resetPromise: Promise<void> | undefined;
 
-  constructor(options: { deviceType?: number; queues?: readonly number[]; features?: bigint; configSize?: number } = {}) {
+  constructor(
+    options: { deviceType?: number; queues?: readonly number[]; features?: bigint; configSize?: number } = {},
+  ) {
     this.deviceType = options.deviceType ?? 1;
     this.queueMaxSizes = options.queues ?? [16, 16];
     this.features = options.features ?? 0n;

@@ -1,0 +1,197 @@
+/**
+ * The saved state of a device behind its state machine: what a machine keeps to go on later, elsewhere. Guest
+ * memory, and the registers a transport has of its own, are saved by whoever owns them.
+ *
+ * Who restores a snapshot need not trust who wrote it: {@link parseCoreState} believes nothing.
+ * @module
+ */
+
+import { STATUS_DRIVER, STATUS_DRIVER_OK } from "@virtio-ts/virtio-bindings";
+import type { QueueState } from "@virtio-ts/virtio-queue";
+import type { ActivationContext, VirtioDevice } from "./device.ts";
+import { RestoreError } from "./errors.ts";
+import { FEATURE_PAGES } from "./features.ts";
+import { statusInOrder } from "./status-order.ts";
+
+/** One queue in a {@link CoreState}. */
+export interface CoreQueueState {
+  /** Largest size: a device with another one can't take the state. */
+  readonly maxSize: number;
+  /** Size the driver chose. */
+  readonly size: number;
+  /** Whether the driver enabled it. */
+  readonly enabled: boolean;
+  /** Low and high halves of the descriptor, driver and device areas' addresses. */
+  readonly halves: readonly number[];
+  /** How far the device has come in its rings; `null` while the queue is not live. */
+  readonly position: QueueState | null;
+}
+
+/** Plain data that `DeviceCore.save` gives: survives JSON and structured clones. */
+export interface CoreState {
+  readonly version: 1;
+  /** Device id. */
+  readonly deviceType: number;
+  /** `device_status`. */
+  readonly status: number;
+  /** Whether the driver uses the legacy interface. */
+  readonly legacy: boolean;
+  /** Whether the device was activated. */
+  readonly active: boolean;
+  /** What the driver wrote of the features, by pages of 32 bits from the lowest up. */
+  readonly driverFeatures: readonly number[];
+  /** `queue_select`. */
+  readonly queueSelect: number;
+  /** `config_generation`. */
+  readonly configGeneration: number;
+  /** The queues, the control queue last. */
+  readonly queues: readonly CoreQueueState[];
+  /** Queues that were kicked before DRIVER_OK. */
+  readonly earlyKicks: readonly number[];
+  /** The device's own state, `null` where it has none. */
+  readonly device: unknown;
+}
+
+/**
+ * Checks saved state and copies it: nothing of the original is looked at twice.
+ * @param like state of the device that it is for
+ * @throws RestoreError for anything that `DeviceCore.save` of such a device does not give
+ */
+export function parseCoreState(state: unknown, like: CoreState): CoreState {
+  const source = record(state, "the saved state");
+  if (source.version !== 1) throw new RestoreError("version", `saved state of version ${text(source.version)}, not 1`);
+  const deviceType = u32(source.deviceType, "deviceType");
+  if (deviceType !== like.deviceType) {
+    throw new RestoreError("mismatch", `saved from a device of type ${deviceType}, this one is ${like.deviceType}`);
+  }
+  const queues = list(source.queues, "queues");
+  if (queues.length !== like.queues.length) {
+    throw new RestoreError("mismatch", `saved with ${queues.length} queues, this device has ${like.queues.length}`);
+  }
+  const status = u32(source.status, "status");
+  const legacy = bool(source.legacy, "legacy");
+  const active = bool(source.active, "active");
+  checkLife(status, legacy, active);
+  return {
+    version: 1,
+    deviceType,
+    status,
+    legacy,
+    active,
+    driverFeatures: words(source.driverFeatures, FEATURE_PAGES, "driverFeatures"),
+    queueSelect: u32(source.queueSelect, "queueSelect"),
+    configGeneration: u32(source.configGeneration, "configGeneration"),
+    // By our own array: the holes of a sparse one must not slip through.
+    queues: like.queues.map((queue, i) => parseQueue(queues[i], i, queue.maxSize, active)),
+    earlyKicks: parseKicks(source.earlyKicks, queues.length),
+    device: source.device ?? null,
+  };
+}
+
+/** A set of features as numbers of 32 bits, the lowest first. */
+export function pagesOf(features: bigint): readonly number[] {
+  return Array.from({ length: FEATURE_PAGES }, (_, page) => Number(BigInt.asUintN(32, features >> BigInt(page * 32))));
+}
+
+/**
+ * Restores the device behind the state machine and, given a context, starts it.
+ * @param before its state as it was: what it has again when it does not start
+ * @throws whatever the device throws
+ */
+export function restoreDevice(
+  device: VirtioDevice,
+  state: unknown,
+  context: ActivationContext | null,
+  before: unknown,
+): void {
+  if (device.restore !== undefined) device.restore(state);
+  else if (state !== null) throw new RestoreError("mismatch", "saved from a device with state of its own");
+  if (context === null) return;
+  try {
+    device.activate(context);
+  } catch (cause) {
+    device.reset();
+    if (device.save !== undefined) device.restore?.(before);
+    throw cause;
+  }
+}
+
+/** Whether a device that lived by the rules can have come to this point (2.1.1, 3.1). */
+function checkLife(status: number, legacy: boolean, active: boolean): void {
+  if (!statusInOrder(status, legacy)) throw new RestoreError("state", `status ${status} can't be come to`);
+  if (status === 0 && legacy) throw new RestoreError("state", "a device in reset knows no interface");
+  // Only a legacy driver may use the device before DRIVER_OK (3.1.2).
+  const early = legacy && (status & STATUS_DRIVER) !== 0;
+  const possible = (status & STATUS_DRIVER_OK) !== 0 ? active : !active || early;
+  if (!possible) throw new RestoreError("state", `status ${status} and active ${active} contradict each other`);
+}
+
+function parseQueue(state: unknown, index: number, maxSize: number, active: boolean): CoreQueueState {
+  const name = `queues[${index}]`;
+  const source = record(state, name);
+  const savedMax = u32(source.maxSize, `${name}.maxSize`);
+  if (savedMax !== maxSize) {
+    throw new RestoreError(
+      "mismatch",
+      `queue ${index} was saved with up to ${savedMax} entries, here it has ${maxSize}`,
+    );
+  }
+  const enabled = bool(source.enabled, `${name}.enabled`);
+  if (enabled && maxSize === 0) throw new RestoreError("state", `queue ${index} is enabled, but not there`);
+  const position = source.position ?? null;
+  if ((position !== null) !== (active && enabled)) {
+    throw new RestoreError("state", `queue ${index} has a position, or lacks it, against its being live`);
+  }
+  if (position !== null) record(position, `${name}.position`);
+  return {
+    maxSize,
+    size: u32(source.size, `${name}.size`),
+    enabled,
+    halves: words(source.halves, 6, `${name}.halves`),
+    // The queue itself checks what it is made of.
+    position: position as QueueState | null,
+  };
+}
+
+function parseKicks(value: unknown, queues: number): readonly number[] {
+  const found = list(value, "earlyKicks");
+  if (found.length > queues) throw new RestoreError("state", `${found.length} early kicks of ${queues} queues`);
+  const kicks = words(found, found.length, "earlyKicks");
+  if (kicks.some((kick) => kick >= queues)) throw new RestoreError("state", "early kicks of queues that are not there");
+  return kicks;
+}
+
+function record(value: unknown, name: string): Readonly<Record<string, unknown>> {
+  if (typeof value !== "object" || value === null) throw shapeError(name, "an object", value);
+  return value as Readonly<Record<string, unknown>>;
+}
+
+function list(value: unknown, name: string): readonly unknown[] {
+  if (!Array.isArray(value)) throw shapeError(name, "an array", value);
+  return value;
+}
+
+function bool(value: unknown, name: string): boolean {
+  if (typeof value !== "boolean") throw shapeError(name, "true or false", value);
+  return value;
+}
+
+function u32(value: unknown, name: string): number {
+  if (typeof value !== "number" || value !== value >>> 0) throw shapeError(name, "a number of 32 bits", value);
+  return value;
+}
+
+function words(value: unknown, length: number, name: string): readonly number[] {
+  const found = list(value, name);
+  if (found.length !== length) throw new RestoreError("shape", `${name} has ${found.length} elements, not ${length}`);
+  return Array.from({ length }, (_, i) => u32(found[i], name));
+}
+
+function shapeError(name: string, wanted: string, value: unknown): RestoreError {
+  return new RestoreError("shape", `${name} is ${text(value)}, not ${wanted}`);
+}
+
+function text(value: unknown): string {
+  if (typeof value === "object" && value !== null) return "an object";
+  return String(value).slice(0, 40);
+}

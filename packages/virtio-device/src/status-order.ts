@@ -1,0 +1,52 @@
+/**
+ * The order in which a driver sets the bits of device status: VIRTIO 1.4, 2.1 and 3.1.
+ * @module
+ */
+
+import {
+  STATUS_ACKNOWLEDGE,
+  STATUS_DEVICE_NEEDS_RESET,
+  STATUS_DRIVER,
+  STATUS_DRIVER_OK,
+  STATUS_FAILED,
+  STATUS_FEATURES_OK,
+} from "@virtio-ts/virtio-bindings";
+
+/** The steps of a driver, as bits, in their order. */
+export const STATUS_STEPS: readonly number[] = [
+  STATUS_ACKNOWLEDGE,
+  STATUS_DRIVER,
+  STATUS_FEATURES_OK,
+  STATUS_DRIVER_OK,
+];
+
+/** Every bit a device's status can have. */
+export const STATUS_KNOWN: number =
+  STATUS_ACKNOWLEDGE |
+  STATUS_DRIVER |
+  STATUS_FEATURES_OK |
+  STATUS_DRIVER_OK |
+  STATUS_DEVICE_NEEDS_RESET |
+  STATUS_FAILED;
+
+/** The bits that must be set before `step` may be. A legacy driver has no FEATURES_OK (3.1.2). */
+export function stepsBefore(step: number, legacy: boolean): number {
+  switch (step) {
+    case STATUS_DRIVER:
+      return STATUS_ACKNOWLEDGE;
+    case STATUS_FEATURES_OK:
+      return STATUS_ACKNOWLEDGE | STATUS_DRIVER;
+    case STATUS_DRIVER_OK:
+      return STATUS_ACKNOWLEDGE | STATUS_DRIVER | (legacy ? 0 : STATUS_FEATURES_OK);
+    default:
+      return 0;
+  }
+}
+
+/** Whether each step that a status holds came after those it needs. */
+export function statusInOrder(status: number, legacy: boolean): boolean {
+  if ((status & ~STATUS_KNOWN) !== 0) return false;
+  return STATUS_STEPS.every(
+    (step) => (status & step) === 0 || (status & stepsBefore(step, legacy)) === stepsBefore(step, legacy),
+  );
+}

@@ -1,0 +1,130 @@
+import { GuestMemory } from "@virtio-ts/vm-memory";
+import { describe, expect, it } from "vitest";
+import { type ActiveQueue, DeviceCore, type DeviceFault } from "../src/index.ts";
+import { CountingInterrupts, ManualScheduler, RecordingDevice } from "../src/testing/index.ts";
+
+class JoiningDevice extends RecordingDevice {
+  queueJoined(active: ActiveQueue): void {
+    this.events.push(`joined ${active.index}`);
+  }
+}
+
+function setup(device: RecordingDevice = new JoiningDevice()) {
+  const faults: DeviceFault[] = [];
+  const core = new DeviceCore(device, {
+    memory: GuestMemory.of(new Uint8Array(0x10000)),
+    scheduler: new ManualScheduler(),
+    interrupts: new CountingInterrupts(),
+    onFault: (fault) => faults.push(fault),
+  });
+  core.writeStatus(1, true);
+  core.writeStatus(3, true);
+  return { core, device, faults };
+}
+
+function place(core: DeviceCore, index: number): void {
+  core.queueSelect = index;
+  core.placeLegacyQueue(0x1000 + index * 0x2000, 0x1000);
+}
+
+describe("a legacy driver that uses the device before DRIVER_OK (3.1.2)", () => {
+  it("finds it working from its first kick of a queue on [basic.legacy.both.legacy-interface-device-initialization.3]", () => {
+    const { core, device } = setup();
+    place(core, 0);
+    core.notify(0);
+    expect(device.events).toEqual(["activate", "notify 0"]);
+    expect(core.status).toBe(3);
+    expect(device.context?.queues.map((q) => q?.index)).toEqual([0, undefined]);
+  });
+
+  it("is not activated again at DRIVER_OK", () => {
+    const { core, device } = setup();
+    place(core, 0);
+    core.notify(0);
+    core.writeStatus(7, true);
+    expect(core.status).toBe(7);
+    expect(device.events).toEqual(["activate", "notify 0"]);
+    expect(core.counters.activations).toBe(1);
+  });
+
+  it("may set up further queues meanwhile, which join", () => {
+    const { core, device } = setup();
+    place(core, 0);
+    core.notify(0);
+    core.notify(1);
+    place(core, 1);
+    expect(device.events).toEqual(["activate", "notify 0", "joined 1"]);
+    expect(device.context?.queues.map((q) => q?.index)).toEqual([0, 1]);
+    core.writeStatus(7, true);
+    expect(device.events).toEqual(["activate", "notify 0", "joined 1", "notify 1"]);
+  });
+
+  it("can't move a queue that is in use, nor change the features", () => {
+    const { core, device } = setup();
+    core.writeDriverFeatures(0, 0x1000_0000);
+    place(core, 0);
+    core.notify(0);
+    core.placeLegacyQueue(0x8000, 0x1000);
+    core.writeDriverFeatures(0, 0);
+    expect(core.queues[0].address(0)).toBe(0x1000);
+    expect(device.context?.features).toBe(0x1000_0000n);
+    expect(core.negotiated).toBe(0x1000_0000n);
+  });
+
+  it("that joins a queue outside memory has DEVICE_NEEDS_RESET, and after a reset a working device", () => {
+    const { core, device, faults } = setup();
+    place(core, 0);
+    core.notify(0);
+    core.queueSelect = 1;
+    core.placeLegacyQueue(0x80_0000, 0x1000);
+    expect(core.status).toBe(0x43);
+    expect(faults.map((f) => f.code)).toEqual(["queue-config"]);
+    core.writeStatus(0, true);
+    expect(core.status).toBe(0);
+    core.writeStatus(3, true);
+    place(core, 0);
+    core.writeStatus(7, true);
+    expect(core.status).toBe(7);
+    expect(device.events.at(-1)).toBe("activate");
+  });
+
+  it("whose only queue can't be gets DEVICE_NEEDS_RESET, once, however often it kicks", () => {
+    const { core, device, faults } = setup();
+    core.queueSelect = 0;
+    core.placeLegacyQueue(0x80_0000, 0x1000);
+    for (let i = 0; i < 1000; i++) core.notify(0);
+    expect(faults.length).toBe(1);
+    expect(device.events).toEqual(["reset"]);
+  });
+
+  it("is no modern driver: that one's early kicks wait for DRIVER_OK", () => {
+    const { core, device } = setup();
+    core.writeStatus(0);
+    core.writeStatus(3);
+    core.queueSelect = 0;
+    core.selectedQueue?.setAddress(0, 0x1000);
+    core.selectedQueue?.setAddress(1, 0x2000);
+    core.selectedQueue?.setAddress(2, 0x3000);
+    core.enableQueue();
+    core.notify(0);
+    expect(device.events).toEqual(["reset"]);
+  });
+});
+
+describe("configuration space", () => {
+  it("says whether it is a legacy driver that writes, before DRIVER_OK as well", () => {
+    const seen: boolean[] = [];
+    class Asking extends RecordingDevice {
+      writeConfig(_offset: number, _data: Uint8Array, legacy = false): null {
+        seen.push(legacy);
+        return null;
+      }
+    }
+    const { core } = setup(new Asking());
+    core.config.write(0, 1, 1);
+    core.writeStatus(0);
+    core.writeStatus(1);
+    core.config.write(0, 1, 1);
+    expect(seen).toEqual([true, false]);
+  });
+});
