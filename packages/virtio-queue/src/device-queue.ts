@@ -96,6 +96,6 @@ export interface DeviceQueue {
    */
   close(): void;
 
-  /** The queue's position as plain data. Staged pushes must be flushed before. */
+  /** The queue's position as plain data, chains given back but not yet published included. */
   save(): QueueState;
 }

@@ -3,6 +3,25 @@
  * @module
  */
 
+/** Every {@link QueueFaultCode}. */
+export const QUEUE_FAULT_CODES = [
+  "avail-index",
+  "head-out-of-range",
+  "head-outstanding",
+  "next-out-of-range",
+  "chain-too-long",
+  "chain-too-large",
+  "order",
+  "buffer-out-of-range",
+  "indirect-unexpected",
+  "indirect-nested",
+  "indirect-next",
+  "indirect-length",
+  "indirect-out-of-range",
+  "id-out-of-range",
+  "not-outstanding",
+] as const;
+
 /**
  * Why a device's queue has stopped. What the driver did:
  * - `avail-index`: the available index is ahead by more than the queue size (split)
@@ -21,22 +40,7 @@
  * And what the device itself did, against its own queue:
  * - `not-outstanding`: it gave back, or rewound, a chain it did not hold
  */
-export type QueueFaultCode =
-  | "avail-index"
-  | "head-out-of-range"
-  | "head-outstanding"
-  | "next-out-of-range"
-  | "chain-too-long"
-  | "chain-too-large"
-  | "order"
-  | "buffer-out-of-range"
-  | "indirect-unexpected"
-  | "indirect-nested"
-  | "indirect-next"
-  | "indirect-length"
-  | "indirect-out-of-range"
-  | "id-out-of-range"
-  | "not-outstanding";
+export type QueueFaultCode = (typeof QUEUE_FAULT_CODES)[number];
 
 /** Why a queue has stopped. Never thrown: found at `DeviceQueue.fault`, given to `onFault`. */
 export class QueueFault extends Error {

@@ -6,7 +6,7 @@
  * @module
  */
 
-/** A chain that the device has taken and not yet given back. */
+/** A chain that the device has taken and not yet published as used. */
 export interface OutstandingChain {
   /** Its `burst.heads[i]`: the head descriptor (split) or the buffer id (packed). */
   readonly head: number;
@@ -14,7 +14,7 @@ export interface OutstandingChain {
   readonly descriptors: number;
   /** Bytes of its device-writable part where the queue keeps them (VIRTIO_F_IN_ORDER), else 0. */
   readonly writableBytes: number;
-  /** Bytes written, when it was given back and waits for earlier ones (VIRTIO_F_IN_ORDER); else `null`. */
+  /** Bytes written, when it was given back but is not published yet; else `null`. */
   readonly written: number | null;
 }
 
@@ -23,8 +23,10 @@ interface CommonQueueState {
   readonly version: 1;
   /** Number of entries. */
   readonly size: number;
-  /** Chains not yet given back, in the order in which they were taken. */
+  /** Chains not yet published, those taken last at the end. */
   readonly outstanding: readonly OutstandingChain[];
+  /** How many of the last chains taken may still be rewound: they are the last of `outstanding`. */
+  readonly rewindable: number;
   /** Whether the device asks for available buffer notifications. */
   readonly notifications: boolean;
   /** Why the queue had stopped, or `null`. */

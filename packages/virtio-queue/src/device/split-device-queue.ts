@@ -8,9 +8,13 @@ import type { ChainBurst } from "../chain-burst.ts";
 import { type DeviceQueue, QUEUE_EMPTY, QUEUE_MALFORMED, type QueueCounters } from "../device-queue.ts";
 import { QueueFault, type QueueFaultCode } from "../fault.ts";
 import { locateSplit, needsEvent, VIRTQ_AVAIL_F_NO_INTERRUPT, VIRTQ_USED_F_NO_NOTIFY } from "../layout/split.ts";
-import type { SplitQueueState } from "../state.ts";
+import type { OutstandingChain, SplitQueueState } from "../state.ts";
+import { VIRTQ_DESC_F_INDIRECT, VIRTQ_DESC_F_NEXT, VIRTQ_DESC_F_WRITE } from "../layout/descriptor.ts";
 import { ChainWalker, WALK_FAILED } from "./chain-walker.ts";
 import type { DeviceQueueConfig } from "./config.ts";
+import { checkSplitState, restoredFault } from "./restore.ts";
+import { describeSingles } from "./singles.ts";
+import { WINDOW_HIGH, WINDOW_LAST, WINDOW_LOW, WINDOW_OFFSET, WINDOW_REGION } from "./windows.ts";
 
 /** A burst ends early when it has read this many descriptors: what one call of `pop` costs has a bound. */
 const BURST_DESCRIPTORS = 4096;
@@ -19,12 +23,16 @@ const FREE = 0;
 const TAKEN = 1;
 const STAGED = 2;
 
+// Imported constants are not folded into hot code, a module's own are.
+const F_NEXT: number = VIRTQ_DESC_F_NEXT;
+const F_WRITE: number = VIRTQ_DESC_F_WRITE;
+const F_INDIRECT: number = VIRTQ_DESC_F_INDIRECT;
+
 /** The device's half of a split virtqueue. */
 export class SplitDeviceQueue implements DeviceQueue {
   readonly size: number;
   readonly counters: QueueCounters = { chains: 0, used: 0, notified: 0, suppressed: 0, malformed: 0 };
   fault: QueueFault | null = null;
-  outstanding = 0;
 
   private readonly memory: GuestMemory;
   private readonly eventIdx: boolean;
@@ -54,6 +62,13 @@ export class SplitDeviceQueue implements DeviceQueue {
   /** Pushed and not yet published: id and length by turns, as the used ring has them. */
   private readonly staged: Uint32Array;
   private stagedCount = 0;
+  /** VIRTIO_F_IN_ORDER: chains given back early wait for those before them; batches get one entry. */
+  private readonly inOrder: boolean;
+  /** In order: bytes of each head's writable part, and bytes written when it was given back. */
+  private readonly writable: Float64Array;
+  private readonly written: Uint32Array;
+  /** Taken and not yet published. */
+  private held = 0;
 
   /** @throws QueueConfigError */
   constructor(memory: GuestMemory, config: DeviceQueueConfig) {
@@ -74,6 +89,14 @@ export class SplitDeviceQueue implements DeviceQueue {
     this.marks = new Uint8Array(size);
     this.order = new Uint16Array(size);
     this.staged = new Uint32Array(2 * size);
+    this.inOrder = config.inOrder === true;
+    this.writable = new Float64Array(this.inOrder ? size : 0);
+    this.written = new Uint32Array(this.inOrder ? size : 0);
+    if (config.state !== undefined) this.restore(checkSplitState(config.state, size));
+  }
+
+  get outstanding(): number {
+    return this.held - this.stagedCount;
   }
 
   pop(burst: ChainBurst, max: number): number {
@@ -91,27 +114,28 @@ export class SplitDeviceQueue implements DeviceQueue {
     burst.count = taken;
     this.nextAvail = (this.nextAvail + taken) & 0xffff;
     this.known = Math.min(this.known + taken, this.size);
-    this.outstanding += taken;
+    this.held += taken;
     this.counters.chains += taken;
+    if (this.inOrder) this.noteWritable(burst, taken);
     if (this.eventIdx && this.notifications) this.askForEvent();
     return taken;
   }
 
   rewind(count: number): void {
     if (this.stopped) return;
-    for (let i = 0; i < count; i++) {
-      const position = (this.nextAvail - 1) & this.mask;
-      const head = this.order[position];
-      if (this.known === 0 || this.marks[head] !== TAKEN) {
-        this.fail("not-outstanding", `rewound ${count} chains, ${i} of them held`);
-        return;
-      }
-      this.marks[head] = FREE;
-      this.nextAvail = (this.nextAvail - 1) & 0xffff;
-      this.known--;
-      this.outstanding--;
-      this.counters.chains--;
+    const { mask, marks, order, nextAvail } = this;
+    const most = Math.min(count, this.known);
+    let done = 0;
+    for (; done < most; done++) {
+      const head = order[(nextAvail - 1 - done) & mask];
+      if (marks[head] !== TAKEN) break;
+      marks[head] = FREE;
     }
+    this.nextAvail = (nextAvail - done) & 0xffff;
+    this.known -= done;
+    this.held -= done;
+    this.counters.chains -= done;
+    if (done < count) this.fail("not-outstanding", `rewound ${count} chains, ${done} of them held`);
   }
 
   push(head: number, written: number): void {
@@ -122,23 +146,28 @@ export class SplitDeviceQueue implements DeviceQueue {
       return;
     }
     marks[head] = STAGED;
+    if (this.inOrder) {
+      this.written[head] = written;
+      this.stagedCount++;
+      return;
+    }
     const at = 2 * this.stagedCount;
     this.staged[at] = head;
     this.staged[at + 1] = written;
     this.stagedCount++;
-    this.outstanding--;
   }
 
   flush(): boolean {
-    const count = this.stagedCount;
-    if (count === 0 || this.stopped) return false;
+    if (this.stagedCount === 0 || this.stopped) return false;
     this.memory.refresh();
     const old = this.nextUsed;
+    const count = this.inOrder ? this.writeUsedInOrder(old) : this.writeUsed(old);
+    if (count === 0) return false;
     const index = (old + count) & 0xffff;
-    this.writeUsed(old, count);
     Atomics.store(this.usedRegion.u16, this.usedHalf + 1, index);
     this.nextUsed = index;
-    this.stagedCount = 0;
+    this.stagedCount -= count;
+    this.held -= count;
     this.counters.used += count;
     if (this.usedRegion.tracker !== null) this.track(old, count);
     const wanted = this.wantsNotification(index, old);
@@ -177,7 +206,69 @@ export class SplitDeviceQueue implements DeviceQueue {
   }
 
   save(): SplitQueueState {
-    throw new Error("not here yet");
+    const { size, marks, order, mask, nextAvail, nextUsed } = this;
+    const taken: number[] = [];
+    const seen = new Set<number>();
+    let rewindable = 0;
+    // From the chain taken last backwards; a head met twice was given back and taken again in between.
+    for (let i = 0; i < this.known; i++) {
+      const head = order[(nextAvail - 1 - i) & mask];
+      if (marks[head] === FREE || seen.has(head)) continue;
+      if (rewindable === i && marks[head] === TAKEN) rewindable++;
+      seen.add(head);
+      taken.push(head);
+    }
+    for (let head = 0; head < size; head++) if (marks[head] !== FREE && !seen.has(head)) taken.push(head);
+    return {
+      version: 1,
+      format: "split",
+      size,
+      nextAvail,
+      nextUsed,
+      outstanding: taken.reverse().map((head) => this.describe(head)),
+      rewindable,
+      notifications: this.notifications,
+      fault: this.fault?.code ?? null,
+    };
+  }
+
+  private describe(head: number): OutstandingChain {
+    return {
+      head,
+      descriptors: 1,
+      writableBytes: this.inOrder ? this.writable[head] : 0,
+      written: this.marks[head] === STAGED ? this.writtenOf(head) : null,
+    };
+  }
+
+  /** What a staged head was given back with. */
+  private writtenOf(head: number): number {
+    if (this.inOrder) return this.written[head];
+    let at = 0;
+    while (this.staged[at] !== head) at += 2;
+    return this.staged[at + 1];
+  }
+
+  private restore(state: SplitQueueState): void {
+    const { outstanding, rewindable } = state;
+    this.nextAvail = state.nextAvail;
+    this.nextUsed = state.nextUsed;
+    this.notifications = state.notifications;
+    this.held = outstanding.length;
+    // In order, every outstanding chain is known by its position; else only those that may be rewound.
+    this.known = this.inOrder ? outstanding.length : rewindable;
+    outstanding.forEach((chain, i) => {
+      const { head } = chain;
+      this.order[(state.nextAvail - outstanding.length + i) & this.mask] = head;
+      this.marks[head] = TAKEN;
+      if (this.inOrder) this.writable[head] = chain.writableBytes;
+      if (chain.written !== null) this.push(head, chain.written);
+    });
+    const fault = restoredFault(state);
+    if (fault !== null) {
+      this.fault = new QueueFault(fault, `${fault}: restored`);
+      this.stopped = true;
+    }
   }
 
   /** Takes up to `wanted` chains; stops before a malformed one. */
@@ -188,8 +279,14 @@ export class SplitDeviceQueue implements DeviceQueue {
     const table = this.tableRegion.u32;
     let at = 0;
     let chain = 0;
+    let single = true;
     walker.steps = 0;
-    for (; chain < wanted; chain++) {
+    while (chain < wanted && walker.steps < BURST_DESCRIPTORS) {
+      if (single) {
+        chain = this.takeSingles(burst, chain, wanted);
+        at = burst.first[chain];
+        if (chain === wanted) break;
+      }
       const position = (nextAvail + chain) & mask;
       const head = avail[ring + position];
       if (head >= size) {
@@ -200,19 +297,80 @@ export class SplitDeviceQueue implements DeviceQueue {
         walker.fail("head-outstanding", head);
         break;
       }
-      at = walker.walk(burst, chain, at, table, tableWord, size, head);
-      if (at === WALK_FAILED) break;
+      const end = walker.walk(burst, chain, at, table, tableWord, size, head);
+      if (end === WALK_FAILED) break;
+      // Where one chain had several descriptors, the next will.
+      single = end === at + 1;
+      at = end;
       burst.heads[chain] = head;
       marks[head] = TAKEN;
       order[position] = head;
-      if (walker.steps >= BURST_DESCRIPTORS) return chain + 1;
+      chain++;
     }
     return chain;
   }
 
-  /** Writes the staged entries into the used ring. */
-  private writeUsed(old: number, count: number): void {
-    const { staged, marks, mask } = this;
+  /**
+   * Takes chains from `chain` on as long as each is one direct descriptor in the current window, all of one direction:
+   * the shape of nearly every queue that carries frames. Whatever comes next, sound or not, is left to the walker,
+   * which reads the descriptor for itself. Two small loops are faster than one: see the walker.
+   * @returns the first chain not taken
+   */
+  private takeSingles(burst: ChainBurst, chain: number, wanted: number): number {
+    const { mask, marks, order, size, nextAvail, tableWord } = this;
+    const { heads, regions, offsets, lengths } = burst;
+    const { words, current, other } = this.walker.windows;
+    const lowA = words[current + WINDOW_LOW];
+    const highA = words[current + WINDOW_HIGH];
+    const lastA = words[current + WINDOW_LAST];
+    const regionA = words[current + WINDOW_REGION];
+    const offsetA = words[current + WINDOW_OFFSET];
+    const lowB = words[other + WINDOW_LOW];
+    const highB = words[other + WINDOW_HIGH];
+    const lastB = words[other + WINDOW_LAST];
+    const regionB = words[other + WINDOW_REGION];
+    const offsetB = words[other + WINDOW_OFFSET];
+    const avail = this.availRegion.u16;
+    const ring = this.availHalf + 2;
+    const table = this.tableRegion.u32;
+    const start = burst.first[chain];
+    const behind = start - chain;
+    const stop = Math.min(wanted, lengths.length - behind);
+    const direction = table[tableWord + (avail[ring + ((nextAvail + chain) & mask)] & mask) * 4 + 3] & F_WRITE;
+    let next = chain;
+    for (; next < stop; next++) {
+      const position = (nextAvail + next) & mask;
+      const head = avail[ring + position];
+      if (head >= size || marks[head] !== FREE) break;
+      const word = tableWord + head * 4;
+      const low = table[word];
+      const high = table[word + 1];
+      const length = table[word + 2];
+      const flags = table[word + 3];
+      if ((flags & (F_NEXT | F_WRITE | F_INDIRECT)) !== direction || length === 0) break;
+      const at = behind + next;
+      let offset = (low - lowA) >>> 0;
+      if (high === highA && offset <= lastA && length <= (lastA - offset) >>> 0) {
+        regions[at] = regionA;
+        offsets[at] = offset + offsetA;
+      } else {
+        offset = (low - lowB) >>> 0;
+        if (high !== highB || offset > lastB || length > (lastB - offset) >>> 0) break;
+        regions[at] = regionB;
+        offsets[at] = offset + offsetB;
+      }
+      lengths[at] = length;
+      heads[next] = head;
+      marks[head] = TAKEN;
+      order[position] = head;
+    }
+    describeSingles(burst, chain, next, direction);
+    return next;
+  }
+
+  /** Writes the staged entries into the used ring. @returns how many chains that uses */
+  private writeUsed(old: number): number {
+    const { staged, marks, mask, stagedCount: count } = this;
     const used = this.usedRegion.u32;
     const ring = this.usedHalf / 2 + 1;
     for (let i = 0; i < count; i++) {
@@ -222,6 +380,38 @@ export class SplitDeviceQueue implements DeviceQueue {
       used[entry + 1] = staged[2 * i + 1];
       marks[head] = FREE;
     }
+    return count;
+  }
+
+  /**
+   * In order (2.7.9): uses the chains given back, up to the first that is not. One entry, at the position of a batch's
+   * first chain, uses all of the batch; all but its last count as completely written, so only such chains are skipped.
+   * @returns how many chains that uses
+   */
+  private writeUsedInOrder(old: number): number {
+    const { marks, order, mask, written, writable, nextAvail } = this;
+    const used = this.usedRegion.u32;
+    const ring = this.usedHalf / 2 + 1;
+    let batch = old;
+    let index = old;
+    while (index !== nextAvail && marks[order[index & mask]] === STAGED) {
+      const head = order[index & mask];
+      marks[head] = FREE;
+      index = (index + 1) & 0xffff;
+      const last = index === nextAvail || marks[order[index & mask]] !== STAGED;
+      if (!last && written[head] === writable[head]) continue;
+      const entry = ring + 2 * (batch & mask);
+      used[entry] = head;
+      used[entry + 1] = written[head];
+      batch = index;
+    }
+    return (index - old) & 0xffff;
+  }
+
+  /** In order: keeps how much each chain can take, to know which were written completely. */
+  private noteWritable(burst: ChainBurst, taken: number): void {
+    const { writable } = this;
+    for (let i = 0; i < taken; i++) writable[burst.heads[i]] = burst.writableBytes[i];
   }
 
   private wantsNotification(index: number, old: number): boolean {
