@@ -5,6 +5,7 @@
  */
 
 export * from "./chain-burst.ts";
+export * from "./chain-copy.ts";
 export * from "./device/config.ts";
 export * from "./device/create.ts";
 export * from "./device/split-device-queue.ts";

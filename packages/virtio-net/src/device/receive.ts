@@ -8,7 +8,7 @@
 
 import { type FrameBurst, GSO_NONE, HDR_F_DATA_VALID, HDR_F_NEEDS_CSUM } from "@virtio-ts/net-backends";
 import type { ActiveQueue } from "@virtio-ts/virtio-device";
-import { ChainBurst } from "@virtio-ts/virtio-queue";
+import { ChainBurst, copyToChain } from "@virtio-ts/virtio-queue";
 import type { GuestMemory } from "@virtio-ts/vm-memory";
 import {
   HDR_CSUM_OFFSET,
@@ -145,7 +145,7 @@ export class Receiver {
     const chains = this.#chains;
     const queue = this.#active.queue;
     this.#writeHeader(burst, i);
-    chains.copyIn(this.#next, 0, this.#header, 0, this.#headerSize);
+    copyToChain(chains, this.#next, 0, this.#header, 0, this.#headerSize);
     let chain = this.#next;
     let at = this.#headerSize;
     for (let s = burst.first[i]; s < burst.first[i + 1]; s++) {
@@ -153,7 +153,7 @@ export class Receiver {
       let offset = burst.offsets[s];
       let left = burst.segmentLengths[s];
       while (left > 0) {
-        const n = chains.copyIn(chain, at, view, offset, left);
+        const n = copyToChain(chains, chain, at, view, offset, left);
         at += n;
         offset += n;
         left -= n;

@@ -8,7 +8,7 @@
 
 import { FrameBurst, GSO_NONE, HDR_F_NEEDS_CSUM, type NetPort, offloadsNeeded } from "@virtio-ts/net-backends";
 import type { ActivationContext, ActiveQueue } from "@virtio-ts/virtio-device";
-import { ChainBurst } from "@virtio-ts/virtio-queue";
+import { ChainBurst, copyFromChain } from "@virtio-ts/virtio-queue";
 import type { GuestMemory } from "@virtio-ts/vm-memory";
 import {
   HDR_CSUM_OFFSET,
@@ -167,7 +167,7 @@ export class Transmitter {
     }
     // The header is read once, into bytes of our own: the driver may change it under our hands.
     const header = this.#header;
-    chains.copyOut(i, 0, header, 0, this.#headerSize);
+    copyFromChain(chains, i, 0, header, 0, this.#headerSize);
     const flags = header[HDR_FLAGS] & HDR_F_NEEDS_CSUM; // 5.1.6.2.2: other flags are to be ignored
     const gsoType = header[HDR_GSO_TYPE];
     if (length > (gsoType === GSO_NONE ? this.#plainFrameMax : GSO_FRAME_MAX)) {
