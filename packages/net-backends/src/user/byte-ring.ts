@@ -1,0 +1,72 @@
+/**
+ * A ring of bytes that grows on demand: what a connection holds in one direction.
+ *
+ * Bytes stay where they are until they are consumed, so views of them may be handed on (to a guest, to a
+ * socket) without a copy; a ring that grows leaves its old memory to whoever still looks at it.
+ * @module
+ */
+
+const EMPTY = new Uint8Array(0);
+const FIRST_SIZE = 0x4000;
+
+/** A growing ring of bytes. */
+export class ByteRing {
+  /** The memory; a power of two long. Changes when the ring grows. */
+  bytes: Uint8Array = EMPTY;
+  /** Bytes held. */
+  length = 0;
+  /** Where the first byte held lies in `bytes`. */
+  start = 0;
+
+  /** Where the byte at `offset` (below or at `length`) lies in `bytes`. */
+  at(offset: number): number {
+    return (this.start + offset) & (this.bytes.length - 1);
+  }
+
+  /** How many of the `length` bytes from place `at` on lie together: the rest wraps to the front. */
+  together(at: number, length: number): number {
+    return Math.min(length, this.bytes.length - at);
+  }
+
+  /** Makes room for `more` bytes; only then may they be written behind the last and added to `length`. */
+  reserve(more: number): void {
+    const needed = this.length + more;
+    if (needed <= this.bytes.length) return;
+    let size = this.bytes.length === 0 ? FIRST_SIZE : this.bytes.length * 2;
+    while (size < needed) size *= 2;
+    const bytes = new Uint8Array(size);
+    const head = this.together(this.start, this.length);
+    bytes.set(this.bytes.subarray(this.start, this.start + head));
+    bytes.set(this.bytes.subarray(0, this.length - head), head);
+    this.bytes = bytes;
+    this.start = 0;
+  }
+
+  /** Appends bytes. */
+  push(from: Uint8Array): void {
+    this.reserve(from.length);
+    const at = this.at(this.length);
+    const head = this.together(at, from.length);
+    if (head === from.length) {
+      this.bytes.set(from, at);
+    } else {
+      this.bytes.set(from.subarray(0, head), at);
+      this.bytes.set(from.subarray(head), 0);
+    }
+    this.length += from.length;
+  }
+
+  /** Drops the first `length` bytes. */
+  consume(length: number): void {
+    this.start = this.at(length);
+    this.length -= length;
+    if (this.length === 0) this.start = 0; // a ring that runs empty starts over: fewer wraps, warmer memory
+  }
+
+  /** Gives the memory back; the bytes held are lost. */
+  release(): void {
+    this.bytes = EMPTY;
+    this.length = 0;
+    this.start = 0;
+  }
+}

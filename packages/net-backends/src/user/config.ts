@@ -1,0 +1,187 @@
+/**
+ * How a user-mode network is configured: what the user may say, checked once, and what follows from it.
+ * @module
+ */
+
+import { formatIpv4, isHostOf, parseIpv4, requireIpv4, requireMac, requireSubnet, type Subnet } from "./addresses.ts";
+import { UserNetworkError } from "./errors.ts";
+
+/** A port of the host that leads to a port of a guest. */
+export interface ForwardOptions {
+  /** Of which protocol. */
+  readonly protocol: "tcp" | "udp";
+  /** The host's address to listen on; `127.0.0.1` unless said otherwise, for only the host itself is trusted. */
+  readonly hostAddress?: string;
+  /** The host's port; 0 for any. */
+  readonly hostPort: number;
+  /** The guest's address; the one DHCP gives out first unless said otherwise. */
+  readonly guestAddress?: string;
+  /** The guest's port. */
+  readonly guestPort: number;
+}
+
+/** Bounds of what a network holds for its guests. */
+export interface UserNetworkLimits {
+  /** TCP connections at a time; 4096. */
+  readonly tcpConnections: number;
+  /** TCP connections that are not established yet, at a time; 256. */
+  readonly tcpBacklog: number;
+  /** Bytes held for the host of one connection, which is the window a guest sees; 1 MiB. */
+  readonly tcpReceive: number;
+  /** Bytes held for the guest of one connection, above which the host's socket is no longer read; 1 MiB. */
+  readonly tcpSend: number;
+  /** After so long without a segment a connection is cut, ms; 2 hours. */
+  readonly tcpIdleMs: number;
+  /** UDP flows (ports of guests) at a time; 1024. */
+  readonly udpFlows: number;
+  /** After so long without a datagram a flow is forgotten, ms; 3 minutes. */
+  readonly udpIdleMs: number;
+  /** DNS questions that wait for an answer, at a time; 128. */
+  readonly dnsPending: number;
+  /** Fragmented IP packets that are not whole yet, at a time; 16. */
+  readonly fragmentedPackets: number;
+}
+
+const DEFAULT_LIMITS: UserNetworkLimits = {
+  tcpConnections: 4096,
+  tcpBacklog: 256,
+  tcpReceive: 0x10_0000,
+  tcpSend: 0x10_0000,
+  tcpIdleMs: 7_200_000,
+  udpFlows: 1024,
+  udpIdleMs: 180_000,
+  dnsPending: 128,
+  fragmentedPackets: 16,
+};
+
+/** What a user may say of a network. All of it has a default, the addresses those of QEMU's `-netdev user`. */
+export interface UserNetworkOptions {
+  /** The guests' network; `10.0.2.0/24`. */
+  readonly subnet?: string;
+  /** The gateway's address; the third of the subnet, `10.0.2.2`. */
+  readonly gateway?: string;
+  /** The name server's address; the fourth of the subnet, `10.0.2.3`. */
+  readonly dns?: string;
+  /** The first address DHCP gives out; the sixteenth of the subnet, `10.0.2.15`, or the fifth of a small one. */
+  readonly guest?: string;
+  /** The gateway's MAC address; `52:55:0a:00:02:02`, the last four bytes being the gateway's address. */
+  readonly gatewayMac?: Uint8Array;
+  /** The MAC address the NIC should have; its own choice unless said. */
+  readonly guestMac?: Uint8Array;
+  /** The largest IP packet, bytes, 576 to 65535; 1500. */
+  readonly mtu?: number;
+  /** Whether the gateway's address leads to the host's loopback (127.0.0.1); not unless asked for. */
+  readonly hostLoopback?: boolean;
+  /** The name DHCP gives to guests. */
+  readonly hostname?: string;
+  /** The domain DHCP gives to guests. */
+  readonly domain?: string;
+  /** How long DHCP's leases last, seconds; a day. */
+  readonly leaseSeconds?: number;
+  /** Names answered by the name server itself, and their addresses. */
+  readonly names?: Readonly<Record<string, string>>;
+  /** Ports of the host that lead to guests. */
+  readonly forwards?: readonly ForwardOptions[];
+  /** Asked before anything is sent to a host: whether a guest may reach it. */
+  readonly allow?: (protocol: "tcp" | "udp", address: string, port: number) => boolean;
+  /** Bounds, where the defaults do not suit. */
+  readonly limits?: Partial<UserNetworkLimits>;
+}
+
+/** Options with all defaults filled in and all texts read. */
+export interface UserNetworkConfig {
+  readonly subnet: Subnet;
+  readonly gateway: number;
+  readonly dns: number;
+  readonly guest: number;
+  readonly gatewayMac: Uint8Array;
+  readonly guestMac: Uint8Array | undefined;
+  readonly mtu: number;
+  readonly hostLoopback: boolean;
+  readonly hostname: string | undefined;
+  readonly domain: string | undefined;
+  readonly leaseSeconds: number;
+  /** By name, in lower case. */
+  readonly names: ReadonlyMap<string, string>;
+  readonly allow: ((protocol: "tcp" | "udp", address: string, port: number) => boolean) | undefined;
+  readonly limits: UserNetworkLimits;
+}
+
+/**
+ * Checks options and fills in what was left out.
+ * @throws UserNetworkError `BAD_SUBNET`, `BAD_ADDRESS`, `BAD_VALUE`
+ */
+export function readOptions(options: UserNetworkOptions): UserNetworkConfig {
+  const subnet = requireSubnet(options.subnet ?? "10.0.2.0/24");
+  const address = (text: string | undefined, what: string, standard: number): number => {
+    const value = text === undefined ? subnet.base + standard : requireIpv4(text, what);
+    if (!isHostOf(value, subnet)) {
+      const first = formatIpv4(subnet.base + 1);
+      const last = formatIpv4(subnet.broadcast - 1);
+      throw new UserNetworkError("BAD_ADDRESS", `${what} is ${formatIpv4(value)}: expected one of ${first} to ${last}`);
+    }
+    return value;
+  };
+  const gateway = address(options.gateway, "gateway", 2);
+  const dns = address(options.dns, "dns", 3);
+  const guest = address(options.guest, "guest", subnet.bits > 27 ? 4 : 15);
+  if (gateway === dns || gateway === guest || dns === guest) {
+    throw new UserNetworkError(
+      "BAD_ADDRESS",
+      `gateway ${formatIpv4(gateway)}, dns ${formatIpv4(dns)} and guest ${formatIpv4(guest)}: expected three addresses`,
+    );
+  }
+  const names = new Map<string, string>();
+  for (const [name, value] of Object.entries(options.names ?? {})) {
+    if (parseIpv4(value) === undefined) requireIpv4(value, `the address of "${name}"`);
+    names.set(name.toLowerCase().replace(/\.$/, ""), value);
+  }
+  return {
+    subnet,
+    gateway,
+    dns,
+    guest,
+    gatewayMac: options.gatewayMac === undefined ? defaultMac(gateway) : requireMac(options.gatewayMac, "gatewayMac"),
+    guestMac: options.guestMac === undefined ? undefined : requireMac(options.guestMac, "guestMac"),
+    mtu: requireInteger(options.mtu ?? 1500, "mtu", 576, 65535),
+    hostLoopback: options.hostLoopback ?? false,
+    hostname: requireText(options.hostname, "hostname"),
+    domain: requireText(options.domain, "domain"),
+    leaseSeconds: requireInteger(options.leaseSeconds ?? 86_400, "leaseSeconds", 60, 0xffff_fffe),
+    names,
+    allow: options.allow,
+    limits: readLimits(options.limits ?? {}),
+  };
+}
+
+/**
+ * Checks a number.
+ * @throws UserNetworkError `BAD_VALUE`
+ */
+export function requireInteger(value: number, what: string, min: number, max: number): number {
+  if (!Number.isInteger(value) || value < min || value > max) {
+    throw new UserNetworkError("BAD_VALUE", `${what} is ${value}: expected an integer from ${min} to ${max}`);
+  }
+  return value;
+}
+
+function readLimits(limits: Partial<UserNetworkLimits>): UserNetworkLimits {
+  const given = { ...DEFAULT_LIMITS };
+  for (const key of Object.keys(DEFAULT_LIMITS) as (keyof UserNetworkLimits)[]) {
+    const value = limits[key];
+    if (value !== undefined) Object.assign(given, { [key]: requireInteger(value, `limits.${key}`, 1, 0x3fff_ffff) });
+  }
+  return given;
+}
+
+/** DHCP's text options are ASCII with a length of one byte (RFC 2132, 3.14). */
+function requireText(text: string | undefined, what: string): string | undefined {
+  if (text !== undefined && !/^[\x21-\x7e]{1,253}$/.test(text)) {
+    throw new UserNetworkError("BAD_VALUE", `${what} is ${JSON.stringify(text)}: expected 1 to 253 ASCII letters`);
+  }
+  return text;
+}
+
+function defaultMac(gateway: number): Uint8Array {
+  return Uint8Array.of(0x52, 0x55, gateway >>> 24, (gateway >>> 16) & 255, (gateway >>> 8) & 255, gateway & 255);
+}

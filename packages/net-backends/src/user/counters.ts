@@ -1,0 +1,118 @@
+/**
+ * What a user-mode network counts: plain numbers, to look at while it runs.
+ * @module
+ */
+
+/** Reasons to drop what a guest sent, or what was meant for it. */
+export interface UserNetworkDrops {
+  /** Shorter than its headers, or than a header says. */
+  malformed: number;
+  /** Sent to a MAC address that is not the gateway's. */
+  notForUs: number;
+  /** Neither ARP nor IPv4. */
+  etherType: number;
+  /** An IP protocol other than ICMP, UDP and TCP. */
+  protocol: number;
+  /** A checksum was wrong. */
+  checksum: number;
+  /** A source address that is not a guest's. */
+  spoofed: number;
+  /** A destination no guest may reach. */
+  prohibited: number;
+  /** An IP fragment that overlaps, is too much, or never got whole. */
+  fragment: number;
+  /** A SYN above the limits of connections or of pending ones. */
+  tcpLimit: number;
+  /** A TCP segment that fits no connection, or lies outside the window. */
+  tcpUnexpected: number;
+  /** A UDP datagram above the limit of flows, or from someone who was not asked. */
+  udp: number;
+  /** A DNS question above the limit of pending ones. */
+  dnsLimit: number;
+  /** A frame for the guest that waited in a full queue, or had no guest to go to. */
+  toGuest: number;
+}
+
+/** What a user-mode network counts, since it was made. */
+export interface UserNetworkCounters {
+  /** Frames and bytes taken from the guest, segments of a large frame counting as one. */
+  framesFromGuest: number;
+  bytesFromGuest: number;
+  /** Frames and bytes the guest took. */
+  framesToGuest: number;
+  bytesToGuest: number;
+  /** ARP requests answered. */
+  arpAnswered: number;
+  /** Echo requests answered. */
+  echoAnswered: number;
+  /** ICMP errors sent to the guest. */
+  icmpErrors: number;
+  /** DHCP messages answered. */
+  dhcpAnswered: number;
+  /** Addresses that guests declined, for someone else had them. */
+  dhcpDeclined: number;
+  /** DNS questions answered. */
+  dnsAnswered: number;
+  /** Datagrams sent to hosts, and brought back. */
+  udpToHost: number;
+  udpFromHost: number;
+  /** Connections asked for by guests, accepted for them, and standing now. */
+  tcpOpened: number;
+  tcpAccepted: number;
+  tcpActive: number;
+  /** Connections that were cut by an RST, of whichever side. */
+  tcpReset: number;
+  /** Payload bytes of TCP from guests, and to them. */
+  tcpBytesFromGuest: number;
+  tcpBytesToGuest: number;
+  /** Segments sent again, for the guest did not acknowledge them. */
+  tcpRetransmitted: number;
+  /** Probes of a window the guest had closed. */
+  tcpProbes: number;
+  /** Times the guest's side was full, and frames waited. */
+  guestFull: number;
+  /** What was dropped, by reason. */
+  dropped: UserNetworkDrops;
+}
+
+/** Counters at zero. */
+export function newCounters(): UserNetworkCounters {
+  return {
+    framesFromGuest: 0,
+    bytesFromGuest: 0,
+    framesToGuest: 0,
+    bytesToGuest: 0,
+    arpAnswered: 0,
+    echoAnswered: 0,
+    icmpErrors: 0,
+    dhcpAnswered: 0,
+    dhcpDeclined: 0,
+    dnsAnswered: 0,
+    udpToHost: 0,
+    udpFromHost: 0,
+    tcpOpened: 0,
+    tcpAccepted: 0,
+    tcpActive: 0,
+    tcpReset: 0,
+    tcpBytesFromGuest: 0,
+    tcpBytesToGuest: 0,
+    tcpRetransmitted: 0,
+    tcpProbes: 0,
+    guestFull: 0,
+    dropped: {
+      malformed: 0,
+      notForUs: 0,
+      etherType: 0,
+      protocol: 0,
+      checksum: 0,
+      spoofed: 0,
+      prohibited: 0,
+      fragment: 0,
+      tcpLimit: 0,
+      tcpUnexpected: 0,
+      udp: 0,
+      dnsLimit: 0,
+      toGuest: 0,
+    },
+  };
+}

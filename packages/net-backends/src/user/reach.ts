@@ -1,0 +1,51 @@
+/**
+ * Where a guest may go: the one place that decides it.
+ * @module
+ */
+
+import { formatIpv4, inSubnet, isMulticastOrBroadcast, isNeverDialled } from "./addresses.ts";
+import type { UserNetworkConfig } from "./config.ts";
+
+/** Why a destination is out of reach. */
+export type OutOfReach =
+  /** It names many machines: nobody is told. */
+  | "group"
+  /** It is the gateway or the name server, which do not serve that port. */
+  | "closed"
+  /** It would be another guest, who is not behind the gateway. */
+  | "neighbour"
+  /** It is not allowed. */
+  | "prohibited";
+
+const LOOPBACK = "127.0.0.1";
+
+/**
+ * The host's address that a guest means by a destination.
+ * @returns what to dial, or why not
+ */
+export function reach(
+  config: UserNetworkConfig,
+  protocol: "tcp" | "udp",
+  destination: number,
+  port: number,
+): { readonly address: string } | OutOfReach {
+  if (isMulticastOrBroadcast(destination) || destination === config.subnet.broadcast) return "group";
+  if (destination === config.dns) return "closed";
+  if (destination === config.gateway) {
+    if (!config.hostLoopback) return "closed";
+    return allowed(config, protocol, LOOPBACK, port);
+  }
+  if (inSubnet(destination, config.subnet)) return "neighbour";
+  if (isNeverDialled(destination) || port === 0) return "prohibited";
+  return allowed(config, protocol, formatIpv4(destination), port);
+}
+
+function allowed(
+  config: UserNetworkConfig,
+  protocol: "tcp" | "udp",
+  address: string,
+  port: number,
+): { readonly address: string } | OutOfReach {
+  if (config.allow !== undefined && !config.allow(protocol, address, port)) return "prohibited";
+  return { address };
+}
