@@ -16,3 +16,4 @@ export * from "./port.ts";
 export * from "./software-offload.ts";
 export * from "./switch.ts";
 export * from "./switch-port.ts";
+export * from "./user/index.ts";

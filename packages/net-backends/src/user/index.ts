@@ -1,0 +1,23 @@
+/**
+ * The user-mode network. Its host's side for Node is in `@virtio-ts/net-backends/node`.
+ * @module
+ */
+
+export { type Alarm, type Clock, type Random, systemClock, systemRandom } from "./clock.ts";
+export type { ForwardOptions, UserNetworkLimits, UserNetworkOptions } from "./config.ts";
+export type { UserNetworkCounters, UserNetworkDrops } from "./counters.ts";
+export { UserNetworkError, type UserNetworkErrorCode } from "./errors.ts";
+export type { Forward } from "./forwards.ts";
+export type {
+  DnsRecord,
+  DnsRecordType,
+  DnsResolution,
+  HostFailure,
+  HostListener,
+  HostSockets,
+  HostTcp,
+  HostTcpHandlers,
+  HostUdp,
+  HostUdpHandlers,
+} from "./host-sockets.ts";
+export { UserNetwork, type UserNetworkSetup } from "./user-network.ts";

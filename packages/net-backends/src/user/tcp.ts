@@ -1,0 +1,538 @@
+/**
+ * TCP (RFC 9293) between the guests of a network and sockets of the host: opens and accepts connections, finds
+ * the one a segment is of, and sees that each has its turn to send.
+ * @module
+ */
+
+import { checksumAdd, checksumFold } from "../checksum.ts";
+import { DNS_PORT, type Dns } from "./dns.ts";
+import { DnsStream } from "./dns-stream.ts";
+import type { Egress } from "./egress.ts";
+import type { HostFailure, HostListener, HostTcp, HostTcpHandlers } from "./host-sockets.ts";
+import type { Icmp } from "./icmp.ts";
+import type { Packet } from "./packet.ts";
+import { reach } from "./reach.ts";
+import type { Stack } from "./stack.ts";
+import {
+  PHASE_CLOSED,
+  PHASE_CONNECTING,
+  PHASE_OPEN,
+  PHASE_SYN_RECEIVED,
+  PHASE_SYN_SENT,
+  PHASE_TIME_WAIT,
+  TcpConnection,
+  type TcpOwner,
+} from "./tcp-connection.ts";
+import { agree, input } from "./tcp-input.ts";
+import { output, prepareHeader } from "./tcp-output.ts";
+import { ahead, TcpSegment } from "./tcp-segment.ts";
+import { TcpTable } from "./tcp-table.ts";
+import { Timer } from "./timers.ts";
+import { unreachableBy } from "./udp.ts";
+import {
+  ACK,
+  IP_HEADER,
+  PROTOCOL_TCP,
+  RST,
+  SYN,
+  sumOfPseudoHeader,
+  TCP_CHECKSUM,
+  TCP_HEADER,
+  UNREACHABLE_HOST,
+  UNREACHABLE_PROHIBITED,
+} from "./wire.ts";
+
+/** Without a network in between, an answer is a matter of the guest's own speed. */
+const FIRST_TIMEOUT_MS = 400;
+const MAX_TIMEOUT_MS = 60_000;
+/** SYNs and other segments sent in vain until the guest is given up. */
+const SYN_RETRIES = 6;
+const RETRIES = 15;
+/** Nothing of an old connection can still be on the way: only a lost ACK has to be repeated. */
+const TIME_WAIT_MS = 2_000;
+/** How long a guest may keep a connection half open that the host has closed, and a host what it was left. */
+const ORPHAN_MS = 60_000;
+const SWEEP_MS = 15_000;
+/** RFC 5961, 7: ACKs that answer segments out of place, per second; between two of us they could go on for ever. */
+const CHALLENGES_PER_SECOND = 100;
+const FIRST_EPHEMERAL_PORT = 1024;
+
+/** The TCP of one network. */
+export class Tcp implements TcpOwner {
+  readonly sendLimit: number;
+  readonly #stack: Stack;
+  readonly #icmp: Icmp;
+  readonly #dns: Dns;
+  readonly #ask: (guest: number) => void;
+  readonly #table: TcpTable;
+  /** All that has a place in the table, or a host's socket. */
+  readonly #connections = new Set<TcpConnection>();
+  readonly #segment = new TcpSegment();
+  readonly #sweep: Timer = new Timer(() => this.#dropIdle());
+  /** Connections that have something to say, in turn; those before `#turn` have had theirs. */
+  #touched: TcpConnection[] = [];
+  #turn = 0;
+  /** Connections that have something for the host. */
+  #staged: TcpConnection[] = [];
+  #pending = 0;
+  #challenges = 0;
+  #challengesSince = 0;
+
+  /** @param ask asks by ARP for a guest that was not heard of yet */
+  constructor(stack: Stack, icmp: Icmp, dns: Dns, ask: (guest: number) => void) {
+    this.#stack = stack;
+    this.#icmp = icmp;
+    this.#dns = dns;
+    this.#ask = ask;
+    this.#table = new TcpTable(stack.random());
+    this.sendLimit = stack.config.limits.tcpSend;
+  }
+
+  /** Takes a TCP packet from a guest. */
+  receive(packet: Packet): void {
+    const { counters } = this.#stack;
+    const segment = this.#segment;
+    const fault = segment.read(packet);
+    if (fault !== undefined) {
+      counters.dropped[fault]++;
+      return;
+    }
+    const { source, destination } = packet;
+    let connection = this.#table.find(source, segment.guestPort, destination, segment.remotePort);
+    const isSyn = (segment.flags & (SYN | ACK | RST)) === SYN;
+    if (connection !== undefined && isSyn && isReopening(connection, segment)) {
+      this.#remove(connection);
+      connection = undefined;
+    }
+    if (connection === undefined) {
+      if (isSyn) this.#open(packet, segment);
+      else {
+        counters.dropped.tcpUnexpected++;
+        this.#refuse(packet, segment);
+      }
+      return;
+    }
+    connection.lastActive = this.#stack.now;
+    if (connection.phase === PHASE_CONNECTING) {
+      // The SYN again, for the host takes its time; or the guest has lost patience.
+      if ((segment.flags & RST) !== 0 && ahead(segment.sequence, connection.receiveNext) === 0) this.#cut(connection);
+      return;
+    }
+    this.#input(connection, segment, packet);
+  }
+
+  /** Takes a connection that came in at a forward. */
+  accept(host: HostTcp, guest: number, guestPort: number, peerPort: number): HostTcpHandlers | undefined {
+    const stack = this.#stack;
+    const { limits, gateway } = stack.config;
+    const isFull = this.#connections.size >= limits.tcpConnections || this.#pending >= limits.tcpBacklog;
+    if (isFull || stack.egress.peer === undefined) {
+      stack.counters.dropped.tcpLimit++;
+      return undefined;
+    }
+    let port = peerPort; // its own port where it can have it: easier to recognize
+    while (port < FIRST_EPHEMERAL_PORT || this.#table.find(guest, guestPort, gateway, port) !== undefined) {
+      port = FIRST_EPHEMERAL_PORT + (stack.random() % (0x1_0000 - FIRST_EPHEMERAL_PORT));
+    }
+    stack.enter();
+    try {
+      const connection = new TcpConnection(this, PHASE_SYN_SENT, guest, guestPort, gateway, port, stack.random());
+      connection.host = host;
+      connection.hostPaused = true;
+      stack.counters.tcpAccepted++;
+      this.#add(connection);
+      connection.synPending = true;
+      this.touch(connection);
+      return connection;
+    } finally {
+      stack.leave();
+    }
+  }
+
+  /** Listens on a port of the host for connections to a guest. */
+  listen(hostAddress: string, hostPort: number, guest: number, guestPort: number): Promise<HostListener> {
+    return this.#stack.host.listenTcp(hostAddress, hostPort, (socket, _address, port) =>
+      this.accept(socket, guest, guestPort, port),
+    );
+  }
+
+  /** A guest was heard of for the first time: connections may be waiting for it. */
+  learned(): void {
+    for (const connection of this.#connections) if (connection.phase === PHASE_SYN_SENT) this.touch(connection);
+  }
+
+  /** Fills a burst with what connections have to say, each in its turn. */
+  fill(egress: Egress): void {
+    const { mtu } = this.#stack.config;
+    while (this.#turn < this.#touched.length && !egress.full) {
+      const connection = this.#touched[this.#turn++];
+      connection.touched = false;
+      if (connection.phase === PHASE_CLOSED || !this.#knowsGuest(connection)) continue;
+      if (output(connection, egress, mtu, this.#stack.counters)) this.touch(connection);
+      this.#arm(connection);
+    }
+    if (this.#turn === this.#touched.length) {
+      this.#touched.length = 0;
+      this.#turn = 0;
+    } else if (this.#turn > 1024) {
+      this.#touched = this.#touched.slice(this.#turn);
+      this.#turn = 0;
+    }
+  }
+
+  /** Gives the host's sockets what guests have sent: one write for each connection and burst. */
+  toHosts(): void {
+    for (let i = 0; i < this.#staged.length; i++) {
+      const connection = this.#staged[i];
+      connection.stagedQueued = false;
+      const { host, toHost, staged } = connection;
+      if (host === undefined || connection.hostGone) continue;
+      if (staged > 0) {
+        connection.staged = 0;
+        const at = toHost.at(toHost.length - staged);
+        const head = toHost.together(at, staged);
+        const { bytes } = toHost;
+        host.write(bytes.subarray(at, at + head));
+        if (head < staged) host.write(bytes.subarray(0, staged - head));
+      }
+      if (connection.endStaged) {
+        connection.endStaged = false;
+        host.end();
+      }
+    }
+    this.#staged.length = 0;
+  }
+
+  /** Cuts all connections, without a word to guests. */
+  clear(): void {
+    for (const connection of this.#connections) {
+      connection.phase = PHASE_CLOSED;
+      this.#stack.timers.remove(connection.timer);
+      this.#table.remove(connection);
+      if (!connection.hostGone) connection.host?.destroy(true);
+    }
+    this.#connections.clear();
+    this.#touched.length = 0;
+    this.#turn = 0;
+    this.#staged.length = 0;
+    this.#pending = 0;
+    this.#stack.counters.tcpActive = 0;
+    this.#stack.timers.remove(this.#sweep);
+  }
+
+  enter(): void {
+    this.#stack.enter();
+  }
+
+  leave(): void {
+    this.#stack.leave();
+  }
+
+  now(): number {
+    return this.#stack.now;
+  }
+
+  touch(connection: TcpConnection): void {
+    if (connection.touched) return;
+    connection.touched = true;
+    this.#touched.push(connection);
+  }
+
+  hostConnected(connection: TcpConnection): void {
+    connection.phase = PHASE_SYN_RECEIVED;
+    connection.synPending = true;
+    this.touch(connection);
+  }
+
+  hostClosed(connection: TcpConnection, failure: HostFailure | undefined): void {
+    if (connection.phase === PHASE_CLOSED) {
+      this.#connections.delete(connection);
+    } else if (connection.phase === PHASE_CONNECTING) {
+      this.#refuseOpening(connection, failure ?? "refused");
+    } else if (failure !== undefined) {
+      this.#reset(connection);
+    } else {
+      connection.hostEnded = true; // what it has sent still goes to the guest
+      this.touch(connection);
+      this.#removeIfDone(connection);
+    }
+  }
+
+  timedOut(connection: TcpConnection): void {
+    const stack = this.#stack;
+    switch (connection.phase) {
+      case PHASE_SYN_SENT:
+      case PHASE_SYN_RECEIVED:
+        if (++connection.retries > SYN_RETRIES) {
+          this.#reset(connection);
+          return;
+        }
+        connection.synPending = true;
+        break;
+      case PHASE_OPEN:
+        if (stack.egress.isBlocked) break; // the guest has not seen it yet, and knows nothing to answer
+        if (++connection.retries > RETRIES) {
+          this.#reset(connection);
+          return;
+        }
+        if (connection.sendNext !== connection.sendUnacknowledged) {
+          stack.counters.tcpRetransmitted++;
+          connection.sendNext = connection.sendUnacknowledged;
+          connection.recovering = true;
+        } else if (connection.sendWindow > 0) {
+          connection.sendSmall = true;
+        }
+        if (connection.sendWindow === 0) connection.probePending = true;
+        break;
+      default:
+        this.#remove(connection);
+        return;
+    }
+    this.touch(connection);
+    this.#arm(connection);
+  }
+
+  #input(connection: TcpConnection, segment: TcpSegment, packet: Packet): void {
+    const { counters } = this.#stack;
+    const acknowledged = connection.sendUnacknowledged;
+    const received = connection.staged;
+    const verdict = input(connection, segment, packet);
+    switch (verdict) {
+      case "challenge":
+        counters.dropped.tcpUnexpected++;
+        if (this.#mayChallenge()) connection.ackPending = true;
+        break;
+      case "refuse":
+        counters.dropped.tcpUnexpected++;
+        this.#refuse(packet, segment);
+        return;
+      case "ignore":
+        counters.dropped.tcpUnexpected++;
+        return;
+      case "reset":
+        counters.tcpReset++;
+        this.#cut(connection);
+        return;
+      case "abort":
+        this.#reset(connection);
+        return;
+      case "opened":
+        this.#pending--;
+        connection.hostPaused = false;
+        connection.host?.resume();
+        break;
+    }
+    counters.tcpBytesFromGuest += connection.staged - received;
+    if (connection.sendUnacknowledged !== acknowledged) this.#stack.timers.unset(connection.timer);
+    if ((connection.staged > 0 || connection.endStaged) && !connection.stagedQueued) {
+      connection.stagedQueued = true;
+      this.#staged.push(connection);
+    }
+    this.touch(connection);
+    this.#removeIfDone(connection);
+  }
+
+  #open(packet: Packet, segment: TcpSegment): void {
+    const stack = this.#stack;
+    const { config, counters } = stack;
+    const { source, destination } = packet;
+    const isDns = destination === config.dns && segment.remotePort === DNS_PORT;
+    const target = isDns ? { address: "" } : reach(config, "tcp", destination, segment.remotePort);
+    if (typeof target === "string") {
+      counters.dropped.prohibited++;
+      if (target === "closed") this.#refuse(packet, segment);
+      else if (target === "neighbour") this.#icmp.unreachable(packet, UNREACHABLE_HOST);
+      else if (target === "prohibited") this.#icmp.unreachable(packet, UNREACHABLE_PROHIBITED);
+      return;
+    }
+    const { limits } = config;
+    if (this.#connections.size >= limits.tcpConnections || this.#pending >= limits.tcpBacklog) {
+      counters.dropped.tcpLimit++; // the guest will try again
+      return;
+    }
+    const connection = new TcpConnection(
+      this,
+      PHASE_CONNECTING,
+      source,
+      segment.guestPort,
+      destination,
+      segment.remotePort,
+      stack.random(),
+    );
+    counters.tcpOpened++;
+    this.#add(connection);
+    connection.receiveNext = (segment.sequence + 1) | 0;
+    connection.receiveEdge = connection.receiveNext;
+    agree(connection, segment);
+    connection.host = isDns
+      ? new DnsStream(this.#dns, connection)
+      : stack.host.connectTcp(target.address, segment.remotePort, connection);
+  }
+
+  #add(connection: TcpConnection): void {
+    const { config, neighbours, timers, counters, now } = this.#stack;
+    connection.mac = neighbours.find(connection.guest);
+    connection.mss = config.mtu - IP_HEADER - TCP_HEADER;
+    connection.receiveLimit = config.limits.tcpReceive;
+    while (connection.receiveLimit >>> connection.receiveScale > 0xffff) connection.receiveScale++;
+    if (connection.receiveScale === 0 && connection.receiveLimit > 0x4000) connection.receiveScale = 1;
+    prepareHeader(connection, config.gatewayMac);
+    this.#table.add(connection);
+    this.#connections.add(connection);
+    this.#pending++;
+    counters.tcpActive = this.#table.size;
+    if (this.#sweep.deadline === Number.POSITIVE_INFINITY) timers.set(this.#sweep, now + SWEEP_MS);
+  }
+
+  #knowsGuest(connection: TcpConnection): boolean {
+    if (connection.mac !== undefined) return true;
+    connection.mac = this.#stack.neighbours.find(connection.guest);
+    if (connection.mac !== undefined) return true;
+    this.#ask(connection.guest);
+    this.#arm(connection);
+    return false;
+  }
+
+  /** Sets the timer if something is to happen, or stops it. */
+  #arm(connection: TcpConnection): void {
+    const { timers, now } = this.#stack;
+    const { timer } = connection;
+    const isWaiting =
+      connection.phase === PHASE_SYN_SENT ||
+      connection.phase === PHASE_SYN_RECEIVED ||
+      (connection.phase === PHASE_OPEN &&
+        (connection.sendNext !== connection.sendUnacknowledged || connection.unsent > 0));
+    if (connection.phase === PHASE_TIME_WAIT) return;
+    if (!isWaiting) timers.unset(timer);
+    else if (timer.deadline === Number.POSITIVE_INFINITY) {
+      timers.set(timer, now + Math.min(FIRST_TIMEOUT_MS * 2 ** connection.retries, MAX_TIMEOUT_MS));
+    }
+  }
+
+  #mayChallenge(): boolean {
+    const { now } = this.#stack;
+    if (now - this.#challengesSince >= 1000) {
+      this.#challengesSince = now;
+      this.#challenges = 0;
+    }
+    return this.#challenges++ < CHALLENGES_PER_SECOND;
+  }
+
+  /** Ends a connection that both sides have ended. */
+  #removeIfDone(connection: TcpConnection): void {
+    if (connection.phase !== PHASE_OPEN || !connection.endAcknowledged || !connection.guestEnded) return;
+    if (connection.guestEndedFirst) {
+      this.#remove(connection);
+      return;
+    }
+    connection.phase = PHASE_TIME_WAIT;
+    this.#stack.timers.set(connection.timer, this.#stack.now + TIME_WAIT_MS);
+  }
+
+  /** Takes a connection out of the table. Its host's socket may still have to send. */
+  #remove(connection: TcpConnection): void {
+    if (connection.phase === PHASE_CLOSED) return;
+    if (connection.phase <= PHASE_SYN_RECEIVED) this.#pending--;
+    this.#stack.timers.remove(connection.timer);
+    this.#table.remove(connection);
+    connection.phase = PHASE_CLOSED;
+    connection.toGuest.release();
+    if (connection.hostGone || connection.host === undefined) this.#connections.delete(connection);
+    this.#stack.counters.tcpActive = this.#table.size;
+  }
+
+  /** Ends a connection at once: the guest knows. */
+  #cut(connection: TcpConnection): void {
+    this.#remove(connection);
+    if (!connection.hostGone) connection.host?.destroy(true);
+    this.#connections.delete(connection);
+  }
+
+  /** Ends a connection at once, and tells the guest. */
+  #reset(connection: TcpConnection): void {
+    const { counters } = this.#stack;
+    counters.tcpReset++;
+    if (connection.phase !== PHASE_TIME_WAIT && connection.mac !== undefined) {
+      this.#sendReset(connection.mac, connection, connection.sendNext, connection.receiveNext, RST | ACK);
+    }
+    this.#cut(connection);
+  }
+
+  /** The host's socket could not be connected: the guest is told why. */
+  #refuseOpening(connection: TcpConnection, failure: HostFailure): void {
+    const code = failure === "refused" ? -1 : unreachableBy(failure);
+    if (code < 0) {
+      this.#reset(connection);
+      return;
+    }
+    const quoted = new Uint8Array(IP_HEADER + 8);
+    quoted.set(connection.header.subarray(14, 14 + IP_HEADER));
+    const view = new DataView(quoted.buffer);
+    view.setUint16(2, IP_HEADER + TCP_HEADER);
+    view.setUint32(12, connection.guest);
+    view.setUint32(16, connection.remote);
+    view.setUint16(10, checksumFold(checksumAdd(0, quoted, 0, IP_HEADER)));
+    view.setUint16(IP_HEADER, connection.guestPort);
+    view.setUint16(IP_HEADER + 2, connection.remotePort);
+    view.setInt32(IP_HEADER + 4, (connection.receiveNext - 1) | 0);
+    this.#icmp.unreachableQuoting(quoted, connection.guest, connection.remote, code);
+    this.#cut(connection);
+  }
+
+  /** Answers a segment that fits no connection (RFC 9293, 3.10.7.1). */
+  #refuse(packet: Packet, segment: TcpSegment): void {
+    if ((segment.flags & RST) !== 0) return;
+    const mac = this.#stack.neighbours.find(packet.source);
+    if (mac === undefined) return;
+    const ends = {
+      guest: packet.source,
+      guestPort: segment.guestPort,
+      remote: packet.destination,
+      remotePort: segment.remotePort,
+    };
+    if ((segment.flags & ACK) !== 0) this.#sendReset(mac, ends, segment.acknowledged, 0, RST);
+    else this.#sendReset(mac, ends, 0, (segment.sequence + segment.span) | 0, RST | ACK);
+  }
+
+  #sendReset(
+    mac: Uint8Array,
+    ends: { readonly guest: number; readonly guestPort: number; readonly remote: number; readonly remotePort: number },
+    sequence: number,
+    acknowledged: number,
+    flags: number,
+  ): void {
+    const { payloadView: view, payload } = this.#stack;
+    view.setUint16(0, ends.remotePort);
+    view.setUint16(2, ends.guestPort);
+    view.setInt32(4, sequence);
+    view.setInt32(8, acknowledged);
+    view.setUint16(12, (5 << 12) | flags);
+    view.setUint32(14, 0);
+    view.setUint16(18, 0);
+    const pseudo = sumOfPseudoHeader(ends.remote, ends.guest, PROTOCOL_TCP, TCP_HEADER);
+    view.setUint16(TCP_CHECKSUM, checksumFold(checksumAdd(pseudo, payload, 0, TCP_HEADER)));
+    this.#stack.sendIpv4(mac, ends.remote, ends.guest, PROTOCOL_TCP, TCP_HEADER);
+  }
+
+  #dropIdle(): void {
+    const { now, config, timers } = this.#stack;
+    for (const connection of this.#connections) {
+      const idle = now - connection.lastActive;
+      const isOrphan = connection.phase === PHASE_CLOSED || connection.hostGone;
+      if (idle > (isOrphan ? ORPHAN_MS : config.limits.tcpIdleMs)) {
+        if (connection.phase === PHASE_CLOSED) this.#cut(connection);
+        else this.#reset(connection);
+        continue;
+      }
+      // An idle connection needs no memory.
+      if (idle > SWEEP_MS && connection.toGuest.length === 0) connection.toGuest.release();
+      if (idle > SWEEP_MS && connection.toHost.length === 0) connection.toHost.release();
+    }
+    if (this.#connections.size > 0) timers.set(this.#sweep, now + SWEEP_MS);
+  }
+}
+
+/** Whether a SYN opens the same ports anew: the old connection is over, and its sequence numbers left behind. */
+function isReopening(connection: TcpConnection, segment: TcpSegment): boolean {
+  return connection.phase === PHASE_TIME_WAIT && ahead(segment.sequence, connection.receiveNext) > 0;
+}
