@@ -4,4 +4,5 @@
  * @module
  */
 
+export { type NodeHostOptions, nodeHostSockets } from "./host-sockets.ts";
 export * from "./pcapng-file.ts";
