@@ -1,0 +1,261 @@
+/**
+ * Interrupts of PCI devices in v86: pins, wired-OR to the lines of its interrupt controllers, and messages, which its
+ * local APIC can be made to take. PCI Local Bus 3.0, 2.2.6 and 6.8.
+ * @module
+ */
+
+import type { InterruptLine, MsiSink } from "@virtio-ts/vm-device";
+import type { V86Cpu, V86Pci } from "./cpu.ts";
+import type { Exits, ExitWork } from "./exits.ts";
+
+/** The interrupt flag. */
+const FLAG_IF = 0x200;
+/** Where the ISA bridge keeps the line of each of the four PCI interrupts. */
+const ROUTES = 0x60;
+const ROUTE_DISABLED = 0x80;
+/** The lowest line a PCI interrupt can be routed to; 0, before the BIOS has run, is the timer's. */
+const LOWEST_LINE = 3;
+
+/** Where messages go: 1 MiB of addresses, the destination in the middle of each. */
+const MSI_WINDOW = 0xfee;
+/** Delivery modes that deliver a vector: fixed, and to the processor of lowest priority. */
+const MODE_LOWEST_PRIORITY = 1;
+/** Vectors below are the processor's own exceptions; v86 never delivers them, nor anything after them. */
+const LOWEST_VECTOR = 0x10;
+/** The local APIC's interrupt command register. */
+const ICR = 0xfee0_0300;
+/** To itself, asserted, edge-triggered, fixed. */
+const ICR_SELF = 0x4_4000;
+
+/** What a machine's interrupts have counted. */
+export interface InterruptCounters {
+  /** Times a line went up. */
+  raised: number;
+  /** Messages delivered. */
+  messages: number;
+  /** Messages to no address or vector that delivers one. */
+  strayMessages: number;
+}
+
+/** A device's interrupt pin. */
+export interface InterruptPin extends InterruptLine {
+  /** The line it is routed to now, or `null` while the BIOS has not routed it. */
+  readonly line: number | null;
+  /** Whether it holds its line up. */
+  readonly raised: boolean;
+  /** Lets go of its line, for good. */
+  disconnect(): void;
+}
+
+/** The interrupts of one machine. */
+export class Interrupts implements ExitWork {
+  /** Counters, live. */
+  readonly counters: InterruptCounters = { raised: 0, messages: 0, strayMessages: 0 };
+  /** Where messages go; `null` where there is no local APIC. */
+  readonly msi: MsiSink | null;
+  pending = false;
+  readonly #cpu: V86Cpu;
+  readonly #pci: V86Pci;
+  readonly #exits: Exits;
+  /** How many pins hold each line up. */
+  readonly #holders = new Uint8Array(16);
+  /** Pins of ours, and by device number those of v86's own devices. */
+  readonly #pins = new Set<Pin>();
+  readonly #builtin = new Map<number, Pin>();
+  readonly #forget = (pin: Pin): void => void this.#pins.delete(pin);
+  /** Levels the pins ask for, and levels v86 was told: one bit for each line. */
+  #wanted = 0;
+  #driven = 0;
+  /** Vectors to be delivered: one bit each. */
+  readonly #vectors = new Int32Array(8);
+  #messages = false;
+  /** The flags register in the emulator's memory. */
+  #flags: Int32Array;
+  readonly #flagsOffset: number;
+
+  constructor(cpu: V86Cpu, exits: Exits) {
+    this.#cpu = cpu;
+    this.#pci = cpu.devices.pci;
+    this.#exits = exits;
+    this.#flagsOffset = cpu.flags.byteOffset;
+    this.#flags = new Int32Array(cpu.wasm_memory.buffer, this.#flagsOffset, 1);
+    this.msi = cpu.acpi_enabled[0] !== 0 ? { send: (address, data) => this.#send(address, data) } : null;
+    this.#adoptBuiltinPins();
+  }
+
+  /**
+   * A pin of a slot.
+   * @param number as in the interrupt pin register: 1 for INTA to 4 for INTD, 0 for none
+   */
+  pin(slot: number, number: number): InterruptPin {
+    const pin = new Pin(() => (number === 0 ? -1 : this.#route(slot, number)), this.#hold, this.#forget);
+    this.#pins.add(pin);
+    return pin;
+  }
+
+  /**
+   * The machine's state was replaced by a saved one: what the interrupt controllers have on our lines is of another
+   * time. The devices of v86 itself were restored with them and are left alone.
+   */
+  resync(): void {
+    for (const pin of this.#builtin.values()) pin.lower();
+    for (const pin of this.#pins) {
+      const line = pin.line;
+      if (line !== null) this.#driven = (this.#driven & ~(1 << line)) | (~this.#wanted & (1 << line));
+    }
+    this.settle(false);
+  }
+
+  settle(guarded: boolean): void {
+    this.pending = false;
+    if (!guarded) {
+      this.#deliver();
+      return;
+    }
+    if (this.#flags.length === 0) this.#flags = new Int32Array(this.#cpu.wasm_memory.buffer, this.#flagsOffset, 1);
+    const flags = this.#flags[0];
+    if ((flags & FLAG_IF) === 0) {
+      this.#deliver();
+      return;
+    }
+    this.#flags[0] = flags & ~FLAG_IF;
+    this.#deliver();
+    if (this.#flags.length === 0) this.#flags = new Int32Array(this.#cpu.wasm_memory.buffer, this.#flagsOffset, 1);
+    this.#flags[0] = flags;
+  }
+
+  /** Tells v86 what changed. */
+  #deliver(): void {
+    const changed = this.#wanted ^ this.#driven;
+    if (changed !== 0) {
+      this.#driven = this.#wanted;
+      for (let line = 0; line < 16; line++) {
+        if ((changed & (1 << line)) === 0) continue;
+        if ((this.#wanted & (1 << line)) !== 0) {
+          this.counters.raised++;
+          this.#cpu.device_raise_irq(line);
+        } else {
+          this.#cpu.device_lower_irq(line);
+        }
+      }
+    }
+    if (this.#messages) this.#deliverMessages();
+  }
+
+  #deliverMessages(): void {
+    this.#messages = false;
+    const vectors = this.#vectors;
+    for (let word = 0; word < 8; word++) {
+      for (let bits = vectors[word]; bits !== 0; bits &= bits - 1) {
+        this.counters.messages++;
+        this.#cpu.write32(ICR, ICR_SELF | (word * 32 + 31 - Math.clz32(bits & -bits)));
+      }
+      vectors[word] = 0;
+    }
+  }
+
+  /** Now, or when the exit ends: several changes of one exit are one for the guest. */
+  #changed(): void {
+    if (this.#exits.collecting) this.pending = true;
+    else this.settle(this.#exits.unknown);
+  }
+
+  #send(address: number, data: number): void {
+    const vector = data & 0xff;
+    const mode = (data >>> 8) & 7;
+    const delivers = Math.floor(address / 0x10_0000) === MSI_WINDOW && mode <= MODE_LOWEST_PRIORITY;
+    if (!delivers || vector < LOWEST_VECTOR || vector === 0xff) {
+      this.counters.strayMessages++;
+      return;
+    }
+    this.#vectors[vector >>> 5] |= 1 << (vector & 31);
+    this.#messages = true;
+    this.#changed();
+  }
+
+  /** One more pin holds a line up, or one less. */
+  readonly #hold = (line: number, change: 1 | -1): void => {
+    if (line < 0) return;
+    const before = this.#holders[line];
+    this.#holders[line] = before + change;
+    if (before !== 0 && before + change !== 0) return;
+    this.#wanted ^= 1 << line;
+    this.#changed();
+  };
+
+  /** The line of a pin, or -1 while it has none. */
+  #route(slot: number, number: number): number {
+    const route = this.#pci.isa_bridge_space8[ROUTES + ((number - 1 + slot - 1) & 3)];
+    return (route & ROUTE_DISABLED) !== 0 || route < LOWEST_LINE || route > 15 ? -1 : route;
+  }
+
+  /**
+   * v86's own devices set and clear their line as if it were theirs alone; a line that one of ours shares would fall
+   * too early. So their pins become pins like ours, except that what they say twice is passed on twice: after a
+   * restore it may be news to the controllers.
+   */
+  #adoptBuiltinPins(): void {
+    const pci = this.#pci;
+    pci.raise_irq = (id) => {
+      const pin = this.#builtinPin(id);
+      if (!pin.raised) pin.raise();
+      else if (pin.line !== null) this.#cpu.device_raise_irq(pin.line);
+    };
+    pci.lower_irq = (id) => {
+      const pin = this.#builtinPin(id);
+      if (pin.raised) pin.lower();
+      else if (pin.line !== null && this.#holders[pin.line] === 0) this.#cpu.device_lower_irq(pin.line);
+    };
+  }
+
+  #builtinPin(id: number): Pin {
+    let pin = this.#builtin.get(id);
+    if (pin === undefined) {
+      const space = this.#pci.device_spaces[id];
+      const number = space === undefined ? 0 : (space[0x3c >> 2] >> 8) & 0xff;
+      pin = new Pin(() => (number === 0 ? -1 : this.#route(id >> 3, number)), this.#hold, this.#forget);
+      this.#builtin.set(id, pin);
+    }
+    return pin;
+  }
+}
+
+class Pin implements InterruptPin {
+  raised = false;
+  readonly #route: () => number;
+  readonly #hold: (line: number, change: 1 | -1) => void;
+  readonly #forget: (pin: Pin) => void;
+  #connected = true;
+  /** The line it holds up, which stays the same if it is routed elsewhere meanwhile. */
+  #held = -1;
+
+  constructor(route: () => number, hold: (line: number, change: 1 | -1) => void, forget: (pin: Pin) => void) {
+    this.#route = route;
+    this.#hold = hold;
+    this.#forget = forget;
+  }
+
+  get line(): number | null {
+    const line = this.#route();
+    return line < 0 ? null : line;
+  }
+
+  raise(): void {
+    if (this.raised || !this.#connected) return;
+    this.raised = true;
+    this.#held = this.#route();
+    this.#hold(this.#held, 1);
+  }
+
+  lower(): void {
+    if (!this.raised) return;
+    this.raised = false;
+    this.#hold(this.#held, -1);
+  }
+
+  disconnect(): void {
+    this.lower();
+    this.#connected = false;
+    this.#forget(this);
+  }
+}

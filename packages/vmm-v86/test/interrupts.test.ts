@@ -1,0 +1,230 @@
+import { describe, expect, test } from "vitest";
+import { attachToV86 } from "../src/index.ts";
+import { FakeV86 } from "./fake-v86.ts";
+import { ScratchFunction } from "./scratch-function.ts";
+
+const COMMAND = 0x04;
+const BAR0 = 0x10;
+const BAR1 = 0x14;
+const PORT = 0xc000;
+const ADDRESS = 0xfeb4_0000;
+
+/** Functions in the slots from 3 on, whose INTA meets lines 10, 11, 10, 11; registers of the first are decoded. */
+function plugged(count = 1, options: { acpi?: boolean } = {}) {
+  const v86 = new FakeV86(options);
+  v86.routeInterrupts([10, 11, 10, 11]);
+  const machine = attachToV86(v86);
+  const functions = Array.from({ length: count }, () => new ScratchFunction());
+  const places = functions.map((fn) => machine.plugPci(fn));
+  v86.configWrite(3, BAR0, 4, PORT);
+  v86.configWrite(3, BAR1, 4, ADDRESS);
+  v86.configWrite(3, COMMAND, 2, 3);
+  return { v86, machine, functions, places };
+}
+
+describe("a pin", () => {
+  test("is on the line that slot and pin are routed to", () => {
+    const { v86, places, functions } = plugged(2);
+    expect(places.map(({ line }) => line)).toEqual([10, 11]);
+    functions[0].host!.intx.raise();
+    functions[1].host!.intx.raise();
+    expect([...v86.lines]).toEqual([10, 11]);
+  });
+
+  test("that is raised twice is raised once, and so with lowering", () => {
+    const { v86, functions } = plugged();
+    const { intx } = functions[0].host!;
+    intx.lower();
+    intx.raise();
+    intx.raise();
+    intx.lower();
+    intx.lower();
+    expect(v86.calls).toEqual(["raise 10 injects", "lower 10"]);
+  });
+
+  test("shares its line: it falls with the last that holds it up", () => {
+    const { v86, functions } = plugged(3);
+    functions[0].host!.intx.raise();
+    functions[2].host!.intx.raise();
+    functions[0].host!.intx.lower();
+    expect([...v86.lines]).toEqual([10]);
+    functions[2].host!.intx.lower();
+    expect([...v86.lines]).toEqual([]);
+    expect(v86.calls).toEqual(["raise 10 injects", "lower 10"]);
+  });
+
+  test("shares its line with v86's own devices too", () => {
+    const { v86, functions } = plugged();
+    const { pci } = v86.cpu.devices;
+    const own = 5 << 3;
+    pci.register_device({
+      pci_id: own,
+      pci_space: Uint8Array.from({ length: 64 }, (_, i) => (i === 0x3d ? 1 : 0)),
+      pci_bars: [],
+      name: "ne2k",
+    });
+    functions[0].host!.intx.raise();
+    pci.raise_irq(own);
+    pci.lower_irq(own);
+    expect([...v86.lines]).toEqual([10]);
+    functions[0].host!.intx.lower();
+    expect([...v86.lines]).toEqual([]);
+    pci.lower_irq(own);
+    expect([...v86.lines]).toEqual([]);
+    expect(v86.calls).toEqual(["raise 10 injects", "lower 10", "lower 10"]);
+  });
+
+  test("lowers the line it raised, though it is routed elsewhere meanwhile", () => {
+    const { v86, functions } = plugged();
+    functions[0].host!.intx.raise();
+    v86.routeInterrupts([5, 5, 5, 5]);
+    functions[0].host!.intx.lower();
+    functions[0].host!.intx.raise();
+    expect(v86.calls).toEqual(["raise 10 injects", "lower 10", "raise 5 injects"]);
+  });
+
+  test("goes nowhere while the BIOS has not routed it, or has switched it off", () => {
+    const { v86, functions, places } = plugged();
+    for (const route of [0, 0x80, 0x8a, 16]) {
+      v86.routeInterrupts([route, route, route, route]);
+      expect(places[0].line).toBeNull();
+      functions[0].host!.intx.raise();
+      functions[0].host!.intx.lower();
+    }
+    expect(v86.calls).toEqual([]);
+  });
+
+  test("of a function that was unplugged lets go, for good", () => {
+    const { v86, functions, places } = plugged();
+    const { intx } = functions[0].host!;
+    intx.raise();
+    places[0].unplug();
+    intx.raise();
+    expect(v86.calls).toEqual(["raise 10 injects", "lower 10"]);
+  });
+});
+
+describe("an exit", () => {
+  test("by a port: interrupts are injected when it ends, not before", () => {
+    const { v86, functions } = plugged();
+    const fn = functions[0];
+    fn.io.onWrite = () => {
+      fn.host!.intx.raise();
+      expect(v86.calls).toEqual([]);
+    };
+    v86.out(PORT, 2, 1);
+    expect(v86.calls).toEqual(["raise 10 injects"]);
+  });
+
+  test("by memory: nothing is injected, for the guest's instruction is half done; its interrupt flag is as it was", () => {
+    const { v86, functions } = plugged();
+    const fn = functions[0];
+    fn.memory.onWrite = () => fn.host!.intx.raise();
+    v86.store(ADDRESS, 4, 1);
+    expect(v86.calls).toEqual(["raise 10"]);
+    expect(v86.interruptFlag).toBe(true);
+    fn.memory.onRead = () => fn.host!.intx.lower();
+    v86.interruptFlag = false;
+    v86.load(ADDRESS, 4);
+    expect(v86.calls).toEqual(["raise 10", "lower 10"]);
+    expect(v86.interruptFlag).toBe(false);
+  });
+
+  test("by memory that finds the emulator's memory grown still guards the flags of the new one", () => {
+    const { v86, functions } = plugged();
+    v86.grow();
+    functions[0].memory.onWrite = () => functions[0].host!.intx.raise();
+    v86.store(ADDRESS, 4, 1);
+    expect([v86.calls, v86.interruptFlag]).toEqual([["raise 10"], true]);
+  });
+
+  test("that raises and lowers leaves the line alone", () => {
+    const { v86, functions } = plugged();
+    functions[0].io.onWrite = () => {
+      functions[0].host!.intx.raise();
+      functions[0].host!.intx.lower();
+    };
+    v86.out(PORT, 2, 1);
+    expect(v86.calls).toEqual([]);
+  });
+
+  test("of another device, in which ours is called, is guarded: nobody knows what instruction it is in", () => {
+    const { v86, functions } = plugged();
+    v86.guest = () => functions[0].host!.intx.raise();
+    v86.cpu.main_loop();
+    expect(v86.calls).toEqual(["run", "raise 10"]);
+  });
+});
+
+describe("a message", () => {
+  const MSI = 0xfee0_1000;
+
+  test("is the local APIC's interrupt to itself", () => {
+    const { v86, functions } = plugged(1, { acpi: true });
+    functions[0].host!.msi!.send(MSI, 0x4041);
+    functions[0].host!.msi!.send(MSI, 0x0131);
+    expect(v86.calls).toEqual(["write fee00300 44041 injects", "write fee00300 44031 injects"]);
+  });
+
+  test("sent in an exit waits for its end; vectors sent twice are one; in a memory access none is injected", () => {
+    const { v86, functions } = plugged(1, { acpi: true });
+    const { io, memory, host } = functions[0];
+    const send = (): void => {
+      for (const vector of [0x51, 0x23, 0x51, 0xfe]) host!.msi!.send(MSI, vector);
+      expect(v86.calls).toEqual([]);
+    };
+    io.onWrite = send;
+    memory.onWrite = send;
+    v86.out(PORT, 2, 0);
+    expect(v86.calls.splice(0)).toEqual([
+      "write fee00300 44023 injects",
+      "write fee00300 44051 injects",
+      "write fee00300 440fe injects",
+    ]);
+    v86.store(ADDRESS, 2, 0);
+    expect(v86.calls).toEqual(["write fee00300 44023", "write fee00300 44051", "write fee00300 440fe"]);
+    expect(v86.interruptFlag).toBe(true);
+  });
+
+  test("to anywhere else, of another kind, or with a vector that can't be delivered, is dropped and counted", () => {
+    const { v86, machine, functions } = plugged(1, { acpi: true });
+    const { msi } = functions[0].host!;
+    msi!.send(0x1000, 0x41);
+    msi!.send(0xfef0_0000, 0x41);
+    msi!.send(MSI + 2 ** 32, 0x41);
+    for (const data of [0x0f, 0xff, 0x441, 0x241, 0x541, 0x741]) msi!.send(MSI, data);
+    expect(v86.calls).toEqual([]);
+    expect(machine.counters).toMatchObject({ messages: 0, strayMessages: 9 });
+  });
+
+  test("of a function that was unplugged goes nowhere", () => {
+    const { v86, functions, places } = plugged(1, { acpi: true });
+    const { msi } = functions[0].host!;
+    places[0].unplug();
+    msi!.send(MSI, 0x41);
+    expect(v86.calls).toEqual([]);
+  });
+
+  test("has no way without a local APIC", () => {
+    const { machine, functions } = plugged();
+    expect([machine.hasMsi, functions[0].host!.msi]).toEqual([false, null]);
+  });
+});
+
+describe("the machine is reset", () => {
+  test("by a reboot: functions start anew, after the emulator has", () => {
+    const { v86, functions } = plugged();
+    functions[0].host!.intx.raise();
+    v86.calls.length = 0;
+    v86.cpu.reboot_internal();
+    expect([v86.calls, functions[0].resets, v86.configRead(3, COMMAND, 2)]).toEqual([["reboot", "lower 10"], 1, 0]);
+    v86.out(PORT, 1, 1);
+    expect(functions[0].io.log).toEqual([]);
+  });
+
+  test("by a restored state: functions start anew, and the controllers hear of their lines again", () => {
+    const { v86, functions } = plugged();
+    v86.cpu.set_state({});
+    expect([v86.calls, functions[0].resets]).toEqual([["restore", "lower 10"], 1]);
+  });
+});
