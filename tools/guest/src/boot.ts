@@ -47,12 +47,16 @@ export interface BootOptions extends AssetOptions {
 
 const DEFAULT_MEMORY_BYTES = 256 << 20;
 const DEFAULT_BOOT_TIMEOUT_MS = 180_000;
+/** A rescan takes a fraction of a second; a device that answers nonsense can keep a driver busy for ever. */
+const WAKE_TIMEOUT_MS = 30_000;
 
 /** What every guest is started with; the second line only saves time. */
 const CMDLINE = [
-  "console=ttyS0 tsc=reliable random.trust_cpu=on panic=0 panic_on_oops=1 acpiphp.disable=1",
+  "console=ttyS0 tsc=reliable random.trust_cpu=on panic=0 oops=panic acpiphp.disable=1",
   "quiet mitigations=off cryptomgr.notests noisapnp",
 ].join(" ");
+/** Without a local APIC there is nobody to take messages: Linux shall not even try, since it warns when it fails. */
+const CMDLINE_WITHOUT_ACPI = "acpi=off pci=nomsi";
 
 /**
  * Starts a guest: from a snapshot when there is one that fits, else by booting it.
@@ -148,7 +152,8 @@ class ColdStart {
   }
 
   get #cmdline(): string {
-    return this.#options.cmdline ? `${CMDLINE} ${this.#options.cmdline}` : CMDLINE;
+    const { acpi, cmdline } = this.#options;
+    return [CMDLINE, ...(acpi ? [] : [CMDLINE_WITHOUT_ACPI]), ...(cmdline ? [cmdline] : [])].join(" ");
   }
 
   get #modules(): readonly string[] {
@@ -165,7 +170,8 @@ async function plugIn(guest: Guest, options: BootOptions): Promise<Guest> {
     // A snapshot's clock stands still and its random numbers repeat.
     const seconds = (Date.now() / 1000).toFixed(0);
     const wake = `date -s @${seconds} >/dev/null; echo ${randomBytes(32).toString("hex")} >/dev/urandom`;
-    await guest.run(options.attach ? `${wake}; echo 1 >/sys/bus/pci/rescan` : wake);
+    const command = options.attach ? `${wake}; echo 1 >/sys/bus/pci/rescan` : wake;
+    await guest.run(command, { timeoutMs: WAKE_TIMEOUT_MS });
   });
 }
 
