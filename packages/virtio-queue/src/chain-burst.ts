@@ -6,7 +6,8 @@
  * @module
  */
 
-import type { GuestMemory } from "@virtio-ts/vm-memory";
+import type { GuestMemory, MemoryRegion } from "@virtio-ts/vm-memory";
+import { moveIn, moveOut, WordView } from "./move.ts";
 
 /** How many chains a new burst has room for; more are made room for when asked for. */
 const INITIAL_CHAINS = 64;
@@ -35,8 +36,93 @@ export class ChainBurst {
   /** Bytes of each segment; never 0. */
   lengths: Uint32Array = new Uint32Array(INITIAL_SEGMENTS);
 
+  private readonly view: WordView = new WordView();
+
   constructor(memory: GuestMemory) {
     this.memory = memory;
+  }
+
+  /**
+   * Copies out of chain `i`'s device-readable part.
+   * @param from first byte of that part
+   * @returns bytes copied: fewer than `length` when the part, or the target, ends before
+   */
+  copyOut(i: number, from: number, target: Uint8Array, targetOffset: number, length: number): number {
+    const most = Math.min(length, this.readableBytes[i] - from, target.length - targetOffset);
+    let skip = from;
+    let done = 0;
+    for (let s = this.first[i]; done < most; s++) {
+      const bytes = this.lengths[s];
+      if (skip >= bytes) {
+        skip -= bytes;
+        continue;
+      }
+      const part = Math.min(bytes - skip, most - done);
+      moveOut(this.region(s), this.offsets[s] + skip, target, targetOffset + done, part, this.view);
+      done += part;
+      skip = 0;
+    }
+    return done;
+  }
+
+  /**
+   * Copies into chain `i`'s device-writable part.
+   * @param at first byte of that part to write
+   * @returns bytes copied: fewer than `length` when the part, or the source, ends before
+   */
+  copyIn(i: number, at: number, source: Uint8Array, sourceOffset: number, length: number): number {
+    const most = Math.min(length, this.writableBytes[i] - at, source.length - sourceOffset);
+    let skip = at;
+    let done = 0;
+    for (let s = this.writable[i]; done < most; s++) {
+      const bytes = this.lengths[s];
+      if (skip >= bytes) {
+        skip -= bytes;
+        continue;
+      }
+      const part = Math.min(bytes - skip, most - done);
+      const region = this.region(s);
+      const offset = this.offsets[s] + skip;
+      moveIn(region, offset, source, sourceOffset + done, part, this.view);
+      if (region.tracker !== null) region.tracker.written(offset, part);
+      done += part;
+      skip = 0;
+    }
+    return done;
+  }
+
+  /** The byte at `at` of chain `i`'s device-readable part, or -1 past its end. */
+  readU8(i: number, at: number): number {
+    let skip = at;
+    for (let s = this.first[i]; s < this.writable[i]; s++) {
+      if (skip < this.lengths[s]) return this.region(s).u8[this.offsets[s] + skip];
+      skip -= this.lengths[s];
+    }
+    return -1;
+  }
+
+  /** The little-endian 16-bit field at `at` of chain `i`'s device-readable part, or -1 past its end. */
+  readU16(i: number, at: number): number {
+    const low = this.readU8(i, at);
+    const high = this.readU8(i, at + 1);
+    return high < 0 ? -1 : low + high * 0x100;
+  }
+
+  /** The little-endian 32-bit field at `at` of chain `i`'s device-readable part, or -1 past its end. */
+  readU32(i: number, at: number): number {
+    const low = this.readU16(i, at);
+    const high = this.readU16(i, at + 2);
+    return high < 0 ? -1 : low + high * 0x10000;
+  }
+
+  /**
+   * The region segment `s` lies in, its views taken anew if the machine moved its memory since the burst was filled.
+   * For code that works on a segment in place: `region(s).u8` from `offsets[s]` on.
+   */
+  region(s: number): MemoryRegion {
+    const region = this.memory.regions[this.regions[s]];
+    if (region.u8.length === 0) region.refresh();
+    return region;
   }
 
   /** Empties the burst. */

@@ -82,6 +82,9 @@ function copyBytes(from: Uint8Array, fromOffset: number, to: Uint8Array, toOffse
   if (length <= LOOP_BYTES) {
     for (let i = 0; i < length; i++) to[toOffset + i] = from[fromOffset + i];
   } else {
-    to.set(fromOffset === 0 && length === from.length ? from : from.subarray(fromOffset, fromOffset + length), toOffset);
+    to.set(
+      fromOffset === 0 && length === from.length ? from : from.subarray(fromOffset, fromOffset + length),
+      toOffset,
+    );
   }
 }

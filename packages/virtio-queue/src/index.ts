@@ -6,6 +6,7 @@
 
 export * from "./chain-burst.ts";
 export * from "./chain-copy.ts";
+export * from "./chain-cursor.ts";
 export * from "./device/config.ts";
 export * from "./device/create.ts";
 export * from "./device/split-device-queue.ts";
@@ -13,5 +14,6 @@ export * from "./device-queue.ts";
 export * from "./fault.ts";
 export * from "./layout/areas.ts";
 export * from "./layout/descriptor.ts";
+export * from "./layout/packed.ts";
 export * from "./layout/split.ts";
 export * from "./state.ts";

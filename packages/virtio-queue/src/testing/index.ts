@@ -3,4 +3,6 @@
  *
  * @module
  */
-export {};
+
+export * from "./mock-driver.ts";
+export * from "./mock-split-driver.ts";
