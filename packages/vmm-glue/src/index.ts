@@ -1,6 +1,27 @@
 /**
- * Buses, a device manager, and one-call constructors that put a virtio machine together.
- *
+ * Buses, interrupt routing, a device manager and a machine to put virtio devices into; and the seL4 VMM's way
+ * of making a virtio network card by one call.
  * @module
  */
-export {};
+
+export * from "./bus/address-bus.ts";
+export { BusError, type BusErrorCode } from "./bus/bus-error.ts";
+export * from "./bus/range-pool.ts";
+export * from "./devices/device-manager.ts";
+export * from "./devices/on-pci.ts";
+export * from "./devices/resource-error.ts";
+export * from "./devices/resource-pools.ts";
+export * from "./interrupt-router.ts";
+export * from "./machine/controllers.ts";
+export * from "./machine/machine.ts";
+export * from "./pci/bar-assignment.ts";
+export * from "./pci/config-mechanism.ts";
+export * from "./pci/host-bridge.ts";
+export * from "./pci/pci-root.ts";
+export { PciSlot } from "./pci/pci-slot.ts";
+export * from "./scheduler.ts";
+export * from "./sel4/io-port-list.ts";
+export * from "./sel4/make-error.ts";
+export * from "./sel4/make-virtio-net.ts";
+export * from "./sel4/raw-backend.ts";
+export * from "./sel4/raw-iface.ts";

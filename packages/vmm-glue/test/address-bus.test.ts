@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { AddressBus, MMIO_SPACE, PORT_SPACE, RangePool } from "../src/index.ts";
-import { codeOf, TestBlock } from "./block.ts";
+import { codeOf, TestBlock } from "./support/block.ts";
 
 describe("an address bus", () => {
   it("reaches the block that holds an address, by its offset", () => {

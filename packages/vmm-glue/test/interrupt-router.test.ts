@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { InterruptRouter, LineLog } from "../src/index.ts";
-import { codeOf } from "./block.ts";
+import { codeOf } from "./support/block.ts";
 
 describe("an interrupt line that several sources share", () => {
   it("is up while one of them holds it up", () => {

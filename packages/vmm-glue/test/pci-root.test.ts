@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { assignBars, type BusError, Machine } from "../src/index.ts";
-import { codeOf } from "./block.ts";
-import { TestFunction } from "./pci-function.ts";
+import { codeOf } from "./support/block.ts";
+import { TestFunction } from "./support/pci-function.ts";
 
 const CF8 = 0xcf8;
 const CFC = 0xcfc;

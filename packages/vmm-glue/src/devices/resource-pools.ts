@@ -1,0 +1,140 @@
+/**
+ * What a machine has to give to devices: ports, memory-mapped I/O, room for shared memory, interrupt lines and
+ * messages. For the device manager.
+ * @module
+ */
+
+import type { Resource, ResourceRequest } from "@virtio-ts/virtio-device";
+import type { RangePool } from "../bus/range-pool.ts";
+import { ResourceError } from "./resource-error.ts";
+
+/** What a {@link ResourcePools} hands out. */
+export interface ResourcePoolsOptions {
+  /** I/O ports; `null` on a machine without. */
+  readonly ports: RangePool | null;
+  /** Memory-mapped I/O; `null` on a machine without. */
+  readonly mmio: RangePool | null;
+  /** Room for shared memory regions; `null` on a machine without. */
+  readonly sharedMemory: RangePool | null;
+  /** Interrupt lines that are given to one device each. A line asked for by number may be shared. */
+  readonly lines: readonly number[];
+  /** How many message vectors there are in all; 0 on a machine without. */
+  readonly messages: number;
+}
+
+/** What was given for a list of requests. */
+export interface ResourceGrant {
+  /** One for each request, in the same order. */
+  readonly resources: readonly Resource[];
+  /** Gives all of it back. Harmless when done twice. */
+  release(): void;
+}
+
+/** A request met: what was given, and how it is given back. */
+interface Granted {
+  readonly resource: Resource;
+  readonly undo: () => void;
+}
+
+/** Meets lists of requests: each as a whole, or not at all. */
+export class ResourcePools {
+  readonly #options: ResourcePoolsOptions;
+  readonly #freeLines: number[];
+  #messages: number;
+
+  constructor(options: ResourcePoolsOptions) {
+    this.#options = options;
+    this.#freeLines = [...options.lines];
+    this.#messages = options.messages;
+  }
+
+  /** Interrupt lines nobody has. */
+  get freeLines(): readonly number[] {
+    return this.#freeLines;
+  }
+
+  /** Message vectors nobody has. */
+  get freeMessages(): number {
+    return this.#messages;
+  }
+
+  /**
+   * Meets every request, or none.
+   * @throws ResourceError
+   */
+  allocate(requests: readonly ResourceRequest[]): ResourceGrant {
+    const granted: Granted[] = [];
+    const release = (): void => {
+      for (const { undo } of granted.splice(0)) undo();
+    };
+    try {
+      for (const request of requests) granted.push(this.#grant(request));
+    } catch (cause) {
+      release();
+      throw cause;
+    }
+    return { resources: granted.map(({ resource }) => resource), release };
+  }
+
+  #grant(request: ResourceRequest): Granted {
+    switch (request.kind) {
+      case "ports":
+        return range(request.kind, this.#options.ports, request.size, request.align, request.address);
+      case "mmio":
+        return range(request.kind, this.#options.mmio, request.size, request.align, request.address);
+      case "shared-memory":
+        return range(request.kind, this.#options.sharedMemory, request.size, request.align, undefined);
+      case "interrupt-line":
+        return request.line === undefined ? this.#anyLine() : this.#thisLine(request.line);
+      case "messages":
+        return this.#vectors(request.count);
+    }
+  }
+
+  #anyLine(): Granted {
+    const line = this.#freeLines.shift();
+    if (line === undefined) throw new ResourceError("interrupt-line", "no interrupt line is left");
+    return { resource: { kind: "interrupt-line", line }, undo: () => this.#freeLines.push(line) };
+  }
+
+  /** Lines are level triggered and wired-OR: who names one is content to share it. */
+  #thisLine(line: number): Granted {
+    if (!this.#options.lines.includes(line)) {
+      throw new ResourceError("interrupt-line", `interrupt line ${line} is not for devices`);
+    }
+    return { resource: { kind: "interrupt-line", line }, undo: () => {} };
+  }
+
+  #vectors(count: number): Granted {
+    if (!Number.isInteger(count) || count < 1) throw new ResourceError("invalid", `${count} message vectors`);
+    if (count > this.#messages) {
+      throw new ResourceError("messages", `${count} message vectors were asked for, ${this.#messages} are left`);
+    }
+    this.#messages -= count;
+    const undo = (): void => {
+      this.#messages += count;
+    };
+    return { resource: { kind: "messages", count }, undo };
+  }
+}
+
+function range(
+  kind: "ports" | "mmio" | "shared-memory",
+  pool: RangePool | null,
+  size: number,
+  align: number,
+  address: number | undefined,
+): Granted {
+  if (!Number.isSafeInteger(size) || size < 1) throw new ResourceError("invalid", `a range of ${size} ${kind}`);
+  if (!Number.isSafeInteger(align) || align < 1 || !Number.isInteger(Math.log2(align))) {
+    throw new ResourceError("invalid", `an alignment of ${align} is no power of two`);
+  }
+  if (pool === null) throw new ResourceError(kind, `this machine has no ${kind}`);
+  try {
+    const taken = address === undefined ? pool.take(size, align) : pool.takeAt(address, size);
+    return { resource: { kind, address: taken.address, size }, undo: () => taken.release() };
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ResourceError(kind, `${size} ${kind}: ${reason}`, { cause });
+  }
+}

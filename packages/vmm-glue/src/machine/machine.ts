@@ -1,0 +1,124 @@
+/**
+ * A whole machine in one process, without a processor: memory, ports, memory-mapped I/O, a PCI bus, interrupt
+ * lines and messages, laid out like a PC. Devices run in it as they do in an emulator; the "guest" is whoever
+ * calls {@link Machine.read} and {@link Machine.write}. For tests, benches and for trying out a device.
+ * @module
+ */
+
+import type { RegionHandler } from "@virtio-ts/virtio-device";
+import type { AccessWidth, MsiSink, Scheduler } from "@virtio-ts/vm-device";
+import { GuestMemory, MemoryRegion } from "@virtio-ts/vm-memory";
+import { AddressBus, MMIO_SPACE, PORT_SPACE } from "../bus/address-bus.ts";
+import { RangePool } from "../bus/range-pool.ts";
+import { DeviceManager } from "../devices/device-manager.ts";
+import { ResourcePools } from "../devices/resource-pools.ts";
+import { type InterruptController, InterruptRouter } from "../interrupt-router.ts";
+import type { BarPools } from "../pci/bar-assignment.ts";
+import { ConfigMechanism1, EcamWindow, PCI_CONFIG_PORTS } from "../pci/config-mechanism.ts";
+import { PciRoot, type PciRootOptions } from "../pci/pci-root.ts";
+import { TurnScheduler } from "../scheduler.ts";
+import { LineLog, MessageLog } from "./controllers.ts";
+
+/** What a {@link Machine} is made with. */
+export interface MachineOptions {
+  /** Bytes of RAM, from address 0; 64 MiB by default. A {@link GuestMemory} is taken as it is. */
+  readonly memory?: number | GuestMemory;
+  /** Where interrupt lines go; a {@link LineLog} by default. */
+  readonly controller?: InterruptController;
+  /** Where messages go; a {@link MessageLog} by default, `null` for a machine without. */
+  readonly msi?: MsiSink | null;
+  /** For work that does not fit into a turn; a {@link TurnScheduler} by default. */
+  readonly scheduler?: Scheduler;
+  /** Told when a driver puts a base address register where something else is. */
+  readonly onConflict?: PciRootOptions["onConflict"];
+}
+
+/** Where things are in a {@link Machine}: below 4 GiB as on a PC, shared memory far above. */
+const PORTS_FROM = 0xc000;
+const MMIO_WINDOW = [0xe000_0000, 0xfec0_0000] as const;
+const ECAM_BASE = 0xd000_0000;
+const SHARED_MEMORY_WINDOW = [2 ** 40, 2 ** 41] as const;
+const DEVICE_LINES = [5, 9, 10, 11] as const;
+const MESSAGE_VECTORS = 2048;
+
+/** A machine without a processor. */
+export class Machine implements RegionHandler {
+  /** RAM, as devices reach it. */
+  readonly memory: GuestMemory;
+  /** I/O ports. */
+  readonly ports: AddressBus = new AddressBus({ size: PORT_SPACE });
+  /** Memory-mapped I/O. */
+  readonly mmio: AddressBus = new AddressBus({ size: MMIO_SPACE });
+  /** Interrupt lines. */
+  readonly interrupts: InterruptRouter;
+  /** The PCI bus. */
+  readonly pci: PciRoot;
+  /** Where firmware would put base address registers. */
+  readonly barPools: BarPools;
+  /** The devices, by id. */
+  readonly devices: DeviceManager;
+  /** For work that does not fit into a turn. */
+  readonly scheduler: Scheduler;
+  /** What the interrupt lines did, unless the machine was given a controller. */
+  readonly lineLog: LineLog = new LineLog();
+  /** The messages that came, unless the machine was given a sink. */
+  readonly messageLog: MessageLog = new MessageLog();
+  /** Memory of devices' own that the guest sees. */
+  readonly #regions: MemoryRegion[] = [];
+
+  constructor(options: MachineOptions = {}) {
+    const memory = options.memory ?? 64 * 2 ** 20;
+    this.memory = typeof memory === "number" ? new GuestMemory([new MemoryRegion(0, new Uint8Array(memory))]) : memory;
+    this.scheduler = options.scheduler ?? new TurnScheduler();
+    this.interrupts = new InterruptRouter(options.controller ?? this.lineLog);
+    const msi = options.msi === undefined ? this.messageLog : options.msi;
+    const { ports: io, mmio: window, interrupts } = this;
+    const report = options.onConflict === undefined ? {} : { onConflict: options.onConflict };
+    this.pci = new PciRoot({ ports: io, mmio: window, interrupts, msi, ...report });
+    this.ports.map(PCI_CONFIG_PORTS, new ConfigMechanism1(this.pci));
+    this.mmio.map(ECAM_BASE, new EcamWindow(this.pci));
+    const ports = new RangePool(this.ports, [PORTS_FROM, PORT_SPACE]);
+    const mmio = new RangePool(this.mmio, MMIO_WINDOW);
+    const sharedMemory = new RangePool(this.mmio, SHARED_MEMORY_WINDOW);
+    this.barPools = { ports, mmio };
+    const messages = msi === null ? 0 : MESSAGE_VECTORS;
+    this.devices = new DeviceManager(
+      new ResourcePools({ ports, mmio, sharedMemory, lines: DEVICE_LINES, messages }),
+      this,
+    );
+  }
+
+  /** The guest reads memory: RAM, a device's own memory, or a device's registers. */
+  read(address: number, width: AccessWidth): number {
+    const region = this.#regionAt(address, width);
+    if (region === null) return this.mmio.read(address, width);
+    let value = 0;
+    for (let i = width - 1; i >= 0; i--) value = value * 256 + region.u8[address - region.start + i];
+    return value;
+  }
+
+  /** The guest writes memory: RAM, a device's own memory, or a device's registers. */
+  write(address: number, width: AccessWidth, value: number): void {
+    const region = this.#regionAt(address, width);
+    if (region === null) this.mmio.write(address, width, value);
+    else for (let i = 0; i < width; i++) region.u8[address - region.start + i] = value >>> (8 * i);
+  }
+
+  insertRegion(region: MemoryRegion): void {
+    this.#regions.push(region);
+  }
+
+  removeRegion(region: MemoryRegion): void {
+    const index = this.#regions.indexOf(region);
+    if (index >= 0) this.#regions.splice(index, 1);
+  }
+
+  #regionAt(address: number, width: AccessWidth): MemoryRegion | null {
+    const index = this.memory.locate(address, width);
+    if (index >= 0) return this.memory.regions[index];
+    for (const region of this.#regions) {
+      if (address >= region.start && address + width <= region.end) return region;
+    }
+    return null;
+  }
+}

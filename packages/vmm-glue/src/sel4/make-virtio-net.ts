@@ -1,0 +1,217 @@
+/**
+ * One call makes a virtio network card on a VM's PCI bus and port list, with an exchangeable backend: what
+ * `common_make_virtio_net` is to the seL4 VMM support library. The card is VIRTIO 1.4's legacy interface
+ * (4.1.4.10) with a network device (5.1). Nothing is shared between two of them.
+ * @module
+ */
+
+import { connect, type Link, type NetBackend } from "@virtio-ts/net-backends";
+import type { DeviceFault } from "@virtio-ts/virtio-device";
+import { NetDevice, type NetDeviceOptions } from "@virtio-ts/virtio-net/device";
+import { VirtioPciDevice, type VirtioPciOptions } from "@virtio-ts/virtio-pci/device";
+import {
+  type InterruptLine,
+  PCI_COMMAND,
+  PCI_COMMAND_IO,
+  PCI_COMMAND_MEMORY,
+  type PciBar,
+  type Scheduler,
+} from "@virtio-ts/vm-device";
+import type { GuestMemory } from "@virtio-ts/vm-memory";
+import type { Reservation } from "../bus/range-pool.ts";
+import { writeBar } from "../pci/bar-assignment.ts";
+import type { PciRoot } from "../pci/pci-root.ts";
+import type { PciSlot } from "../pci/pci-slot.ts";
+import type { IoPortList, IoPortRange, IoPortType } from "./io-port-list.ts";
+import { MakeVirtioNetError, type MakeVirtioNetErrorCode } from "./make-error.ts";
+import { RawBackend } from "./raw-backend.ts";
+import type { RawDriver, RawIfaceFuncs } from "./raw-iface.ts";
+
+/** What of a VM the card needs; a {@link Machine} is one. */
+export interface VirtualMachine {
+  /** The guest's memory. */
+  readonly memory: GuestMemory;
+  /** For work that does not fit into a turn. */
+  readonly scheduler: Scheduler;
+}
+
+/** Parameters of {@link makeVirtioNet}. */
+export interface MakeVirtioNetOptions {
+  /** The VM. */
+  readonly vm: VirtualMachine;
+  /** The bus to put the card on. Its ports are those of `ioports`. */
+  readonly pci: PciRoot;
+  /** The VM's ports. */
+  readonly ioports: IoPortList;
+  /** The card's ports. */
+  readonly ioportRange: IoPortRange;
+  /** Whether the ports are found (`free`) or given (`address`). */
+  readonly portType: IoPortType;
+  /** Interrupt pin: 1 INTA to 4 INTD. */
+  readonly interruptPin: number;
+  /** Interrupt line the pin is wired to. */
+  readonly interruptLine: number;
+  /** Where frames go: functions as the seL4 VMM's, or any backend. */
+  readonly backend: RawIfaceFuncs | NetBackend;
+  /** Features and queue size of the network device; 128 entries by default, as in the original. */
+  readonly net?: Pick<NetDeviceOptions, "features" | "queueSize">;
+  /** Interfaces of the card: `legacy` by default, as in the original, or `transitional` for modern drivers too. */
+  readonly mode?: VirtioPciOptions["mode"];
+  /** Told of faults of the guest's driver. */
+  readonly onFault?: (fault: DeviceFault) => void;
+  /** Told of what a function of the backend threw. */
+  readonly onBackendError?: (cause: unknown) => void;
+}
+
+/** A card that was made. The first five fields are those of the original's `virtio_net`. */
+export interface VirtioNet {
+  /** First of its ports. */
+  readonly iobase: number;
+  /** Towards the guest: the card's registers and state. */
+  readonly emul: VirtioPciDevice;
+  /** Towards the backend: what its functions are called with; `null` for a backend that is none of functions. */
+  readonly emulDriver: RawDriver | null;
+  /** The backend's functions; `null` for a backend that is none of functions. */
+  readonly emulDriverFuncs: RawIfaceFuncs | null;
+  /** The memory it moves frames from and to. */
+  readonly ioops: GuestMemory;
+  /** The network device, with its counters. */
+  readonly device: NetDevice;
+  /** The link between the device and its backend. */
+  readonly link: Link;
+  /** The backend as an end of that link. */
+  readonly backend: NetBackend;
+  /** Its place on the bus. */
+  readonly slot: PciSlot;
+  /** Takes the card out of the VM: bus, ports, interrupt and backend are free again. */
+  remove(): Promise<void>;
+}
+
+/**
+ * Makes a network card. When it returns the guest can find the card on the bus; the backend's `lowLevelInit`
+ * has run.
+ * @throws MakeVirtioNetError; nothing is kept of what was taken
+ */
+export function makeVirtioNet(options: MakeVirtioNetOptions): VirtioNet {
+  const { vm, pci, ioports, interruptLine } = options;
+  if (pci.ports !== ioports.bus) {
+    throw new MakeVirtioNetError("other-bus", "the PCI bus and the port list are of different machines");
+  }
+  const reservation = step("ports", () => reservePorts(options));
+  let slot: PciSlot | null = null;
+  let link: Link | null = null;
+  try {
+    const funcs = isRaw(options.backend) ? options.backend : null;
+    const raw = funcs === null ? null : step("backend", () => makeBackend(funcs, options));
+    const backend = raw ?? (options.backend as NetBackend);
+    const device = step("device", () => new NetDevice(deviceOptions(backend, options)));
+    const emul = step("device", () => makeFunction(device, options));
+    const bar = legacyBar(emul, reservation);
+    link = connect(device, backend);
+    const tap = { tap: risingEdge(() => raw?.handleIRQ(interruptLine)) };
+    const plugged = step("pci", () => pci.plug(emul, { line: interruptLine, ...(raw === null ? {} : tap) }));
+    slot = plugged;
+    writeBar(emul, bar, reservation.address);
+    emul.configWrite(PCI_COMMAND, 2, PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
+    const joined = link;
+    const remove = async (): Promise<void> => {
+      joined.disconnect();
+      pci.unplug(plugged);
+      reservation.release();
+      await emul.remove();
+    };
+    return {
+      iobase: reservation.address,
+      emul,
+      emulDriver: raw?.driver ?? null,
+      emulDriverFuncs: funcs,
+      ioops: vm.memory,
+      device,
+      link,
+      backend,
+      slot,
+      remove: once(remove),
+    };
+  } catch (cause) {
+    link?.disconnect();
+    if (slot !== null) pci.unplug(slot);
+    reservation.release();
+    throw cause;
+  }
+}
+
+/** The whole range is the card's, however much of it the registers take. */
+function reservePorts({ ioports, ioportRange: range, portType }: MakeVirtioNetOptions): Reservation {
+  const size = portType === "free" ? range.size : range.end - range.start + 1;
+  if (!Number.isInteger(size) || size < 1) throw new RangeError(`a range of ${size} ports`);
+  return ioports.reserve(range, portType, 2 ** Math.ceil(Math.log2(size)));
+}
+
+function makeBackend(funcs: RawIfaceFuncs, { onBackendError }: MakeVirtioNetOptions): RawBackend {
+  return new RawBackend(funcs, onBackendError === undefined ? {} : { onError: onBackendError });
+}
+
+function deviceOptions({ mac, mtu }: NetBackend, { net }: MakeVirtioNetOptions): NetDeviceOptions {
+  return { queueSize: 128, ...net, ...(mac === undefined ? {} : { mac }), ...(mtu === undefined ? {} : { mtu }) };
+}
+
+function makeFunction(device: NetDevice, options: MakeVirtioNetOptions): VirtioPciDevice {
+  const { vm, interruptPin, onFault } = options;
+  if (!Number.isInteger(interruptPin) || interruptPin < 1 || interruptPin > 4) {
+    throw new RangeError(`interrupt pin ${interruptPin} is none of 1 to 4`);
+  }
+  return new VirtioPciDevice(device, {
+    memory: vm.memory,
+    scheduler: vm.scheduler,
+    mode: options.mode ?? "legacy",
+    interrupt: "intx",
+    interruptPin,
+    ...(onFault === undefined ? {} : { onFault }),
+  });
+}
+
+/** The legacy registers are in BAR 0, which decodes a power of two, at a multiple of it. */
+function legacyBar(emul: VirtioPciDevice, { address, size }: Reservation): PciBar {
+  const bar = emul.bars[0];
+  if (bar?.kind !== "io") throw new MakeVirtioNetError("device", `a card without ports: its mode must not be "modern"`);
+  if (size < bar.size || address % bar.size !== 0) {
+    throw new MakeVirtioNetError("range", `${size} ports at ${address} don't hold ${bar.size} at a multiple of that`);
+  }
+  return bar;
+}
+
+function isRaw(backend: RawIfaceFuncs | NetBackend): backend is RawIfaceFuncs {
+  return "lowLevelInit" in backend;
+}
+
+/** Calls `up` when a line goes up, not when it is kept up. */
+function risingEdge(up: () => void): InterruptLine {
+  let level = false;
+  return {
+    raise(): void {
+      if (!level) up();
+      level = true;
+    },
+    lower(): void {
+      level = false;
+    },
+  };
+}
+
+function once(run: () => Promise<void>): () => Promise<void> {
+  let result: Promise<void> | null = null;
+  return () => {
+    result ??= run();
+    return result;
+  };
+}
+
+/** Runs a step of the call; what it throws says which step it was. */
+function step<T>(code: MakeVirtioNetErrorCode, run: () => T): T {
+  try {
+    return run();
+  } catch (cause) {
+    if (cause instanceof MakeVirtioNetError) throw cause;
+    throw new MakeVirtioNetError(code, cause instanceof Error ? cause.message : String(cause), { cause });
+  }
+}
