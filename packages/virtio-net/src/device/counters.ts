@@ -31,6 +31,8 @@ export interface DropCounters {
   txNoLink: number;
   /** Receive: no driver, or the link is down. */
   rxNotReady: number;
+  /** Receive: a frame above the negotiated MTU, not to be segmented. */
+  rxLongFrame: number;
   /** Receive: a frame larger than the driver's buffers. */
   rxTooLarge: number;
   /** Receive: not frames but buffers, too small for a header: given back empty. */
@@ -59,6 +61,7 @@ export function netCounters(): NetCounters {
       txBadHeader: 0,
       txNoLink: 0,
       rxNotReady: 0,
+      rxLongFrame: 0,
       rxTooLarge: 0,
       rxBadBuffers: 0,
     },

@@ -4,10 +4,11 @@
  * @module
  */
 
-import { type FrameBurst, type NetBackend, type NetPort, OFFLOAD_ALL } from "@virtio-ts/net-backends";
-import { VIRTIO_F_VERSION_1, VIRTIO_ID_NET, feature } from "@virtio-ts/virtio-bindings";
+import { type FrameBurst, type NetBackend, type NetPort, OFFLOAD_ALL, OFFLOAD_CSUM } from "@virtio-ts/net-backends";
+import { feature, VIRTIO_F_VERSION_1, VIRTIO_ID_NET } from "@virtio-ts/virtio-bindings";
 import {
   type ActivationContext,
+  type ActiveQueue,
   type ConfigError,
   ConfigSpace,
   RestoreError,
@@ -71,8 +72,13 @@ export interface NetDeviceOptions {
 /** Plain data that {@link NetDevice.save} gives. */
 export interface NetDeviceState {
   readonly version: 1;
+  /** The address in configuration space. */
   readonly mac: readonly number[];
+  /** The address it has after a reset. */
+  readonly ownMac: readonly number[];
+  /** Largest IP packet, bytes. */
   readonly mtu: number;
+  /** Whether the link is up. */
   readonly linkUp: boolean;
 }
 
@@ -85,6 +91,8 @@ export class NetDevice implements VirtioDevice, NetBackend {
   /** Counters, live. */
   readonly counters: NetCounters = netCounters();
   readonly #config = new ConfigSpace(CONFIG_SIZE, [[CONFIG_MAC, 6]]);
+  /** The address it was made with. */
+  #ownMac: Uint8Array;
   #context: ActivationContext | null = null;
   #transmitter: Transmitter | null = null;
   #receiver: Receiver | null = null;
@@ -107,6 +115,7 @@ export class NetDevice implements VirtioDevice, NetBackend {
     }
     this.queueMaxSizes = [size, size];
     this.features = consistentFeatures((options.features ?? NET_FEATURES) & NET_FEATURES);
+    this.#ownMac = Uint8Array.from(mac);
     this.#config.bytes.set(mac, CONFIG_MAC);
     this.#config.view.setUint16(CONFIG_MTU, mtu, true);
     this.#config.view.setUint16(CONFIG_STATUS, STATUS_LINK_UP, true);
@@ -151,33 +160,37 @@ export class NetDevice implements VirtioDevice, NetBackend {
     return this.#config.read(offset, data);
   }
 
-  writeConfig(offset: number, data: Uint8Array): ConfigError | null {
+  writeConfig(offset: number, data: Uint8Array, legacy: boolean): ConfigError | null {
     // 5.1.4.1: for a legacy driver the MAC is writable, for others all is read-only.
-    const legacy = this.#context !== null && !this.#context.has(VIRTIO_F_VERSION_1);
     return legacy ? this.#config.write(offset, data) : null;
   }
 
   activate(context: ActivationContext): void {
-    const modern = context.has(VIRTIO_F_VERSION_1);
-    const mergeable = context.has(VIRTIO_NET_F_MRG_RXBUF);
-    const headerSize = modern || mergeable ? HDR_SIZE : HDR_SIZE_LEGACY;
-    const rx = context.queues[RECEIVE_QUEUE];
-    const tx = context.queues[TRANSMIT_QUEUE];
     this.#context = context;
-    if (tx !== null) {
-      const offloads = transmitOffloads(context.features);
-      this.#transmitter = new Transmitter(context, tx, this, this.counters, { headerSize, offloads, mtu: this.mtu });
-    }
-    if (rx !== null) {
-      const checksums = context.has(VIRTIO_NET_F_GUEST_CSUM);
-      this.#receiver = new Receiver(context.memory, rx, this.counters, { headerSize, mergeable, checksums });
-      this.#accepts = receiveOffloads(context.features);
+    for (const active of context.queues) if (active !== null) this.queueJoined(active);
+  }
+
+  queueJoined(active: ActiveQueue): void {
+    const context = this.#context;
+    if (context === null) return;
+    const mergeable = context.has(VIRTIO_NET_F_MRG_RXBUF);
+    const headerSize = context.has(VIRTIO_F_VERSION_1) || mergeable ? HDR_SIZE : HDR_SIZE_LEGACY;
+    // A legacy driver's choice is not refused where it contradicts itself: it gets what is left of it.
+    const features = consistentFeatures(context.features);
+    if (active.index === TRANSMIT_QUEUE) {
+      const config = { headerSize, offloads: transmitOffloads(features), mtu: this.mtu };
+      this.#transmitter = new Transmitter(context, active, this, this.counters, config);
+    } else if (active.index === RECEIVE_QUEUE) {
+      this.#accepts = receiveOffloads(features);
+      const checksums = (this.#accepts & OFFLOAD_CSUM) !== 0;
+      const mtu = context.has(VIRTIO_NET_F_MTU) ? this.mtu : Number.POSITIVE_INFINITY;
+      this.#receiver = new Receiver(context.memory, active, this.counters, { headerSize, mergeable, checksums, mtu });
     }
   }
 
   queueNotify(index: number): void {
     if (index === TRANSMIT_QUEUE) this.#transmitter?.notified();
-    else if (index === RECEIVE_QUEUE && this.#receiver?.waiting === true) this.#peer?.resume();
+    if (this.#receiver?.kicked(index === RECEIVE_QUEUE)) this.#peer?.resume();
   }
 
   reset(): void {
@@ -186,6 +199,8 @@ export class NetDevice implements VirtioDevice, NetBackend {
     this.#transmitter = null;
     this.#receiver = null;
     this.#accepts = OFFLOAD_ALL;
+    // What a legacy driver made of the address is its own; the next driver finds the machine's.
+    this.#config.bytes.set(this.#ownMac, CONFIG_MAC);
     if (waiting) this.#peer?.resume();
   }
 
@@ -194,12 +209,13 @@ export class NetDevice implements VirtioDevice, NetBackend {
   }
 
   save(): NetDeviceState {
-    return { version: 1, mac: [...this.mac], mtu: this.mtu, linkUp: this.linkUp };
+    return { version: 1, mac: [...this.mac], ownMac: [...this.#ownMac], mtu: this.mtu, linkUp: this.linkUp };
   }
 
   restore(state: unknown): void {
-    const { mac, mtu, linkUp } = checkState(state);
+    const { mac, ownMac, mtu, linkUp } = parseState(state);
     if (mtu !== this.mtu) throw new RestoreError("mismatch", `saved with MTU ${mtu}, this device has ${this.mtu}`);
+    this.#ownMac = Uint8Array.from(ownMac);
     this.#config.bytes.set(mac, CONFIG_MAC);
     this.#config.view.setUint16(CONFIG_STATUS, linkUp ? STATUS_LINK_UP : 0, true);
   }
@@ -234,16 +250,25 @@ export class NetDevice implements VirtioDevice, NetBackend {
   }
 }
 
-function checkState(state: unknown): NetDeviceState {
-  const s = state as Partial<NetDeviceState> | null;
+/** Checks the saved state of a NIC, and copies it. */
+function parseState(state: unknown): NetDeviceState {
+  const s = state as Readonly<Record<string, unknown>> | null;
   if (typeof s !== "object" || s === null || s.version !== 1) {
     throw new RestoreError("version", "not the saved state of a network device, version 1");
   }
-  const macFits = Array.isArray(s.mac) && s.mac.length === 6 && s.mac.every((b) => Number.isInteger(b) && b >= 0 && b < 256);
-  if (!macFits || typeof s.mtu !== "number" || typeof s.linkUp !== "boolean") {
-    throw new RestoreError("shape", "the saved state of a network device lacks mac, mtu or linkUp");
+  const { mtu, linkUp } = s;
+  if (typeof mtu !== "number" || typeof linkUp !== "boolean") {
+    throw new RestoreError("shape", "the saved state of a network device lacks mtu or linkUp");
   }
-  return s as NetDeviceState;
+  return { version: 1, mac: parseMac(s.mac), ownMac: parseMac(s.ownMac), mtu, linkUp };
+}
+
+function parseMac(value: unknown): readonly number[] {
+  // Copied by index: `every` skips the holes of a sparse array.
+  const mac: readonly unknown[] = Array.isArray(value) && value.length === 6 ? Array.from(value) : [];
+  const isByte = (b: unknown): b is number => Number.isInteger(b) && (b as number) >= 0 && (b as number) < 256;
+  if (mac.length !== 6 || !mac.every(isByte)) throw new RestoreError("shape", "a saved address is not 6 bytes");
+  return mac;
 }
 
 /** A random, locally administered unicast address. */

@@ -24,10 +24,34 @@ import type { NetCounters } from "./counters.ts";
 
 /** Buffers taken at a time. */
 const BURST = 64;
+/** How often a frame looks again for buffers that came meanwhile. */
+const TRIES = 8;
+/**
+ * A frame that waits although there are buffers, but too few, is given up after this many notifications, of either
+ * queue, that brought no further buffer. A driver that refills its ring bit by bit is far from it: between two
+ * refills it handles at most a budget of frames, and may answer each.
+ */
+const PATIENCE = 256;
+
+/** Bytes of an Ethernet header, and of a VLAN tag in it. */
+const ETHERNET_HEADER = 14;
+const VLAN_TAG = 4;
 
 const FITS = 1;
 const WAIT = 0;
 const NEVER = -1;
+
+/** What was negotiated of receiving. */
+export interface ReceiverConfig {
+  /** Bytes of the header in front of each frame. */
+  readonly headerSize: number;
+  /** Whether a frame may be spread over several buffers. */
+  readonly mergeable: boolean;
+  /** Whether the driver takes frames with a partial checksum. */
+  readonly checksums: boolean;
+  /** Largest IP packet that may be passed on unless it is to be segmented; infinite where it was not negotiated. */
+  readonly mtu: number;
+}
 
 /** One receive queue at work. */
 export class Receiver {
@@ -35,6 +59,7 @@ export class Receiver {
   readonly #counters: NetCounters;
   readonly #headerSize: number;
   readonly #mergeable: boolean;
+  readonly #plainFrameMax: number;
   readonly #flags: number;
   readonly #chains: ChainBurst;
   /** First buffer of `#chains` that is not used yet. */
@@ -44,26 +69,39 @@ export class Receiver {
   readonly #header = new Uint8Array(HDR_SIZE);
   /** Whether frames are waiting for buffers. */
   #waiting = false;
+  /** Buffers there were, too few, when the frame that waits was last tried. */
+  #held = 0;
+  /** See {@link PATIENCE}. */
+  #patience = PATIENCE;
+  /** Buffers without room for a header met in the call at hand: their number has a bound. */
+  #bad = 0;
 
-  constructor(
-    memory: GuestMemory,
-    active: ActiveQueue,
-    counters: NetCounters,
-    config: { readonly headerSize: number; readonly mergeable: boolean; readonly checksums: boolean },
-  ) {
+  constructor(memory: GuestMemory, active: ActiveQueue, counters: NetCounters, config: ReceiverConfig) {
     this.#active = active;
     this.#counters = counters;
     this.#headerSize = config.headerSize;
     this.#mergeable = config.mergeable;
+    this.#plainFrameMax = config.mtu + ETHERNET_HEADER;
     // 5.1.6.4.1: without GUEST_CSUM flags are zero.
     this.#flags = config.checksums ? HDR_F_NEEDS_CSUM | HDR_F_DATA_VALID : 0;
     this.#chains = new ChainBurst(memory);
     active.queue.disableNotifications();
   }
 
-  /** Whether frames wait for the driver's buffers; a kick then says that there are some. */
+  /** Whether frames wait for the driver's buffers. */
   get waiting(): boolean {
     return this.#waiting;
+  }
+
+  /**
+   * The driver has sent a notification.
+   * @param buffers whether it was one of this queue, and there may be new buffers
+   * @returns whether whoever sends the frames should try again
+   */
+  kicked(buffers: boolean): boolean {
+    if (!this.#waiting) return false;
+    if (this.#held > 0 && this.#patience > 0) this.#patience--;
+    return buffers || this.#patience === 0;
   }
 
   /** Takes frames from `first` on; see {@link NetPort.take}. */
@@ -73,13 +111,22 @@ export class Receiver {
       this.#waiting = false;
       queue.disableNotifications();
     }
+    this.#bad = 0;
+    let tries = 0;
     let i = first;
     while (i < burst.count) {
-      const fit = this.#fit(burst.lengths[i] + this.#headerSize, burst.count - i);
-      if (fit === FITS) this.#deliver(burst, i);
-      else if (fit === NEVER) this.#counters.dropped.rxTooLarge++;
-      else if (!this.#wait()) break;
-      else continue;
+      if (burst.lengths[i] > this.#plainFrameMax && this.#exceedsMtu(burst, i)) {
+        this.#counters.dropped.rxLongFrame++;
+      } else {
+        const fit = this.#fit(burst.lengths[i] + this.#headerSize, burst.count - i);
+        if (fit === FITS) this.#deliver(burst, i);
+        else if (fit === NEVER || tries === TRIES || this.#patience === 0) this.#drop();
+        else if (this.#wait()) {
+          tries++;
+          continue;
+        } else break;
+      }
+      tries = 0;
       i++;
     }
     this.#giveBack();
@@ -96,9 +143,26 @@ export class Receiver {
       this.#active.queue.disableNotifications();
       return true;
     }
+    const held = this.#chains.count - this.#next;
+    if (held !== this.#held) this.#patience = PATIENCE;
+    this.#held = held;
     this.#waiting = true;
     this.#counters.rx.stalls++;
     return false;
+  }
+
+  #drop(): void {
+    this.#counters.dropped.rxTooLarge++;
+    this.#patience = PATIENCE;
+  }
+
+  /** Whether a frame longer than an untagged one may be is one that may not be passed on (5.1.4.1). */
+  #exceedsMtu(burst: FrameBurst, i: number): boolean {
+    if (burst.gsoType[i] !== GSO_NONE) return false;
+    if (burst.lengths[i] > this.#plainFrameMax + VLAN_TAG) return true;
+    const type = this.#header; // scratch: written anew for each frame
+    burst.copyFrame(i, 12, type, 0, 2);
+    return !((type[0] === 0x81 && type[1] === 0) || (type[0] === 0x88 && type[1] === 0xa8));
   }
 
   /** Finds buffers for `bytes`, from `#next` on. `frames`: how many frames there are to come. */
@@ -121,6 +185,7 @@ export class Receiver {
   #measure(bytes: number): number {
     const chains = this.#chains;
     while (this.#next < chains.count && chains.writableBytes[this.#next] < this.#headerSize) {
+      if (++this.#bad > this.#active.queue.size) return NEVER;
       this.#active.queue.push(chains.heads[this.#next++], 0);
       this.#counters.dropped.rxBadBuffers++;
     }
@@ -165,6 +230,7 @@ export class Receiver {
     }
     queue.push(chains.heads[chain], at);
     this.#next += this.#span;
+    this.#patience = PATIENCE;
     const rx = this.#counters.rx;
     rx.frames++;
     rx.bytes += burst.lengths[i];
