@@ -51,7 +51,7 @@ describe("a frame queue", () => {
       fc.constant({ clear: true }),
     );
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 60, size: "max" }), (steps) => {
         const target = new Collector();
         target.room = 0;
         const queue = new FrameQueue(target, { frames: 7, bytes: 100 });
@@ -108,15 +108,44 @@ describe("a frame queue", () => {
             model.length = 0;
           }
           expect(queue.length).toBe(model.length);
-          expect(target.bytes).toEqual(expected);
+          expect(target.frames.length).toBe(expected.length);
         }
+        expect(target.bytes).toEqual(expected);
         expect(queue.counters.droppedFull).toBe(droppedFull);
         expect(queue.counters.droppedCleared).toBe(cleared);
         expect(queue.counters.frames).toBe(expected.length);
         expect(queue.counters.bytes).toBe(expected.reduce((n, f) => n + f.length, 0));
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
+  });
+
+  it("uses the room that the oldest frames leave, to the last byte and not beyond", () => {
+    const target = new Collector();
+    target.room = 0;
+    const queue = new FrameQueue(target, { bytes: 100 });
+    const push = (mark: number, length: number): boolean => {
+      const burst = new FrameBurst();
+      burst.addFrame(new Uint8Array(length).fill(mark));
+      return queue.push(burst, 0);
+    };
+    expect([push(1, 40), push(2, 40), push(3, 30)]).toEqual([true, true, false]);
+    target.room = 1;
+    queue.flush();
+    expect([push(4, 30), push(5, 11), push(6, 10), push(7, 1)]).toEqual([true, false, true, false]);
+    target.room = 1;
+    queue.flush();
+    expect([push(8, 60), push(9, 61)]).toEqual([true, false]);
+    target.room = 9;
+    queue.flush();
+    expect(target.bytes.map((b) => [b[0], b.length])).toEqual([
+      [1, 40],
+      [2, 40],
+      [4, 30],
+      [6, 10],
+      [8, 60],
+    ]);
+    for (const bytes of target.bytes) expect(new Set(bytes).size).toBe(1);
   });
 
   it("fills up to its bounds and no further", () => {

@@ -93,6 +93,15 @@ describe("a switch", () => {
     expect(counts(nics)).toEqual([before[0] + 1, before[1] + 1, before[2]]);
   });
 
+  it("floods for a station that moved to a port which may not learn more, rather than send to where it was", () => {
+    const { nics } = make(3, { maxAddressesPerPort: 1 });
+    nics[0].send(frame(BROADCAST, mac(1)));
+    nics[1].send(frame(BROADCAST, mac(2)), frame(BROADCAST, mac(1)));
+    const before = counts(nics);
+    nics[2].send(frame(mac(1), mac(3)));
+    expect(counts(nics)).toEqual([before[0] + 1, before[1] + 1, before[2]]);
+  });
+
   it("is not held up by a port that is full: that one's queue fills, and the rest is dropped and counted", () => {
     const { nics, ports } = make(3, { queue: { frames: 4 } });
     nics[1].room = 1;
@@ -118,6 +127,24 @@ describe("a switch", () => {
     expect(nics[2].bytes.map((b) => b[14]).sort()).toEqual([0, 1, 3]);
   });
 
+  it("does not change a burst while a port has it in hand", () => {
+    const { nics } = make(2);
+    const take = nics[1].take.bind(nics[1]);
+    const counted: number[] = [];
+    nics[1].take = (burst, first) => {
+      const count = burst.count;
+      nics[0].send(frame(mac(2), mac(1), counted.length + 1));
+      counted.push(burst.count - count);
+      return take(burst, first);
+    };
+    let depth = 0;
+    const send = nics[0].send.bind(nics[0]);
+    nics[0].send = (...frames) => (depth++ < 2 ? send(...frames) : 0);
+    nics[0].send(frame(mac(2), mac(1), 0));
+    expect(counted.every((n) => n === 0)).toBe(true);
+    expect(nics[1].bytes.map((b) => b[14])).toEqual([0, 1]);
+  });
+
   it("forgets a port that is removed or left, and drops what it still gets from it", () => {
     const { sw, nics, ports } = make(3);
     nics[0].send(frame(BROADCAST, mac(1)));
@@ -141,7 +168,7 @@ describe("a switch", () => {
       wait: fc.nat(400),
     });
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 60, size: "max" }), (steps) => {
         let now = 0;
         const { nics } = make(4, { ageing: 1000, now: () => now });
         const heard = new Map<string, { port: number; at: number }>();

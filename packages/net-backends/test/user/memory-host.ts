@@ -1,0 +1,248 @@
+/** A host of which every socket is played by the test. Nothing happens by itself: {@link MemoryHost.run} does it. */
+import type {
+  DnsRecordType,
+  DnsResolution,
+  HostFailure,
+  HostListener,
+  HostSockets,
+  HostTcp,
+  HostTcpHandlers,
+  HostUdp,
+  HostUdpHandlers,
+} from "../../src/index.ts";
+
+export class MemoryTcp implements HostTcp {
+  readonly host: MemoryHost;
+  readonly address: string;
+  readonly port: number;
+  handlers!: HostTcpHandlers;
+  /** What came from the guest, as far as it was let out of the process. */
+  received: Uint8Array[] = [];
+  receivedLength = 0;
+  /** Written, not let out yet. */
+  queue: Uint8Array[] = [];
+  queued = 0;
+  /** Let everything out as it is written. */
+  draining = true;
+  paused = false;
+  /** What the remote has sent, not read yet. */
+  inbound: Uint8Array[] = [];
+  inboundEnded = false;
+  toldEnded = false;
+  /** The guest has ended. */
+  ended = false;
+  destroyed: "reset" | "close" | undefined;
+  over = false;
+
+  constructor(host: MemoryHost, address: string, port: number) {
+    this.host = host;
+    this.address = address;
+    this.port = port;
+  }
+
+  write(bytes: Uint8Array): void {
+    if (this.ended) throw new Error("written after end");
+    this.queue.push(bytes);
+    this.queued += bytes.length;
+    if (this.draining) this.host.later(() => this.drain(Number.POSITIVE_INFINITY));
+  }
+
+  /** Lets bytes out. They are looked at only now: they must still be what they were. */
+  drain(limit: number): void {
+    if (this.over) return;
+    let left = Math.min(limit, this.queued);
+    let count = 0;
+    while (left > 0) {
+      const first = this.queue[0];
+      const n = Math.min(left, first.length);
+      this.received.push(first.slice(0, n));
+      this.receivedLength += n;
+      if (n === first.length) this.queue.shift();
+      else this.queue[0] = first.subarray(n);
+      left -= n;
+      count += n;
+    }
+    this.queued -= count;
+    if (count > 0) this.handlers.written(count);
+    this.#closeIfDone();
+  }
+
+  end(): void {
+    if (this.ended) throw new Error("ended twice");
+    this.ended = true;
+    this.host.later(() => this.#closeIfDone());
+  }
+
+  pause(): void {
+    this.paused = true;
+  }
+
+  resume(): void {
+    this.paused = false;
+    this.host.later(() => this.read(Number.POSITIVE_INFINITY));
+  }
+
+  destroy(reset: boolean): void {
+    if (this.over) throw new Error("destroyed when over");
+    this.destroyed = reset ? "reset" : "close";
+    this.over = true;
+  }
+
+  /** The remote sends. */
+  send(bytes: Uint8Array): void {
+    this.inbound.push(bytes);
+  }
+
+  /** The remote ends. */
+  finish(): void {
+    this.inboundEnded = true;
+  }
+
+  /** Reads chunks of the remote, as many as may be. */
+  read(chunks: number): void {
+    for (let left = chunks; left > 0 && !this.paused && !this.over && this.inbound.length > 0; left--) {
+      // A buffer that is used again right after, as Node's is.
+      const buffer = this.inbound.shift()!.slice();
+      this.handlers.data(buffer);
+      buffer.fill(0xee);
+    }
+    if (!this.over && !this.paused && this.inbound.length === 0 && this.inboundEnded && !this.toldEnded) {
+      this.toldEnded = true;
+      this.handlers.ended();
+      this.#closeIfDone();
+    }
+  }
+
+  fail(failure: HostFailure): void {
+    if (this.over) return;
+    this.over = true;
+    this.handlers.closed(failure);
+  }
+
+  get bytes(): Uint8Array {
+    const all = new Uint8Array(this.receivedLength);
+    let at = 0;
+    for (const chunk of this.received) {
+      all.set(chunk, at);
+      at += chunk.length;
+    }
+    return all;
+  }
+
+  #closeIfDone(): void {
+    if (this.over || !this.ended || !this.toldEnded || this.queued > 0) return;
+    this.over = true;
+    this.handlers.closed();
+  }
+}
+
+export class MemoryUdp implements HostUdp {
+  readonly sent: { bytes: Uint8Array; address: string; port: number }[] = [];
+  readonly handlers: HostUdpHandlers;
+  closed = false;
+
+  constructor(handlers: HostUdpHandlers) {
+    this.handlers = handlers;
+  }
+  send(bytes: Uint8Array, address: string, port: number): void {
+    if (this.closed) throw new Error("sent by a closed socket");
+    this.sent.push({ bytes, address, port });
+  }
+  close(): void {
+    this.closed = true;
+  }
+}
+
+interface Listener extends HostListener {
+  accept(socket: HostTcp, peerAddress: string, peerPort: number): HostTcpHandlers | undefined;
+  closed: boolean;
+}
+
+export class MemoryHost implements HostSockets {
+  readonly connections: MemoryTcp[] = [];
+  readonly sockets: MemoryUdp[] = [];
+  readonly listeners: Listener[] = [];
+  readonly questions: { name: string; type: DnsRecordType }[] = [];
+  /** What becomes of a connection: it stands, fails, or nobody ever answers. */
+  verdict: (address: string, port: number) => "stands" | "silence" | HostFailure = () => "stands";
+  names: (name: string, type: DnsRecordType) => DnsResolution | Promise<DnsResolution> = () => "no-such-name";
+  taken = new Set<number>();
+  #events: (() => void)[] = [];
+
+  later(event: () => void): void {
+    this.#events.push(event);
+  }
+
+  /** Lets everything happen that is due; returns whether anything did. */
+  run(): boolean {
+    const had = this.#events.length > 0;
+    for (let i = 0; this.#events.length > 0; i++) {
+      if (i > 100_000) throw new Error("the host never comes to rest");
+      this.#events.shift()!();
+    }
+    return had;
+  }
+
+  /** Lets one thing happen. */
+  step(): void {
+    this.#events.shift()?.();
+  }
+
+  connectTcp(address: string, port: number, handlers: HostTcpHandlers): HostTcp {
+    const tcp = new MemoryTcp(this, address, port);
+    tcp.handlers = handlers;
+    this.connections.push(tcp);
+    const verdict = this.verdict(address, port);
+    this.later(() => {
+      if (tcp.over || verdict === "silence") return;
+      if (verdict === "stands") handlers.connected();
+      else tcp.fail(verdict);
+    });
+    return tcp;
+  }
+
+  async listenTcp(address: string, port: number, accept: Listener["accept"]): Promise<HostListener> {
+    if (this.taken.has(port)) throw Object.assign(new Error("taken"), { code: "EADDRINUSE" });
+    const listener: Listener = {
+      address,
+      port: port === 0 ? 40_000 + this.listeners.length : port,
+      accept,
+      closed: false,
+      close: () => {
+        listener.closed = true;
+      },
+    };
+    this.listeners.push(listener);
+    return listener;
+  }
+
+  /** Someone connects to a port of the host. */
+  dial(listener: Listener, peerPort: number): MemoryTcp | undefined {
+    const tcp = new MemoryTcp(this, "127.0.0.1", peerPort);
+    tcp.paused = true;
+    const handlers = listener.accept(tcp, "127.0.0.1", peerPort);
+    if (handlers === undefined) return undefined;
+    tcp.handlers = handlers;
+    this.connections.push(tcp);
+    return tcp;
+  }
+
+  openUdp(handlers: HostUdpHandlers): MemoryUdp {
+    const udp = new MemoryUdp(handlers);
+    this.sockets.push(udp);
+    return udp;
+  }
+
+  async listenUdp(address: string, port: number, handlers: HostUdpHandlers): Promise<HostListener & HostUdp> {
+    if (this.taken.has(port)) throw Object.assign(new Error("taken"), { code: "EADDRINUSE" });
+    const udp = new MemoryUdp(handlers);
+    this.sockets.push(udp);
+    const bound = port === 0 ? 41_000 + this.sockets.length : port;
+    return { address, port: bound, send: (bytes, to, toPort) => udp.send(bytes, to, toPort), close: () => udp.close() };
+  }
+
+  async resolve(name: string, type: DnsRecordType): Promise<DnsResolution> {
+    this.questions.push({ name, type });
+    return this.names(name, type);
+  }
+}
