@@ -33,9 +33,6 @@ export interface FoundStructure {
   readonly length: number;
 }
 
-let nextPort = 0xc000;
-let nextMemory = 0xe000_0000;
-
 /** One function as seen by a guest. */
 export class Guest {
   readonly machine: Machine;
@@ -63,9 +60,9 @@ export class Guest {
       const io = (kind & 1) !== 0;
       const size = (~(mask & (io ? ~3 : ~15)) + 1) >>> 0;
       if ((kind & 7) === 4) this.fn.configWrite(register + 4, 4, 0);
-      const address = io ? nextPort : nextMemory;
-      if (io) nextPort = nextPort + 0x400 > 0xfff0 ? 0xc000 : nextPort + 0x400;
-      else nextMemory += 0x10_0000;
+      const address = io ? this.machine.nextPort : this.machine.nextMemory;
+      if (io) this.machine.nextPort += 0x400;
+      else this.machine.nextMemory += 0x10_0000;
       this.fn.configWrite(register, 4, address);
       this.bars.set(index, { io, size, address });
       if ((kind & 7) === 4) index++;

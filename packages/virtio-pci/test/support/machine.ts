@@ -8,7 +8,7 @@ import type { AccessWidth, PciBar, PciFunction, PciHost } from "@virtio-ts/vm-de
 import { GuestMemory } from "@virtio-ts/vm-memory";
 
 /** Bytes of guest memory, from address 0. */
-export const MEMORY_SIZE = 0x10_0000;
+export const MEMORY_SIZE = 0x1_0000;
 
 /** One slot of the bus: the pin's level, the messages sent, where BARs are. */
 export class Slot implements PciHost {
@@ -44,6 +44,9 @@ export class Machine {
   readonly memory: GuestMemory = GuestMemory.of(this.bytes);
   readonly scheduler = new ManualScheduler();
   readonly slots: Slot[] = [];
+  /** Where the guest puts the next BAR. */
+  nextPort = 0xc000;
+  nextMemory = 0xe000_0000;
 
   /** Plugs a function into a slot of its own. */
   plug(fn: PciFunction, messages = true): Slot {
