@@ -76,6 +76,14 @@ export function frame(seed: number, length = 60): Uint8Array {
   return Uint8Array.from({ length }, (_, i) => (i < 12 ? 2 : (i * 7 + seed) & 0xff));
 }
 
+/** What a {@link Nic} is made with. */
+export interface NicOptions extends NetDeviceOptions {
+  /** Entries of its rings. */
+  readonly ringSize?: number;
+  /** Whether the card has MSI-X; it has not by default. */
+  readonly interrupt?: "intx" | "msix";
+}
+
 /** A card and its guest. */
 export class Nic {
   readonly machine: Machine;
@@ -95,15 +103,15 @@ export class Nic {
     machine: Machine,
     id: string,
     face: Interface,
-    options: NetDeviceOptions & { readonly ringSize?: number } = {},
+    options: NicOptions = {},
   ) {
     this.machine = machine;
-    const { ringSize = 256, ...net } = options;
+    const { ringSize = 256, interrupt = "intx", ...net } = options;
     this.device = new NetDevice({ queueSize: ringSize, ...net });
     connect(this.device, this.wire);
     const attach = onPci(machine, {
       mode: face === "legacy" ? "transitional" : "modern",
-      interrupt: "intx",
+      interrupt,
       onFault: (fault) => this.faults.push(fault),
     });
     this.attachment = machine.devices.add(id, this.device, attach).attachment;
@@ -189,5 +197,6 @@ export class Nic {
     const back = frame(out[20] + 1, 90);
     expect(this.wire.send(back)).toBe(true);
     expect(this.received()).toEqual([back]);
+    this.registers.isr();
   }
 }

@@ -6,7 +6,7 @@
 import { GuestMemory, MemoryRegion } from "@virtio-ts/vm-memory";
 import { expect } from "vitest";
 import { Machine } from "../../src/index.ts";
-import { type Interface, Nic } from "./nic.ts";
+import { type Interface, Nic, type NicOptions } from "./nic.ts";
 
 /** End of the lower region of memory. */
 export const RAM_END = 0xc0_0000;
@@ -21,7 +21,7 @@ export class Pair {
   readonly victim: Nic;
   readonly bystander: Nic;
 
-  constructor(face: Interface, options: ConstructorParameters<typeof Nic>[3] = {}) {
+  constructor(face: Interface, options: NicOptions = {}) {
     const low = new MemoryRegion(0, new Uint8Array(RAM_END));
     const high = new MemoryRegion(HIGH_START, new Uint8Array(HIGH_SIZE));
     this.machine = new Machine({ memory: new GuestMemory([low, high]) });
