@@ -6,6 +6,7 @@
 /** Every {@link QueueFaultCode}. */
 export const QUEUE_FAULT_CODES = [
   "avail-index",
+  "ring-overrun",
   "head-out-of-range",
   "head-outstanding",
   "next-out-of-range",
@@ -25,6 +26,7 @@ export const QUEUE_FAULT_CODES = [
 /**
  * Why a device's queue has stopped. What the driver did:
  * - `avail-index`: the available index is ahead by more than the queue size (split)
+ * - `ring-overrun`: an entry was made available again before the device used it (packed)
  * - `head-out-of-range`, `next-out-of-range`: no such descriptor
  * - `head-outstanding`: a chain, or packed buffer id, that the device holds was made available again
  * - `chain-too-long`: more descriptors than the queue size, so also every loop

@@ -9,6 +9,7 @@ export * from "./chain-copy.ts";
 export * from "./chain-cursor.ts";
 export * from "./device/config.ts";
 export * from "./device/create.ts";
+export * from "./device/packed-device-queue.ts";
 export * from "./device/split-device-queue.ts";
 export * from "./device-queue.ts";
 export * from "./fault.ts";

@@ -11,7 +11,6 @@
 
 import type { GuestMemory } from "@virtio-ts/vm-memory";
 import type { ChainBurst } from "../chain-burst.ts";
-import type { QueueFaultCode } from "../fault.ts";
 import {
   DESCRIPTOR_SIZE,
   MAX_CHAIN_BYTES,
@@ -19,10 +18,8 @@ import {
   VIRTQ_DESC_F_NEXT,
   VIRTQ_DESC_F_WRITE,
 } from "../layout/descriptor.ts";
-import { WINDOW_HIGH, WINDOW_LAST, WINDOW_LOW, WINDOW_OFFSET, WINDOW_REGION, Windows } from "./windows.ts";
-
-/** {@link ChainWalker.walk}: the chain is malformed, see {@link ChainWalker.problem}. */
-export const WALK_FAILED = -1;
+import { Placer, WALK_FAILED } from "./placer.ts";
+import { WINDOW_HIGH, WINDOW_LAST, WINDOW_LOW, WINDOW_OFFSET, WINDOW_REGION } from "./windows.ts";
 
 // Imported constants are not folded into hot code, a module's own are.
 const F_NEXT: number = VIRTQ_DESC_F_NEXT;
@@ -33,17 +30,7 @@ const HIGH_WORD = 2 ** 32;
 const MAX_TABLE_ENTRIES = 65536;
 
 /** Walks the descriptor chains of one queue. */
-export class ChainWalker {
-  /** Which rule the last failed walk found broken. */
-  problem: QueueFaultCode = "next-out-of-range";
-  /** The value that broke it. */
-  value = 0;
-  /** Descriptors read since the queue last set this to 0: what bounds the work of one burst. */
-  steps = 0;
-  /** Where memory is. */
-  readonly windows: Windows;
-
-  private readonly memory: GuestMemory;
+export class ChainWalker extends Placer {
   private readonly maxChain: number;
   private readonly indirect: boolean;
   /** The indirect table that {@link enter} has found: its view, first word and entries. */
@@ -58,10 +45,9 @@ export class ChainWalker {
    * @param indirect VIRTIO_F_INDIRECT_DESC was negotiated
    */
   constructor(memory: GuestMemory, maxChain: number, indirect: boolean) {
-    this.memory = memory;
+    super(memory);
     this.maxChain = maxChain;
     this.indirect = indirect;
-    this.windows = new Windows(memory);
   }
 
   /**
@@ -176,50 +162,6 @@ export class ChainWalker {
     return at;
   }
 
-  /**
-   * Puts a buffer into the burst that lies outside the current window: one segment, or one for each region when it
-   * crosses from one into an adjacent one.
-   * @returns one past its last segment, or {@link WALK_FAILED}
-   */
-  place(burst: ChainBurst, at: number, low: number, high: number, length: number): number {
-    const { windows } = this;
-    if (!windows.find(low, high, length)) return this.split(burst, at, low + high * HIGH_WORD, length);
-    burst.reserveSegments(at + 1);
-    const { words, current } = windows;
-    burst.regions[at] = words[current + WINDOW_REGION];
-    burst.offsets[at] = ((low - words[current + WINDOW_LOW]) >>> 0) + words[current + WINDOW_OFFSET];
-    burst.lengths[at] = length;
-    return at + 1;
-  }
-
-  /** Notes what is wrong. */
-  fail(problem: QueueFaultCode, value: number): typeof WALK_FAILED {
-    this.problem = problem;
-    this.value = value;
-    return WALK_FAILED;
-  }
-
-  /** One segment for each region a buffer touches. */
-  private split(burst: ChainBurst, at: number, address: number, length: number): number {
-    const { memory } = this;
-    let left = length;
-    let start = address;
-    for (;;) {
-      const index = memory.indexAt(start);
-      if (index < 0) return this.fail("buffer-out-of-range", address);
-      const region = memory.regions[index];
-      const part = Math.min(left, region.end - start);
-      burst.reserveSegments(at + 1);
-      burst.regions[at] = index;
-      burst.offsets[at] = start - region.start;
-      burst.lengths[at] = part;
-      at++;
-      if (part === left) return at;
-      left -= part;
-      start += part;
-    }
-  }
-
   /** Checks an indirect table and makes it the one to walk. `left`: how many descriptors the chain may still have. */
   private enter(address: number, length: number, left: number): boolean {
     if (!this.indirect) return this.refuse("indirect-unexpected", address);
@@ -261,10 +203,5 @@ export class ChainWalker {
     this.base = 0;
     // One entry more than was copied is never read: the chain ends, or is too long, before.
     this.entries = index >= entries ? count : this.maxChain + 1;
-  }
-
-  private refuse(problem: QueueFaultCode, value: number): false {
-    this.fail(problem, value);
-    return false;
   }
 }

@@ -16,6 +16,7 @@ import type { DeviceQueue } from "../device-queue.ts";
 import type { QueueFault } from "../fault.ts";
 import type { QueueAreas } from "../layout/areas.ts";
 import type { QueueState } from "../state.ts";
+import { PackedDeviceQueue } from "./packed-device-queue.ts";
 import { SplitDeviceQueue } from "./split-device-queue.ts";
 
 /** What a queue is made with, beside its areas and the features. */
@@ -45,6 +46,5 @@ export function createDeviceQueue(
     eventIdx: has(VIRTIO_F_EVENT_IDX),
     inOrder: has(VIRTIO_F_IN_ORDER),
   };
-  if (has(VIRTIO_F_RING_PACKED)) throw new Error("packed queues are not here yet");
-  return new SplitDeviceQueue(memory, config);
+  return has(VIRTIO_F_RING_PACKED) ? new PackedDeviceQueue(memory, config) : new SplitDeviceQueue(memory, config);
 }

@@ -10,18 +10,13 @@ import { QueueFault, type QueueFaultCode } from "../fault.ts";
 import { VIRTQ_DESC_F_INDIRECT, VIRTQ_DESC_F_NEXT, VIRTQ_DESC_F_WRITE } from "../layout/descriptor.ts";
 import { locateSplit, needsEvent, VIRTQ_AVAIL_F_NO_INTERRUPT, VIRTQ_USED_F_NO_NOTIFY } from "../layout/split.ts";
 import type { OutstandingChain, SplitQueueState } from "../state.ts";
-import { ChainWalker, WALK_FAILED } from "./chain-walker.ts";
+import { ChainWalker } from "./chain-walker.ts";
 import type { DeviceQueueConfig } from "./config.ts";
+import { BURST_DESCRIPTORS, FREE, STAGED, TAKEN } from "./marks.ts";
+import { WALK_FAILED } from "./placer.ts";
 import { checkSplitState, restoredFault } from "./restore.ts";
 import { describeSingles } from "./singles.ts";
 import { WINDOW_HIGH, WINDOW_LAST, WINDOW_LOW, WINDOW_OFFSET, WINDOW_REGION } from "./windows.ts";
-
-/** A burst ends early when it has read this many descriptors: what one call of `pop` costs has a bound. */
-const BURST_DESCRIPTORS = 4096;
-
-const FREE = 0;
-const TAKEN = 1;
-const STAGED = 2;
 
 // Imported constants are not folded into hot code, a module's own are.
 const F_NEXT: number = VIRTQ_DESC_F_NEXT;

@@ -5,4 +5,5 @@
  */
 
 export * from "./mock-driver.ts";
+export * from "./mock-packed-driver.ts";
 export * from "./mock-split-driver.ts";
