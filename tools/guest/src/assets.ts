@@ -107,11 +107,15 @@ async function fetchInto(directory: string, options: AssetOptions, temporary: bo
       await rm(directory, { recursive: true, force: true });
     }
   }
-  await makeDirectoryAtomically(
-    directory,
-    (unfinished) => fetchAssets(unfinished, options),
-    async (present) => (await readAssets(present, "cache")) !== undefined,
-  );
+  const usable = async (present: string): Promise<boolean> => (await readAssets(present, "cache")) !== undefined;
+  try {
+    await makeDirectoryAtomically(directory, (unfinished) => fetchAssets(unfinished, options), usable);
+  } catch (error) {
+    if (error instanceof GuestError) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    const message = `the cache folder ${directory} can't be written (${code}): set XDG_CACHE_HOME, or pass --no-cache`;
+    throw new GuestError("BAD_OPTION", message, { cause: error });
+  }
   return await mustRead(directory);
 }
 

@@ -89,7 +89,10 @@ export async function bootGuest(options: BootOptions = {}): Promise<Guest> {
   }
   const guest = await cold.boot();
   await guest.emulator.stop();
-  await writeSnapshot(path, { state: await guest.emulator.save_state(), kernelVersion: guest.kernelVersion });
+  const state = await guest.emulator.save_state();
+  await writeSnapshot(path, { state, kernelVersion: guest.kernelVersion }).catch((error) => {
+    options.onProgress?.(`no snapshot for the next time: ${String(error)}`);
+  });
   return await plugIn(guest, options);
 }
 
