@@ -1,0 +1,78 @@
+import { describe, expect, it } from "vitest";
+import { type IoPortInterface, IoPortList } from "../src/index.ts";
+
+/** An interface that remembers, and fails at `badPort`. */
+function recorder(name: string, badPort = -1): IoPortInterface<string> & { readonly log: string[] } {
+  const log: string[] = [];
+  return {
+    cookie: name,
+    description: name,
+    log,
+    portIn: (cookie, port, size) => {
+      log.push(`${cookie} in ${port.toString(16)} ${size}`);
+      return port === badPort ? null : 0x1122_3344;
+    },
+    portOut: (cookie, port, size, value) => {
+      log.push(`${cookie} out ${port.toString(16)} ${size} ${value.toString(16)}`);
+      return port !== badPort;
+    },
+  };
+}
+
+describe("the I/O port list", () => {
+  it("emulates an access by the handler of its port, with its cookie", () => {
+    const list = new IoPortList(0x9000);
+    const [low, high] = [recorder("low"), recorder("high")];
+    expect(list.addHandler({ start: 0x70, end: 0x71, size: 0 }, low, "address")?.range).toEqual({
+      start: 0x70,
+      end: 0x71,
+      size: 2,
+    });
+    list.addHandler({ start: 0x60, end: 0x6f, size: 0 }, high, "address");
+    expect(list.emulate(0x71, true, 1)).toEqual({ outcome: "handled", value: 0x1122_3344 });
+    expect(list.emulate(0x60, false, 4, 0xcafe)).toEqual({ outcome: "handled", value: 0 });
+    expect([low.log, high.log]).toEqual([["low in 71 1"], ["high out 60 4 cafe"]]);
+  });
+
+  it("says unhandled where there is no handler, and error where it fails, or the size is none", () => {
+    const list = new IoPortList(0x9000);
+    list.addHandler({ start: 0x70, end: 0x71, size: 0 }, recorder("clock", 0x71), "address");
+    expect(list.emulate(0x72, true, 2)).toEqual({ outcome: "unhandled", value: 0xffff });
+    expect(list.emulate(0x72, false, 2).outcome).toBe("unhandled");
+    expect(list.emulate(0x71, true, 1)).toEqual({ outcome: "error", value: 0xff });
+    expect(list.emulate(0x71, false, 1).outcome).toBe("error");
+    expect(list.emulate(0x70, true, 1).outcome).toBe("handled");
+    for (const size of [0, 3, 8, -1, 1.5, Number.NaN]) expect(list.emulate(0x70, true, size).outcome).toBe("error");
+  });
+
+  it("gives null for a range that overlaps another, the last port of a range included", () => {
+    const list = new IoPortList(0x9000);
+    expect(list.addHandler({ start: 0x70, end: 0x77, size: 0 }, recorder("a"), "address")).not.toBeNull();
+    for (const [start, end] of [
+      [0x77, 0x77],
+      [0x60, 0x70],
+      [0x60, 0x80],
+      [0x72, 0x73],
+      [0xfff0, 0x1_0000],
+      [0x90, 0x8f],
+    ]) {
+      expect(list.addHandler({ start, end, size: 0 }, recorder("b"), "address")).toBeNull();
+    }
+    expect(list.addHandler({ start: 0x78, end: 0x78, size: 0 }, recorder("c"), "address")).not.toBeNull();
+  });
+
+  it("finds free ports from its allocation address up, and gives them back", () => {
+    const list = new IoPortList(0x9000);
+    const size = 0x400;
+    const entries = [1, 2].map(() => list.addHandler({ start: 0, end: 0, size }, recorder("nic"), "free"));
+    expect(entries.map((entry) => entry?.range)).toEqual([
+      { start: 0x9000, end: 0x93ff, size },
+      { start: 0x9400, end: 0x97ff, size },
+    ]);
+    entries[0]?.remove();
+    entries[0]?.remove();
+    expect(list.emulate(0x9000, true, 1).outcome).toBe("unhandled");
+    expect(list.addHandler({ start: 0, end: 0, size }, recorder("nic"), "free")?.range.start).toBe(0x9000);
+    expect(list.addHandler({ start: 0, end: 0, size: 0x8000 }, recorder("nic"), "free")).toBeNull();
+  });
+});

@@ -1,0 +1,184 @@
+
+import { describe, expect, it } from "vitest";
+import { IoPortList, Machine, RawBackendError, virtioNetDefaultBackend } from "../src/index.ts";
+import { codeOf } from "./support/block.ts";
+import { TestFunction } from "./support/pci-function.ts";
+import { frame, Wire } from "./support/nic.ts";
+import { arrive, MAC, PortGuest, RecordingFuncs, TestVm } from "./support/sel4.ts";
+
+describe("the make call", () => {
+  it("makes a card that the guest finds on the bus by the identity of seL4's", () => {
+    const vm = new TestVm();
+    const card = vm.make();
+    const { config } = new PortGuest(vm, card);
+    expect(card.slot.device).toBe(1);
+    expect(config.read(0x00, 4)).toBe(0x1000_1af4);
+    expect(config.read(0x2c, 4)).toBe(0x0001_1af4);
+    expect(config.read(0x08, 4)).toBe(0x0200_0000);
+    expect(config.read(0x04, 2) & 3).toBe(3);
+    expect(config.read(0x0e, 1)).toBe(0);
+    expect([config.read(0x3c, 1), config.read(0x3d, 1)]).toEqual([11, 1]);
+  });
+
+  it("finds free ports, and puts BAR 0 there: iobase, or-ed with 1", () => {
+    const vm = new TestVm();
+    const card = vm.make();
+    const second = vm.make();
+    expect([card.iobase, second.iobase]).toEqual([0x9000, 0x9400]);
+    expect(new PortGuest(vm, second).config.read(0x10, 4)).toBe(0x9401);
+    expect(vm.ioports.emulate(0x9400 + 12, true, 2)).toEqual({ outcome: "handled", value: 128 });
+  });
+
+  it("takes the very ports it is given, the last of the range included", () => {
+    const vm = new TestVm();
+    const card = vm.make({ portType: "address", ioportRange: { start: 0x6000, end: 0x603f, size: 0 } });
+    expect(card.iobase).toBe(0x6000);
+    expect(codeOf(() => vm.ioports.reserve({ start: 0x603f, end: 0x603f, size: 1 }, "address"))).toBe("overlap");
+    vm.ioports.reserve({ start: 0x6040, end: 0x6040, size: 1 }, "address");
+  });
+
+  it("runs the backend's low-level init before it returns, and takes address and MTU from it", () => {
+    const funcs = new RecordingFuncs();
+    const card = new TestVm().make({ backend: funcs });
+    expect(funcs.calls).toEqual(["lowLevelInit"]);
+    expect([[...card.device.mac], card.device.mtu]).toEqual([MAC, 1500]);
+  });
+
+  it("prefers the address that getMac gives, where the backend has it", () => {
+    const mac = [2, 1, 2, 3, 4, 5];
+    const funcs = { ...virtioNetDefaultBackend(), lowLevelInit: () => ({ mac: Uint8Array.from(MAC), mtu: 9000 }) };
+    const card = new TestVm().make({ backend: { ...funcs, getMac: () => Uint8Array.from(mac) } });
+    expect([[...card.device.mac], card.device.mtu]).toEqual([mac, 9000]);
+  });
+
+  it("gives back a handle with the original's fields", () => {
+    const vm = new TestVm();
+    const funcs = new RecordingFuncs();
+    const card = vm.make({ backend: funcs });
+    expect(card.emulDriverFuncs).toBe(funcs);
+    expect(card.emulDriver).not.toBeNull();
+    expect(card.ioops).toBe(vm.machine.memory);
+    expect(card.emul.core.device).toBe(card.device);
+  });
+
+  it("wires the pin and line asked for, and tells the backend each time the line goes up", () => {
+    const vm = new TestVm();
+    const funcs = new RecordingFuncs();
+    const card = vm.make({ backend: funcs, interruptPin: 3, interruptLine: 6 });
+    const guest = new PortGuest(vm, card).up();
+    expect([guest.config.read(0x3c, 1), guest.config.read(0x3d, 1)]).toEqual([6, 3]);
+    guest.send(frame(1));
+    guest.send(frame(2));
+    expect([funcs.irqs, vm.machine.lineLog.isUp(6)]).toEqual([[6], true]);
+    expect(guest.registers.isr()).toBe(1);
+    expect(vm.machine.lineLog.isUp(6)).toBe(false);
+    guest.send(frame(3));
+    expect(funcs.irqs).toEqual([6, 6]);
+  });
+
+  it("carries frames both ways", () => {
+    const vm = new TestVm();
+    const funcs = new RecordingFuncs();
+    const card = vm.make({ backend: funcs });
+    const guest = new PortGuest(vm, card).up();
+    guest.send(frame(1), frame(2, 1514));
+    expect(funcs.frames).toEqual([frame(1), frame(2, 1514)]);
+    guest.post();
+    expect(arrive(card, frame(3, 400))).toBe(true);
+    expect(guest.received()).toEqual([frame(3, 400)]);
+  });
+
+  it("takes any other backend too", () => {
+    const vm = new TestVm();
+    const backend = new Wire();
+    const card = vm.make({ backend });
+    expect([card.backend, card.emulDriver, card.emulDriverFuncs]).toEqual([backend, null, null]);
+    new PortGuest(vm, card).up().send(frame(1));
+    expect(backend.frames).toEqual([frame(1)]);
+  });
+});
+
+describe("the make call says which step failed, and keeps nothing", () => {
+  /** As before the call: no card, no port, no line. */
+  function expectNothingKept(vm: TestVm): void {
+    expect(vm.ioports.pool.reserved).toBe(0);
+    expect(vm.machine.pci.slots.length).toBe(1);
+    expect(vm.make().iobase).toBe(0x9000);
+  }
+
+  it.each([
+    ["ports", { portType: "address", ioportRange: { start: 0xcf8, end: 0xcff, size: 0 } }],
+    ["ports", { portType: "address", ioportRange: { start: 0xfff0, end: 0x1_000f, size: 0 } }],
+    ["ports", { ioportRange: { start: 0, end: 0, size: 0x1_0000 } }],
+    ["ports", { ioportRange: { start: 0, end: 0, size: 0 } }],
+    ["ports", { portType: "address", ioportRange: { start: 0x6000, end: 0x5fff, size: 0 } }],
+    ["range", { portType: "address", ioportRange: { start: 0x6000, end: 0x600f, size: 0 } }],
+    ["range", { portType: "address", ioportRange: { start: 0x6008, end: 0x6047, size: 0 } }],
+    ["device", { interruptPin: 0 }],
+    ["device", { interruptPin: 5 }],
+    ["device", { mode: "modern" }],
+    ["device", { net: { queueSize: 100 } }],
+    ["pci", { interruptLine: 99 }],
+    ["backend", { backend: virtioNetDefaultBackend() }],
+  ] as const)("%s: %o", (code, options) => {
+    const vm = new TestVm();
+    expect(codeOf(() => vm.make(options))).toBe(code);
+    expectNothingKept(vm);
+  });
+
+  it("pci: all 32 devices of the bus are taken", () => {
+    const vm = new TestVm();
+    const slots = Array.from({ length: 31 }, () => vm.machine.pci.plug(new TestFunction()));
+    expect(codeOf(() => vm.make())).toBe("pci");
+    for (const slot of slots) vm.machine.pci.unplug(slot);
+    expectNothingKept(vm);
+  });
+
+  it.each([
+    ["an address of 5 bytes", { mac: new Uint8Array(5), mtu: 1500 }, "backend"],
+    ["an MTU of 10", { mac: Uint8Array.from(MAC), mtu: 10 }, "backend"],
+    ["a multicast address", { mac: Uint8Array.of(1, 0, 0, 0, 0, 0), mtu: 1500 }, "device"],
+  ] as const)("backend or device: %s", (_, found, code) => {
+    const vm = new TestVm();
+    expect(codeOf(() => vm.make({ backend: { ...virtioNetDefaultBackend(), lowLevelInit: () => found } }))).toBe(code);
+    expectNothingKept(vm);
+  });
+
+  it("other-bus: the port list is another machine's", () => {
+    const vm = new TestVm();
+    expect(codeOf(() => vm.make({ ioports: new IoPortList(0x9000) }))).toBe("other-bus");
+    expect(codeOf(() => vm.make({ pci: new Machine({ memory: 4096 }).pci }))).toBe("other-bus");
+    expectNothingKept(vm);
+  });
+});
+
+describe("removing a card", () => {
+  it("gives back its device, ports, line and backend", async () => {
+    const vm = new TestVm();
+    const funcs = new RecordingFuncs();
+    const card = vm.make({ backend: funcs });
+    const guest = new PortGuest(vm, card).up();
+    guest.send(frame(1));
+    await Promise.all([card.remove(), card.remove()]);
+    expect(vm.machine.lineLog.isUp(11)).toBe(false);
+    expect(vm.ioports.emulate(card.iobase, true, 4)).toEqual({ outcome: "unhandled", value: 0xffff_ffff });
+    expect(guest.config.read(0, 4)).toBe(0xffff_ffff);
+    expect(arrive(card, frame(2))).toBe(true); // a backend that has not noticed yet
+    guest.send(frame(3));
+    expect(funcs.frames.length).toBe(1);
+    expect(vm.make().iobase).toBe(card.iobase);
+  });
+});
+
+describe("the default backend", () => {
+  it("has functions that say which one is not implemented, and no getMac", () => {
+    const { tx, getMac } = virtioNetDefaultBackend();
+    expect(getMac).toBeNull();
+    expect(() => tx(null as never, [], 0)).toThrow(RawBackendError);
+    expect(() => tx(null as never, [], 0)).toThrow("tx");
+  });
+
+  it("is another one at each call", () => {
+    expect(virtioNetDefaultBackend()).not.toBe(virtioNetDefaultBackend());
+  });
+});
