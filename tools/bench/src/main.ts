@@ -1,6 +1,60 @@
 /**
- * Benchmarks, side by side with peers.
+ * `pnpm bench`: benchmarks, side by side with peers.
  *
  * @module
  */
-export {};
+import { parseArgs } from "node:util";
+import { formatTable } from "@virtio-ts/terminal";
+import type { Bench, Row } from "./bench.ts";
+import { v86Bench } from "./v86/index.ts";
+
+const BENCHES: readonly Bench[] = [v86Bench];
+
+const HELP = `Measures, side by side with peers. Figures of one run compare with each other, not with another machine's.
+
+usage: pnpm bench NAME [--json] [--only TEXT]
+
+${BENCHES.map(({ name, description }) => `  ${name.padEnd(10)}${description}`).join("\n")}
+
+  --json       one JSON array of rows on standard output, nothing else
+  --only TEXT  only what has TEXT in its name
+  --help       this text
+`;
+
+async function main(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...args],
+    allowPositionals: true,
+    options: { json: { type: "boolean" }, help: { type: "boolean" }, only: { type: "string" } },
+  });
+  const bench = BENCHES.find(({ name }) => name === positionals[0]);
+  if (values.help === true || positionals.length === 0) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  if (bench === undefined || positionals.length > 1) {
+    process.stderr.write(`no benchmark ${positionals.join(" ")}: expected one of ${BENCHES.map((b) => b.name).join(", ")}\n`);
+    return 2;
+  }
+  const rows = await bench.run((message) => process.stderr.write(`  ${message}\n`), values.only);
+  process.stdout.write(values.json === true ? `${JSON.stringify(rows)}\n` : `${table(bench, rows)}\n`);
+  return 0;
+}
+
+function table({ columns }: Bench, rows: readonly Row[]): string {
+  const isNumber = (column: string): boolean => rows.length > 0 && rows.every((row) => typeof row[column] === "number");
+  return formatTable(
+    columns.map((title) => ({ title, align: isNumber(title) ? "right" : "left" })),
+    rows.map((row) => columns.map((column) => String(row[column]))),
+  );
+}
+
+main(process.argv.slice(2)).then(
+  (status) => {
+    process.exitCode = status;
+  },
+  (error: unknown) => {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+  },
+);
