@@ -113,13 +113,14 @@ export class Transmitter {
         if (queue.enableNotifications()) continue;
         return;
       }
+      this.#blocked = true; // unless the link says, perhaps from within `take`, that it has room again
       const done = this.#send();
       if (queue.flush()) this.#active.notifier.notify();
-      if (!done) {
-        this.#blocked = true;
+      if (!done && this.#blocked) {
         this.#counters.tx.stalls++;
         return;
       }
+      this.#blocked = false;
     }
   }
 
