@@ -12,6 +12,7 @@ export type { Emulator, EmulatorEvents } from "./emulator.ts";
 export { ASSET_ADVICE, GuestError, type GuestErrorCode, NoKernelError } from "./errors.ts";
 export type { Guest, GuestConsole } from "./guest.ts";
 export type { AcpiTable } from "./initramfs.ts";
+export { type MmioPlace, mmioTable } from "./mmio-table.ts";
 export { GUEST_MODULES, PRELOADED_MODULES } from "./modules.ts";
 export {
   bringUpNetwork,

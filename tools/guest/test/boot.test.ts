@@ -15,6 +15,7 @@ import {
   type Guest,
   type GuestAssets,
   interfaces,
+  mmioTable,
   NoKernelError,
   ping,
   pktgen,
@@ -191,6 +192,34 @@ describe("a device plugged into a guest that was restored", () => {
     const guest = await boot(context, { attach: plugDevice(bar) });
     expect(await guest.run("cat /sys/bus/pci/devices/0000:00:06.0/resource")).toMatch(resource);
     await guest.stop();
+  });
+});
+
+describe("a virtio-mmio device plugged into a guest that was restored", () => {
+  it("is found when its driver is loaded", async (context) => {
+    const place = { address: 0xfed80000, gsi: 7 };
+    // MagicValue, Version and DeviceID are all that the driver looks at before it makes a device of it.
+    const registers = new Map([
+      [0x000, 0x74726976],
+      [0x004, 2],
+      [0x008, 4],
+    ]);
+    const attach = ({ v86 }: Emulator): void => {
+      const read32 = (address: number): number => registers.get((address >>> 0) - place.address) ?? 0;
+      v86.cpu.io.mmap_register(
+        place.address,
+        0x20000,
+        () => 0,
+        () => {},
+        read32,
+        () => {},
+      );
+    };
+    await withGuest(context, { acpi: true, acpiTables: [mmioTable([place])], attach }, async (guest) => {
+      await guest.loadModules("virtio_mmio");
+      expect(await guest.run("cat /sys/bus/virtio/devices/virtio0/device")).toBe("0x0004\n");
+      expect(await guest.run("grep LNRO0005 /proc/iomem")).toMatch(/^fed80000-fed80fff : LNRO0005:00$/m);
+    });
   });
 });
 
