@@ -19,7 +19,7 @@ export interface InitramfsParts {
 }
 
 /** The members of the archive, in order. */
-export function initramfsEntries(parts: InitramfsParts): CpioEntry[] {
+function initramfsEntries(parts: InitramfsParts): CpioEntry[] {
   const modules = `lib/modules/${parts.kernelVersion}`;
   return [
     ...["bin", "dev", "etc", "etc/udhcpc", "lib", "lib/modules", modules, "proc", "sys"].map(directory),
