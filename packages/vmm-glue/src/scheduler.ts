@@ -44,7 +44,7 @@ export class TurnScheduler implements Scheduler {
   #running: (() => void)[] = [];
 
   constructor(options: TurnSchedulerOptions = {}) {
-    this.#nextTurn = options.nextTurn ?? hostTurns(globalThis as EventLoop);
+    this.#nextTurn = options.nextTurn ?? hostTurns(globalThis as unknown as EventLoop);
     this.#onError = options.onError ?? reportToHost;
   }
 
@@ -99,7 +99,7 @@ function messageTurns(MessageChannel: new () => { port1: Port; port2: Port }): (
 }
 
 function reportToHost(cause: unknown): void {
-  const host = globalThis as EventLoop;
+  const host = globalThis as unknown as EventLoop;
   if (host.reportError !== undefined) host.reportError(cause);
   else host.console?.error("virtio-ts: a deferred task threw:", cause);
 }

@@ -1,5 +1,5 @@
-import { RecordingDevice } from "@virtio-ts/virtio-device/testing";
 import type { RegionHandler, Resource, ResourceRequest, SharedMemoryList } from "@virtio-ts/virtio-device";
+import { RecordingDevice } from "@virtio-ts/virtio-device/testing";
 import { MemoryRegion } from "@virtio-ts/vm-memory";
 import { describe, expect, it } from "vitest";
 import { type Attach, type Attachment, type DeviceManagerError, Machine, onPci } from "../src/index.ts";

@@ -2,8 +2,9 @@
  * Resets, kicks and snapshots where nobody expects them, seen from the machine: nothing throws, nothing of the time
  * before a reset goes on after it, and the other card on the bus works on.
  */
-import { describe, expect, it } from "vitest";
+
 import type { CoreState } from "@virtio-ts/virtio-device";
+import { describe, expect, it } from "vitest";
 import { frame, type Interface, RX, TX } from "./support/nic.ts";
 import { Pair } from "./support/pair.ts";
 import { random } from "./support/random.ts";

@@ -110,7 +110,10 @@ describe.each(faces)("a transmitted chain of a %s driver", (face) => {
     ["an unknown GSO type", { flags: NEEDS_CSUM, gsoType: 2, gsoSize: 1000, csumStart: 34, csumOffset: 16 }],
     ["UDP fragmentation", { flags: NEEDS_CSUM, gsoType: 3, gsoSize: 1000, csumStart: 34, csumOffset: 6 }],
     ["a GSO type of 0x7f", { flags: NEEDS_CSUM, gsoType: 0x7f, gsoSize: 1000, csumStart: 34, csumOffset: 16 }],
-    ["ECN, which was not negotiated", { flags: 1, gsoType: TCPV4 | 0x80, gsoSize: 1000, csumStart: 34, csumOffset: 16 }],
+    [
+      "ECN, which was not negotiated",
+      { flags: 1, gsoType: TCPV4 | 0x80, gsoSize: 1000, csumStart: 34, csumOffset: 16 },
+    ],
     ["a GSO size of 0", { flags: NEEDS_CSUM, gsoType: TCPV4, gsoSize: 0, csumStart: 34, csumOffset: 16 }],
     ["segmentation without a checksum", { gsoType: TCPV6, gsoSize: 1000 }],
     ["a checksum that starts past the frame", { flags: NEEDS_CSUM, csumStart: 200, csumOffset: 16 }],

@@ -156,7 +156,7 @@ const single: readonly Attack[] = [
 ];
 
 /** Indirect tables, each with its length and content. */
-const indirect: readonly Attack[] = [
+const tables: readonly Attack[] = [
   { name: "of length 0", code: "indirect-length", lay: (ring, _, at) => void ring.descriptor(0, at, 0, INDIRECT) },
   {
     name: "whose length is no multiple of 16",
@@ -217,7 +217,9 @@ const indirect: readonly Attack[] = [
       ring.descriptor(0, at, 32, INDIRECT);
     },
   },
-].map((attack) => ({
+];
+
+const indirect: readonly Attack[] = tables.map((attack) => ({
   ...attack,
   name: `an indirect table ${attack.name}`,
   features: INDIRECT_DESC,

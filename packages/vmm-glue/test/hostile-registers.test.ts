@@ -7,7 +7,7 @@ import { describe, expect, it } from "vitest";
 import { type Interface, RX, TX } from "./support/nic.ts";
 import { HIGH_START, Pair, RAM_END } from "./support/pair.ts";
 import { random } from "./support/random.ts";
-import { type ModernRegisters, type Window } from "./support/registers.ts";
+import type { ModernRegisters, Window } from "./support/registers.ts";
 import { Ring } from "./support/ring.ts";
 
 const WIDTHS = [1, 2, 4] as const;

@@ -1,9 +1,8 @@
-
 import { describe, expect, it } from "vitest";
 import { IoPortList, Machine, RawBackendError, virtioNetDefaultBackend } from "../src/index.ts";
 import { codeOf } from "./support/block.ts";
-import { TestFunction } from "./support/pci-function.ts";
 import { frame, Wire } from "./support/nic.ts";
+import { TestFunction } from "./support/pci-function.ts";
 import { arrive, MAC, PortGuest, RecordingFuncs, TestVm } from "./support/sel4.ts";
 
 describe("the make call", () => {

@@ -141,7 +141,8 @@ describe("frames from a backend of functions", () => {
       [() => [5], [60]],
       [() => [Number.NaN], [60]],
     ];
-    for (const [cookies, lengths] of attempts) driver.rxComplete(cookies(driver.allocateRxBuf(60)?.cookie ?? -1), lengths);
+    for (const [cookies, lengths] of attempts)
+      driver.rxComplete(cookies(driver.allocateRxBuf(60)?.cookie ?? -1), lengths);
     expect([nic.frames, backend.counters.rxRefused]).toEqual([[], attempts.length]);
   });
 

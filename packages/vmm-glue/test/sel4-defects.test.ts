@@ -78,7 +78,9 @@ describe("seL4 defect:", () => {
   it("frames over 2048 bytes are silently truncated — here they go whole, up to the MTU", () => {
     const vm = new TestVm();
     const funcs = new RecordingFuncs();
-    const card = vm.make({ backend: { ...bound(funcs), lowLevelInit: () => ({ mac: Uint8Array.from(MAC), mtu: 9000 }) } });
+    const card = vm.make({
+      backend: { ...bound(funcs), lowLevelInit: () => ({ mac: Uint8Array.from(MAC), mtu: 9000 }) },
+    });
     const guest = new PortGuest(vm, card).up();
     const large = frame(5, 9014);
     const address = guest.base + 0xa_0000;

@@ -99,12 +99,7 @@ export class Nic {
   headerSize = 12;
   #rxBuffers = new Map<number, number>();
 
-  constructor(
-    machine: Machine,
-    id: string,
-    face: Interface,
-    options: NicOptions = {},
-  ) {
+  constructor(machine: Machine, id: string, face: Interface, options: NicOptions = {}) {
     this.machine = machine;
     const { ringSize = 256, interrupt = "intx", ...net } = options;
     this.device = new NetDevice({ queueSize: ringSize, ...net });

@@ -1,0 +1,74 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { machineWithEntropy } from "../examples/entropy.ts";
+import { makeNic } from "../examples/make-nic.ts";
+import { Machine } from "../src/index.ts";
+import { frame } from "./support/nic.ts";
+import { Config, LegacyRegisters, ModernRegisters } from "./support/registers.ts";
+import { Ring } from "./support/ring.ts";
+
+/** The code of an example, without its header comment. */
+function codeOf(name: string): string {
+  const source = readFileSync(new URL(`../examples/${name}`, import.meta.url), "utf8");
+  return source.slice(source.indexOf("import")).trim();
+}
+
+describe("the README", () => {
+  it.each(["entropy.ts", "make-nic.ts"])("shows %s as it runs here", (name) => {
+    const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+    expect(readme).toContain(`\`\`\`ts\n${codeOf(name)}\n\`\`\``);
+  });
+});
+
+describe("the entropy device", () => {
+  it("fills buffers with random bytes, and says how many [entropy.device.device-operation.1]", () => {
+    const machine = machineWithEntropy();
+    const config = new Config(machine, 1);
+    expect(config.read(0, 4)).toBe(0x1044_1af4);
+    const registers = new ModernRegisters(config);
+    const ring = new Ring(machine.memory, 0x1_0000, 64);
+    registers.setStatus(1);
+    registers.setStatus(3);
+    registers.accept(1n << 32n);
+    registers.setStatus(11);
+    registers.place(0, ring);
+    registers.setStatus(15);
+    ring.chain({ address: 0x2_0000, length: 100, writable: true }, { address: 0x3_0000, length: 28, writable: true });
+    ring.chain({ address: 0x4_0000, length: 10_000, writable: true });
+    registers.kick(0);
+    expect(ring.takeUsed().map(({ length }) => length)).toEqual([128, 4096]);
+    const bytes = machine.memory.regions[0].u8;
+    for (const [from, length] of [
+      [0x2_0000, 100],
+      [0x3_0000, 28],
+      [0x4_0000, 4096],
+    ]) {
+      expect(new Set(bytes.subarray(from, from + length)).size).toBeGreaterThan(length / 20);
+      expect(bytes[from + length]).toBe(0);
+    }
+    expect(machine.lineLog.isUp(10)).toBe(true);
+    expect(registers.isr()).toBe(1);
+    registers.setStatus(0);
+    ring.chain({ address: 0x2_0000, length: 100, writable: true });
+    registers.kick(0);
+    expect(ring.takeUsed()).toEqual([]);
+  });
+});
+
+describe("the network card of one call", () => {
+  it("sends what a legacy driver sends", () => {
+    const vm = new Machine({ memory: 2 ** 20 });
+    const sent: Uint8Array[] = [];
+    const { iobase, slot } = makeNic(vm, (bytes) => sent.push(bytes.slice()));
+    expect(iobase).toBe(0x9000);
+    const registers = new LegacyRegisters(new Config(vm, slot.device));
+    const ring = new Ring(vm.memory, 0x1_0000, 128);
+    registers.setStatus(3);
+    registers.place(1, ring);
+    registers.setStatus(7);
+    vm.memory.write(0x8000 + 10, frame(1));
+    ring.chain({ address: 0x8000, length: 10 + 60 });
+    registers.kick(1);
+    expect(sent).toEqual([frame(1)]);
+  });
+});
