@@ -12,7 +12,7 @@ const MEMORY_PAGE = 0x1000;
 const IO_UNIT = 4;
 /** The ISR status byte, padded. */
 const ISR_LENGTH = 4;
-/** Largest I/O BAR a PC's bus is sure to place. */
+/** Largest I/O BAR to ask for: a PC has 64 KiB of ports, and its bridges hand them out sparingly. */
 const MOST_IO = 0x400;
 
 /** A structure's place in the BAR, bytes. */
