@@ -23,7 +23,10 @@ interface CommonQueueState {
   readonly version: 1;
   /** Number of entries. */
   readonly size: number;
-  /** Chains not yet published, those taken last at the end. */
+  /**
+   * Chains not yet published, in the order they were taken. Without VIRTIO_F_IN_ORDER those given back come first, in
+   * the order they were.
+   */
   readonly outstanding: readonly OutstandingChain[];
   /** How many of the last chains taken may still be rewound: they are the last of `outstanding`. */
   readonly rewindable: number;

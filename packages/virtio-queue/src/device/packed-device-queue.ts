@@ -237,6 +237,7 @@ export class PackedDeviceQueue implements DeviceQueue {
       taken.push(id);
     }
     for (let id = 0; id < size; id++) if (marks[id] !== FREE && !seen.has(id)) taken.push(id);
+    taken.reverse();
     return {
       version: 1,
       format: "packed",
@@ -245,11 +246,17 @@ export class PackedDeviceQueue implements DeviceQueue {
       availWrap: this.availWrap === 1 ? 1 : 0,
       nextUsed: this.nextUsed,
       usedWrap: this.usedWrap === 1 ? 1 : 0,
-      outstanding: taken.reverse().map((id) => this.describe(id)),
+      outstanding: (this.inOrder ? taken : this.stagedFirst(taken)).map((id) => this.describe(id)),
       rewindable,
       notifications: this.notifications,
       fault: this.fault?.code ?? null,
     };
+  }
+
+  /** What was given back, in that order, before what was not. */
+  private stagedFirst(taken: number[]): number[] {
+    const staged = Array.from({ length: this.stagedCount }, (_, i) => this.staged[2 * i]);
+    return [...staged, ...taken.filter((id) => this.marks[id] === TAKEN)];
   }
 
   private describe(id: number): OutstandingChain {

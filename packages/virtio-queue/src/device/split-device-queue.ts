@@ -214,17 +214,24 @@ export class SplitDeviceQueue implements DeviceQueue {
       taken.push(head);
     }
     for (let head = 0; head < size; head++) if (marks[head] !== FREE && !seen.has(head)) taken.push(head);
+    taken.reverse();
     return {
       version: 1,
       format: "split",
       size,
       nextAvail,
       nextUsed,
-      outstanding: taken.reverse().map((head) => this.describe(head)),
+      outstanding: (this.inOrder ? taken : this.stagedFirst(taken)).map((head) => this.describe(head)),
       rewindable,
       notifications: this.notifications,
       fault: this.fault?.code ?? null,
     };
+  }
+
+  /** What was given back, in that order, before what was not. */
+  private stagedFirst(taken: number[]): number[] {
+    const staged = Array.from({ length: this.stagedCount }, (_, i) => this.staged[2 * i]);
+    return [...staged, ...taken.filter((head) => this.marks[head] === TAKEN)];
   }
 
   private describe(head: number): OutstandingChain {
