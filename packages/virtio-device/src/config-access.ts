@@ -13,16 +13,19 @@ export class ConfigAccess {
   generation = 0;
   readonly #device: VirtioDevice;
   readonly #legacy: () => boolean;
+  readonly #threw: (cause: unknown) => void;
   readonly #one = new Uint8Array(1);
   readonly #two = new Uint8Array(2);
   readonly #four = new Uint8Array(4);
 
   /**
    * @param legacy says whether the driver uses the legacy interface
+   * @param threw told of what the device throws; the driver then reads zeros
    */
-  constructor(device: VirtioDevice, legacy: () => boolean) {
+  constructor(device: VirtioDevice, legacy: () => boolean, threw: (cause: unknown) => void) {
     this.#device = device;
     this.#legacy = legacy;
+    this.#threw = threw;
   }
 
   /** Size, bytes. */
@@ -35,7 +38,12 @@ export class ConfigAccess {
     const data = this.#buffer(width).fill(0);
     const inside = Math.min(width, this.size - offset);
     if (inside <= 0) return 0;
-    this.#device.readConfig(offset, inside === width ? data : data.subarray(0, inside));
+    try {
+      this.#device.readConfig(offset, inside === width ? data : data.subarray(0, inside));
+    } catch (cause) {
+      this.#threw(cause);
+      return 0;
+    }
     let value = 0;
     for (let i = width - 1; i >= 0; i--) value = value * 256 + data[i];
     return value;
@@ -47,7 +55,11 @@ export class ConfigAccess {
     for (let i = 0; i < width; i++) data[i] = value >>> (8 * i);
     const inside = Math.min(width, this.size - offset);
     if (inside <= 0) return;
-    this.#device.writeConfig(offset, inside === width ? data : data.subarray(0, inside), this.#legacy());
+    try {
+      this.#device.writeConfig(offset, inside === width ? data : data.subarray(0, inside), this.#legacy());
+    } catch (cause) {
+      this.#threw(cause);
+    }
   }
 
   #buffer(width: AccessWidth): Uint8Array {

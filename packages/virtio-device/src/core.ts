@@ -56,7 +56,11 @@ export class DeviceCore {
       sizes.push(device.controlQueueMaxSize);
     this.queues = sizes.map((size) => new QueueRegisters(size));
     this.features = new FeatureNegotiation(device.features | (options.ringFeatures ?? DEFAULT_RING_FEATURES));
-    this.config = new ConfigAccess(device, () => this.#legacy);
+    this.config = new ConfigAccess(
+      device,
+      () => this.#legacy,
+      (cause) => this.#threw(cause),
+    );
   }
 
   /** Guest memory. */
@@ -168,7 +172,11 @@ export class DeviceCore {
   notify(index: number): void {
     if (this.#active?.isLive(index)) {
       this.counters.kicks++;
-      this.device.queueNotify(index);
+      try {
+        this.device.queueNotify(index);
+      } catch (cause) {
+        this.#threw(cause);
+      }
     } else if (this.#usedEarly(index)) {
       if (this.#activate()) this.notify(index);
     } else {
@@ -185,7 +193,7 @@ export class DeviceCore {
     this.counters.resets++;
     this.#active?.end();
     this.#active = null;
-    const pending = this.device.reset();
+    const pending = this.#resetDevice();
     const status = this.#status;
     this.#clear();
     if (pending === undefined) return;
@@ -197,6 +205,20 @@ export class DeviceCore {
         this.fail(new DeviceFault("device-error", "the device failed to reset", { cause }));
       },
     );
+  }
+
+  /** A reset that throws is one that fails. */
+  #resetDevice(): Promise<void> | undefined {
+    try {
+      return this.device.reset() ?? undefined;
+    } catch (cause) {
+      return Promise.reject(cause);
+    }
+  }
+
+  /** The device broke its word and threw: neither the driver nor the machine has to pay for it. */
+  #threw(cause: unknown): void {
+    this.fail(new DeviceFault("device-error", `the device threw: ${reason(cause)}`, { cause }));
   }
 
   #afterReset(): void {
@@ -316,7 +338,7 @@ export class DeviceCore {
       this.device.activate(active);
     } catch (cause) {
       active.end();
-      this.device.reset();
+      this.#resetDevice()?.catch(() => {}); // one fault is enough: it never came to life
       this.fail(activationFault(cause));
       return false;
     }

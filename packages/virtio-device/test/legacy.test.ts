@@ -115,7 +115,7 @@ describe("configuration space", () => {
   it("says whether it is a legacy driver that writes, before DRIVER_OK as well", () => {
     const seen: boolean[] = [];
     class Asking extends RecordingDevice {
-      writeConfig(_offset: number, _data: Uint8Array, legacy = false): null {
+      override writeConfig(_offset: number, _data: Uint8Array, legacy = false): null {
         seen.push(legacy);
         return null;
       }

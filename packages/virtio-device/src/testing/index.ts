@@ -74,7 +74,11 @@ export class CountingInterrupts implements TransportInterrupts {
   readonly config: InterruptNotifier = { notify: () => void this.configCount++ };
 
   queue(index: number): InterruptNotifier {
-    return { notify: () => void (this.queueCounts[index] = (this.queueCounts[index] ?? 0) + 1) };
+    return {
+      notify: () => {
+        this.queueCounts[index] = (this.queueCounts[index] ?? 0) + 1;
+      },
+    };
   }
 }
 
