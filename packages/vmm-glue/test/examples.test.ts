@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { machineWithEntropy } from "../examples/entropy.ts";
+import { EntropyDevice, machineWithEntropy } from "../examples/entropy.ts";
 import { makeNic } from "../examples/make-nic.ts";
 import { Machine } from "../src/index.ts";
 import { frame } from "./support/nic.ts";
@@ -23,6 +23,7 @@ describe("the README", () => {
 describe("the entropy device", () => {
   it("fills buffers with random bytes, and says how many [entropy.device.device-operation.1]", () => {
     const machine = machineWithEntropy();
+    expect(machine.devices.get("rng0")?.device).toBeInstanceOf(EntropyDevice);
     const config = new Config(machine, 1);
     expect(config.read(0, 4)).toBe(0x1044_1af4);
     const registers = new ModernRegisters(config);

@@ -109,7 +109,7 @@ describe.each(faces)("kicks by a %s driver", (face) => {
     pair.expectRecovery();
   });
 
-  it("by the hundred thousand cost nothing that lasts", async () => {
+  it("by the hundred thousand cost nothing that lasts [split.device.available-buffer-notification-suppression.5]", async () => {
     const pair = new Pair(face);
     const { victim } = pair;
     for (let i = 0; i < 100_000; i++) {

@@ -243,18 +243,21 @@ const queues = [
 
 describe.each(faces)("a %s driver", (face) => {
   describe.each(queues)("that lies in the $name queue", ({ queue, flag }) => {
-    it.each([...single, ...indirect])("by $name, stops that card alone", ({ code, features, ringSize, lay }) => {
-      const pair = new Pair(face, ringSize === undefined ? {} : { ringSize });
-      const { victim } = pair;
-      victim.up(features);
-      const ring = queue === TX ? victim.tx : victim.rx;
-      lay(ring, flag, victim.base + 0x18_0000);
-      pair.writesOnlyUsedRings(() => trigger(victim, queue));
-      pair.expectNeedsReset(code);
-      expect(victim.wire.frames).toEqual([]);
-      trigger(victim, queue); // and once more, now that it has stopped
-      pair.expectRecovery(features);
-    });
+    it.each([...single, ...indirect])(
+      "by $name, stops that card alone [basic.device.device-status-field.2]",
+      ({ code, features, ringSize, lay }) => {
+        const pair = new Pair(face, ringSize === undefined ? {} : { ringSize });
+        const { victim } = pair;
+        victim.up(features);
+        const ring = queue === TX ? victim.tx : victim.rx;
+        lay(ring, flag, victim.base + 0x18_0000);
+        pair.writesOnlyUsedRings(() => trigger(victim, queue));
+        pair.expectNeedsReset(code);
+        expect(victim.wire.frames).toEqual([]);
+        trigger(victim, queue); // and once more, now that it has stopped
+        pair.expectRecovery(features);
+      },
+    );
   });
 
   it("that makes a receive buffer available twice gets one frame in it, at most", () => {
@@ -281,7 +284,7 @@ describe.each(faces)("a %s driver", (face) => {
     pair.expectRecovery();
   });
 
-  it("may end a chain of direct descriptors in an indirect one, and leave descriptors empty", () => {
+  it("may end a chain of direct descriptors in an indirect one, and leave descriptors empty [split.device.indirect-descriptors.2]", () => {
     const { victim, bystander } = new Pair(face);
     victim.up(INDIRECT_DESC);
     const { tx, machine } = victim;

@@ -81,7 +81,7 @@ describe.each(faces)("the registers of a card with a %s driver", (face) => {
     pair.expectRecovery();
   });
 
-  it("read as an unavailable queue, and ignore writes, where no queue is selected", () => {
+  it("read as an unavailable queue, and ignore writes, where no queue is selected [pci.device.common-configuration-structure-layout.14]", () => {
     const pair = new Pair(face);
     const { registers } = pair.victim;
     registers.setStatus(0);
@@ -186,7 +186,7 @@ describe("the registers of a card with a modern driver", () => {
     ["which were not offered", (1n << 32n) | (1n << 63n)],
     ["without VERSION_1", 1n << 5n],
     ["that need others", (1n << 32n) | (1n << 7n)],
-  ])("refuse FEATURES_OK for features %s", (_, features) => {
+  ])("refuse FEATURES_OK for features %s [basic.device.feature-bits.2]", (_, features) => {
     const pair = new Pair("modern");
     const registers = modern(pair);
     pair.victim.reset();
@@ -211,7 +211,7 @@ describe("the registers of a card with a modern driver", () => {
     pair.expectRecovery();
   });
 
-  it("keep a queue size that can be: not 0, no power of two, or above the maximum", () => {
+  it("keep a queue size that can be: not 0, no power of two, or above the maximum [pci.device.common-configuration-structure-layout.15]", () => {
     const pair = new Pair("modern");
     const { common } = featuresOk(pair);
     common.write(22, 2, TX);
