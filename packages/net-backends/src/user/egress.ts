@@ -120,7 +120,7 @@ export class Egress {
     this.#owners.fill(undefined, 0, small);
     this.#source(this);
     const count = burst.count;
-    if (count === 0) return false;
+    if (count === 0) return this.outbox.count > 0; // a connection may have had to ask for its guest first
     let bytes = 0;
     for (let i = 0; i < count; i++) bytes += burst.lengths[i];
 

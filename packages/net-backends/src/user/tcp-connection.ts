@@ -76,6 +76,8 @@ export class TcpConnection implements HostTcpHandlers, FrameOwner {
   windowSequence = 0;
   /** The largest window the guest ever had. */
   maxSendWindow = 0;
+  /** Whether windows are scaled: both, or none (RFC 7323, 2.2). */
+  scales = true;
   sendScale = 0;
   /** Bytes of data in a segment. */
   mss = 536;

@@ -33,6 +33,8 @@ export type Verdict =
 
 /** Duplicate ACKs that mean a loss (RFC 5681, 3.2). */
 const DUPLICATES = 3;
+/** Probes go out this many doublings of the first time-out apart at most. */
+const MAX_PROBE_BACKOFF = 6;
 
 /** Takes a segment of a connection that has sent or got a SYN. */
 export function input(connection: TcpConnection, segment: TcpSegment, packet: Packet): Verdict {
@@ -92,6 +94,7 @@ export function agree(connection: TcpConnection, segment: TcpSegment): void {
   if (segment.scale >= 0) {
     connection.sendScale = segment.scale;
   } else {
+    connection.scales = false;
     connection.sendScale = 0;
     connection.receiveScale = 0;
     connection.receiveLimit = Math.min(connection.receiveLimit, 0xffff);
@@ -129,6 +132,8 @@ function acknowledge(connection: TcpConnection, segment: TcpSegment): boolean {
       connection.recovering = true;
     }
   }
+  // A guest that answers probes is alive, however long it keeps its window closed (RFC 9293, 3.8.6.1).
+  if (connection.sendWindow === 0) connection.retries = Math.min(connection.retries, MAX_PROBE_BACKOFF);
   if (ahead(segment.sequence, connection.windowSequence) >= 0) {
     connection.windowSequence = segment.sequence;
     if (window > connection.sendWindow) connection.retries = 0;

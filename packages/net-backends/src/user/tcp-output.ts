@@ -150,11 +150,10 @@ function sendSyn(connection: TcpConnection, egress: Egress, mtu: number): void {
   if (egress.full) return;
   const at = egress.header;
   const { view } = egress;
-  const scaled = connection.receiveScale > 0;
   view.setUint16(at + HEADERS, 0x0204);
   view.setUint16(at + HEADERS + 2, mtu - IP_HEADER - TCP_HEADER);
   // Four NOPs where the guest knows no scaling.
-  view.setUint32(at + HEADERS + 4, scaled ? 0x0103_0300 | connection.receiveScale : 0x0101_0101);
+  view.setUint32(at + HEADERS + 4, connection.scales ? 0x0103_0300 | connection.receiveScale : 0x0101_0101);
   connection.synPending = false;
   const flags = connection.phase === PHASE_SYN_SENT ? SYN : SYN | ACK;
   send(connection, egress, connection.sendUnacknowledged, flags, 0, 0);

@@ -375,7 +375,6 @@ export class Tcp implements TcpOwner {
     connection.mss = config.mtu - IP_HEADER - TCP_HEADER;
     connection.receiveLimit = config.limits.tcpReceive;
     while (connection.receiveLimit >>> connection.receiveScale > 0xffff) connection.receiveScale++;
-    if (connection.receiveScale === 0 && connection.receiveLimit > 0x4000) connection.receiveScale = 1;
     prepareHeader(connection, config.gatewayMac);
     this.#table.add(connection);
     this.#connections.add(connection);
