@@ -171,7 +171,8 @@ export class TcpModel {
       return;
     }
     const end = segment.data.length + offset;
-    if (end > Math.max(0, diff(this.edge, this.expected))) throw new Error(`sent beyond the window: ${end} bytes, room for ${diff(this.edge, this.expected)}`);
+    if (end > Math.max(0, diff(this.edge, this.expected)))
+      throw new Error(`sent beyond the window: ${end} bytes, room for ${diff(this.edge, this.expected)}`);
     for (let i = -offset; i < segment.data.length; i++) this.received.push(segment.data[i]);
     this.unread += Math.max(0, end);
     this.expected = add(this.expected, Math.max(0, end));
@@ -191,7 +192,14 @@ export class TcpModel {
         ? Uint8Array.of(2, 4, this.mss >> 8, this.mss & 255, 1, 3, 3, this.scale)
         : Uint8Array.of(2, 4, this.mss >> 8, this.mss & 255);
     this.guest.send(
-      tcpFrame({ fromPort: this.port, toPort: this.remotePort, destination: this.remote, sequence: add(this.next, -1), flags: SYN, options }),
+      tcpFrame({
+        fromPort: this.port,
+        toPort: this.remotePort,
+        destination: this.remote,
+        sequence: add(this.next, -1),
+        flags: SYN,
+        options,
+      }),
     );
   }
 

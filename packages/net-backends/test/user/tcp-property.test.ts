@@ -2,9 +2,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { MemoryTcp } from "./memory-host.ts";
+import { TcpModel } from "./tcp-model.ts";
 import { seeded } from "./test-clock.ts";
 import { type Bench, bench, segmentOf } from "./test-guest.ts";
-import { TcpModel } from "./tcp-model.ts";
 
 interface Story {
   seed: number;
@@ -29,8 +29,8 @@ interface Story {
 const story: fc.Arbitrary<Story> = fc.record({
   seed: fc.integer({ min: 1, max: 1e9 }),
   accepts: fc.constantFrom(0, 1, 3, 15),
-  up: fc.integer({ min: 0, max: 200_000 }),
-  down: fc.integer({ min: 0, max: 200_000 }),
+  up: fc.integer({ min: 0, max: 80_000 }),
+  down: fc.integer({ min: 0, max: 80_000 }),
   initialSequence: fc.constantFrom(0, 1000, 0x7fff_ff00, 0xffff_ff00, 0xffff_ffff),
   capacity: fc.constantFrom(300, 5000, 65_535, 200_000),
   scale: fc.constantFrom(-1, 0, 4, 14),
@@ -125,13 +125,18 @@ function play(s: Story): void {
     quiet = tcp.received.length + (host?.receivedLength ?? 0) > before ? 0 : quiet + 1;
   }
   expect(isDone(), `not done: guest ${tcp.received.length}/${down}, host ${host?.receivedLength}/${up}`).toBe(true);
-  expect(host!.bytes).toEqual(upBytes);
-  expect(Uint8Array.from(tcp.received)).toEqual(downBytes);
+  expect(firstDifference(host!.bytes, upBytes)).toBe(-1);
+  expect(firstDifference(tcp.received, downBytes)).toBe(-1);
   expect(host!.destroyed).toBeUndefined();
   settle(b, tcp);
   expect(b.network.counters.tcpActive).toBe(0);
   b.network.close();
   expect(b.clock.pending).toBe(0);
+}
+
+function firstDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  for (let i = 0; i < Math.max(a.length, b.length); i++) if (a[i] !== b[i]) return i;
+  return -1;
 }
 
 /** Nothing gets lost any more, and time passes. */
@@ -147,7 +152,7 @@ function settle(b: Bench, tcp: TcpModel): void {
 }
 
 test("a connection carries all bytes both ways, whatever happens to frames", { timeout: 120_000 }, () => {
-  fc.assert(fc.property(story, play), { numRuns: Number(globalThis.process?.env.RUNS ?? 60), ...replay() });
+  fc.assert(fc.property(story, play), { numRuns: Number(globalThis.process?.env.RUNS ?? 30), ...replay() });
 });
 
 function replay(): { seed?: number } {

@@ -75,7 +75,12 @@ export function udpFrame(
   view.setUint16(2, toPort);
   view.setUint16(4, fields.udpLength ?? payload.length);
   payload.set(data, 8);
-  const sum = slowSum(payload, 0, payload.length, pseudo(fields.source ?? GUEST, fields.destination ?? GATEWAY, 17, payload.length));
+  const sum = slowSum(
+    payload,
+    0,
+    payload.length,
+    pseudo(fields.source ?? GUEST, fields.destination ?? GATEWAY, 17, payload.length),
+  );
   view.setUint16(6, fields.udpChecksum ?? (0xffff - sum || 0xffff));
   return ipv4Frame(payload, { ...fields, protocol: 17 });
 }

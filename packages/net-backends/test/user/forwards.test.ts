@@ -1,0 +1,153 @@
+/** Ports of the host that lead to guests: what listens, what is refused, and how a connection comes in. */
+import { describe, expect, test } from "vitest";
+import { UserNetwork, UserNetworkError, type UserNetworkOptions } from "../../src/index.ts";
+import { MemoryHost } from "./memory-host.ts";
+import { ACK, bench, RST, SYN, segmentOf } from "./test-guest.ts";
+import { GATEWAY, udpFrame } from "./wire-test.ts";
+
+const TCP = { protocol: "tcp", hostPort: 8080, guestPort: 80 } as const;
+
+describe("a connection that comes in", () => {
+  test("is a SYN from the gateway, and stands when the guest has answered", async () => {
+    const { guest, host, network } = bench({ forwards: [TCP] });
+    expect(await network.ready).toMatchObject([{ hostAddress: "127.0.0.1", hostPort: 8080, guestPort: 80 }]);
+    guest.hello();
+    const tcp = host.dial(host.listeners[0], 33_333)!;
+    const syn = guest.one();
+    expect(syn.source).toBe(GATEWAY);
+    const segment = segmentOf(syn);
+    expect(segment).toMatchObject({ fromPort: 33_333, toPort: 80, flags: SYN });
+    expect(tcp.paused).toBe(true);
+    guest.tcp({
+      ...{ destination: GATEWAY, fromPort: 80, toPort: 33_333, sequence: 500, acknowledged: segment.sequence + 1 },
+      ...{ flags: SYN | ACK, window: 1000, options: Uint8Array.of(2, 4, 5, 180, 1, 3, 3, 7) },
+    });
+    expect(segmentOf(guest.one())).toMatchObject({ flags: ACK, acknowledged: 501 });
+    expect(tcp.paused).toBe(false);
+    tcp.send(new Uint8Array(5000));
+    tcp.read(1);
+    expect(segmentOf(guest.one()).data.length).toBe(1000); // its SYN's window, which is never scaled
+    network.close();
+  });
+
+  test("is refused by the guest: the host's side is cut", () => {
+    const b = bench({ forwards: [TCP] });
+    b.guest.hello();
+    const tcp = b.host.dial(b.host.listeners[0], 33_333)!;
+    const { sequence } = segmentOf(b.guest.one());
+    b.guest.tcp({
+      destination: GATEWAY,
+      fromPort: 80,
+      toPort: 33_333,
+      sequence: 0,
+      acknowledged: sequence + 1,
+      flags: RST | ACK,
+    });
+    expect(tcp.destroyed).toBe("reset");
+    expect(b.network.counters.tcpActive).toBe(0);
+  });
+
+  test("waits for a guest that was not heard of yet", () => {
+    const b = bench({ forwards: [TCP] });
+    b.host.dial(b.host.listeners[0], 33_333);
+    expect(b.guest.one().etherType).toBe(0x0806);
+    b.clock.advance(400);
+    expect(b.guest.one().etherType).toBe(0x0806);
+    b.guest.send(udpFrame(1, 9, new Uint8Array(1), { destination: 0xffff_ffff }));
+    expect(segmentOf(b.guest.one()).flags).toBe(SYN);
+  });
+
+  test("is given up when the guest never answers", () => {
+    const b = bench({ forwards: [TCP] });
+    b.guest.hello();
+    const tcp = b.host.dial(b.host.listeners[0], 33_333)!;
+    b.clock.advance(120_000);
+    expect(tcp.destroyed).toBe("reset");
+    expect(b.guest.got().length).toBeGreaterThan(4);
+  });
+
+  test("is sent away when there is no guest, or too many wait", async () => {
+    const b = bench({ forwards: [TCP], limits: { tcpBacklog: 2 } });
+    await b.network.ready;
+    expect(b.host.dial(b.host.listeners[0], 1)).toBeDefined();
+    expect(b.host.dial(b.host.listeners[0], 1)).toBeDefined();
+    expect(b.host.dial(b.host.listeners[0], 1)).toBeUndefined();
+    b.network.detach();
+    expect(b.host.dial(b.host.listeners[0], 1)).toBeUndefined();
+    b.network.close();
+    expect(b.host.listeners[0].closed).toBe(true);
+  });
+});
+
+describe("what can't be", () => {
+  const network = (options: UserNetworkOptions, host = new MemoryHost()): UserNetwork =>
+    new UserNetwork({ host, options });
+  const error = (options: UserNetworkOptions): UserNetworkError => {
+    try {
+      network(options);
+    } catch (caught) {
+      if (caught instanceof UserNetworkError) return caught;
+      throw caught;
+    }
+    throw new Error("was accepted");
+  };
+
+  test.each([
+    [{ subnet: "10.0.2.0" }, "BAD_SUBNET", '"10.0.2.0"'],
+    [{ subnet: "10.0.2.0/8" }, "BAD_SUBNET", "16 to 28"],
+    [{ subnet: "10.0.2.1/24" }, "BAD_SUBNET", "10.0.2.0/24"],
+    [{ subnet: "10.0.2.0/24x" }, "BAD_SUBNET", "expected"],
+    [{ gateway: "10.0.3.1" }, "BAD_ADDRESS", "10.0.2.1 to 10.0.2.254"],
+    [{ gateway: "10.0.2" }, "BAD_ADDRESS", '"10.0.2"'],
+    [{ dns: "10.0.2.2" }, "BAD_ADDRESS", "three addresses"],
+    [{ guest: "10.0.2.255" }, "BAD_ADDRESS", "10.0.2.255"],
+    [{ gatewayMac: Uint8Array.of(1, 2, 3, 4, 5, 6) }, "BAD_ADDRESS", "01:02:03:04:05:06"],
+    [{ guestMac: Uint8Array.of(2) }, "BAD_ADDRESS", "6 bytes"],
+    [{ mtu: 100 }, "BAD_VALUE", "576 to 65535"],
+    [{ leaseSeconds: 1.5 }, "BAD_VALUE", "1.5"],
+    [{ hostname: "ä" }, "BAD_VALUE", "ASCII"],
+    [{ limits: { tcpConnections: 0 } }, "BAD_VALUE", "limits.tcpConnections"],
+    [{ names: { "a.b": "example" } }, "BAD_ADDRESS", '"a.b"'],
+    [{ forwards: [{ ...TCP, guestAddress: "10.0.2.2" }] }, "BAD_ADDRESS", "10.0.2.2"],
+    [{ forwards: [{ ...TCP, guestPort: 0 }] }, "BAD_VALUE", "guestPort"],
+    [{ forwards: [{ ...TCP, hostPort: 65_536 }] }, "BAD_VALUE", "65536"],
+    [{ forwards: [TCP, { ...TCP, guestPort: 81 }] }, "OVERLAPPING_FORWARDS", "8080"],
+    [{ forwards: [TCP, { ...TCP, hostAddress: "0.0.0.0" }] }, "OVERLAPPING_FORWARDS", "0.0.0.0"],
+  ] as const)("%o is %s", (options, code, text) => {
+    const caught = error(options);
+    expect(caught.code).toBe(code);
+    expect(caught.message).toContain(text);
+  });
+
+  test("what can be: other protocols, other addresses, any port twice", async () => {
+    const n = network({
+      forwards: [
+        TCP,
+        { ...TCP, protocol: "udp" },
+        { ...TCP, hostAddress: "127.0.0.2" },
+        { ...TCP, hostPort: 0 },
+        { ...TCP, hostPort: 0 },
+      ],
+    });
+    expect((await n.ready).length).toBe(5);
+    n.close();
+  });
+
+  test("a port that is taken is PORT_IN_USE, by name; the plan is forgotten", async () => {
+    const host = new MemoryHost();
+    host.taken.add(8080);
+    const n = network({ forwards: [TCP] }, host);
+    await expect(n.ready).rejects.toMatchObject({
+      code: "PORT_IN_USE",
+      message: expect.stringContaining("tcp port 8080 of 127.0.0.1"),
+    });
+    host.taken.clear();
+    const forward = await n.forward(TCP);
+    await expect(n.forward(TCP)).rejects.toMatchObject({ code: "OVERLAPPING_FORWARDS" });
+    forward.close();
+    forward.close();
+    await n.forward(TCP);
+    n.close();
+    await expect(n.forward({ ...TCP, hostPort: 1 })).rejects.toMatchObject({ code: "CLOSED" });
+  });
+});

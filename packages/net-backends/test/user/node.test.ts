@@ -1,0 +1,253 @@
+/** Node's sockets under the network: real connections over the loopback, guests played by the test. */
+import { createSocket } from "node:dgram";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { afterEach, describe, expect, test } from "vitest";
+import { UserNetwork, type UserNetworkOptions } from "../../src/index.ts";
+import { nodeHostSockets } from "../../src/node/index.ts";
+import { TcpModel } from "./tcp-model.ts";
+import { segmentOf, TestGuest } from "./test-guest.ts";
+import { DNS, GATEWAY, GUEST, GUEST_MAC, udpFrame } from "./wire-test.ts";
+
+const open: (() => void)[] = [];
+afterEach(() => {
+  for (const close of open.splice(0)) close();
+});
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+async function until(what: () => boolean, meanwhile: () => void = () => {}): Promise<void> {
+  const end = Date.now() + 10_000;
+  while (!what()) {
+    if (Date.now() > end) throw new Error(`never: ${what}`);
+    meanwhile();
+    await turn();
+  }
+}
+
+async function serve(onSocket: (socket: Socket) => void): Promise<{ server: Server; port: number; sockets: Socket[] }> {
+  const sockets: Socket[] = [];
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    sockets.push(socket);
+    socket.on("error", () => {});
+    onSocket(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  open.push(() => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  const address = server.address();
+  return { server, sockets, port: typeof address === "object" && address !== null ? address.port : 0 };
+}
+
+function start(options: UserNetworkOptions = {}): { network: UserNetwork; guest: TestGuest } {
+  const network = new UserNetwork({ host: nodeHostSockets(), options: { hostLoopback: true, ...options } });
+  const guest = new TestGuest(network);
+  network.attach(guest);
+  open.push(() => network.close());
+  return { network, guest };
+}
+
+const step = (guest: TestGuest, tcp: TcpModel): void => {
+  tcp.process(guest.got().map(segmentOf));
+  tcp.read(Number.POSITIVE_INFINITY);
+  tcp.output(20_000, 8);
+};
+
+describe("TCP", () => {
+  test("an echo server gives back a megabyte, and both sides end in good order", async () => {
+    const { port } = await serve((socket) => socket.pipe(socket));
+    const { guest, network } = start();
+    const tcp = new TcpModel(guest, { remote: GATEWAY, remotePort: port, capacity: 300_000 });
+    const bytes = Uint8Array.from({ length: 1_000_000 }, (_, i) => (i * 31 + (i >> 10)) & 255);
+    tcp.connect();
+    tcp.write(bytes);
+    tcp.end();
+    await until(
+      () => tcp.done,
+      () => step(guest, tcp),
+    );
+    expect(tcp.received.length).toBe(bytes.length);
+    expect(tcp.received.every((byte, i) => byte === bytes[i])).toBe(true);
+    step(guest, tcp);
+    await until(() => network.counters.tcpActive === 0);
+  });
+
+  test("a port nobody listens on is an RST", async () => {
+    const { server, port } = await serve(() => {});
+    await new Promise((resolve) => server.close(resolve));
+    const { guest } = start();
+    const tcp = new TcpModel(guest, { remote: GATEWAY, remotePort: port });
+    tcp.connect();
+    await until(
+      () => tcp.state === "reset",
+      () => step(guest, tcp),
+    );
+  });
+
+  test("the server is killed in the middle: the guest gets an RST", async () => {
+    const { port, sockets } = await serve((socket) => socket.pause());
+    const { guest, network } = start();
+    const tcp = new TcpModel(guest, { remote: GATEWAY, remotePort: port });
+    tcp.connect();
+    tcp.write(new Uint8Array(100_000));
+    await until(
+      () => sockets.length > 0 && network.counters.tcpBytesFromGuest > 50_000,
+      () => step(guest, tcp),
+    );
+    sockets[0].resetAndDestroy();
+    await until(
+      () => tcp.state === "reset",
+      () => step(guest, tcp),
+    );
+    expect(network.counters.tcpActive).toBe(0);
+  });
+
+  test("a server that does not read closes the guest's window; nothing is lost when it reads again", async () => {
+    let got = 0;
+    const { port, sockets } = await serve((socket) => {
+      socket.on("data", (bytes) => {
+        got += bytes.length;
+      });
+      socket.pause();
+    });
+    const { guest } = start({ limits: { tcpReceive: 50_000 } });
+    const tcp = new TcpModel(guest, { remote: GATEWAY, remotePort: port });
+    tcp.connect();
+    const total = 12_000_000;
+    let given = 0;
+    const more = (): void => {
+      if (tcp.outgoing.length < 100_000 && given < total) {
+        tcp.write(new Uint8Array(100_000));
+        given += 100_000;
+      }
+      step(guest, tcp);
+    };
+    await until(() => tcp.window === 0 && tcp.state === "open", more);
+    expect(got).toBe(0);
+    expect(given).toBeLessThan(total);
+    const before = given;
+    sockets[0].resume();
+    await until(
+      () => got >= before - tcp.outgoing.length && tcp.window > 0,
+      () => step(guest, tcp),
+    );
+  });
+
+  test("the guest leaves in the middle: the server sees the connection cut", async () => {
+    let cut = false;
+    const { port, sockets } = await serve((socket) => {
+      socket.on("close", () => {
+        cut = true;
+      });
+      socket.resume();
+    });
+    const { guest, network } = start();
+    const tcp = new TcpModel(guest, { remote: GATEWAY, remotePort: port });
+    tcp.connect();
+    await until(
+      () => sockets.length > 0,
+      () => step(guest, tcp),
+    );
+    network.detach();
+    await until(() => cut);
+  });
+
+  test("a forward: a client of the host speaks with a guest", async () => {
+    const { guest, network } = start({ forwards: [{ protocol: "tcp", hostPort: 0, guestPort: 80 }] });
+    const [forward] = await network.ready;
+    expect(forward.hostAddress).toBe("127.0.0.1");
+    guest.hello();
+    const client = connect({ host: forward.hostAddress, port: forward.hostPort, allowHalfOpen: true });
+    open.push(() => client.destroy());
+    let answer = "";
+    client.on("data", (bytes) => {
+      answer += bytes;
+    });
+    client.write("hello");
+    await until(() => guest.frames.length > 0);
+    const syn = segmentOf(guest.one());
+    const ends = { destination: GATEWAY, fromPort: 80, toPort: syn.fromPort };
+    guest.tcp({ ...ends, sequence: 0, acknowledged: syn.sequence + 1, flags: 18 });
+    await until(() => guest.frames.length > 1);
+    const [ack, data] = guest.got().map(segmentOf);
+    expect([ack.flags, Buffer.from(data.data).toString()]).toEqual([16, "hello"]);
+    guest.tcp({ ...ends, sequence: 1, acknowledged: syn.sequence + 6, flags: 25, data: Buffer.from("world") });
+    await until(() => answer === "world");
+    client.end();
+    await until(() => guest.frames.some((frame) => (segmentOf(frame).flags & 1) === 1));
+    guest.tcp({ ...ends, sequence: 7, acknowledged: syn.sequence + 7, flags: 16 });
+    await until(() => network.counters.tcpActive === 0);
+    await expect(
+      network.forward({ protocol: "tcp", hostPort: forward.hostPort + 0, guestPort: 81 }),
+    ).rejects.toMatchObject({
+      code: "PORT_IN_USE",
+    });
+  });
+});
+
+describe("UDP", () => {
+  test("a datagram to the host and its answer", async () => {
+    const server = createSocket("udp4");
+    open.push(() => server.close());
+    server.on("message", (bytes, sender) => server.send(`${bytes}!`, sender.port, sender.address));
+    await new Promise<void>((resolve) => server.bind(0, "127.0.0.1", resolve));
+    const { guest } = start();
+    guest.send(udpFrame(1000, server.address().port, Buffer.from("hello")));
+    await until(() => guest.frames.length > 0);
+    const { payload, source } = guest.one();
+    expect([source, Buffer.from(payload.subarray(8)).toString()]).toEqual([GATEWAY, "hello!"]);
+  });
+
+  test("a forward", async () => {
+    const { guest, network } = start({ forwards: [{ protocol: "udp", hostPort: 0, guestPort: 7 }] });
+    const [forward] = await network.ready;
+    guest.hello();
+    const client = createSocket("udp4");
+    open.push(() => client.close());
+    let answer = "";
+    client.on("message", (bytes) => {
+      answer += bytes;
+    });
+    client.send("hi", forward.hostPort, "127.0.0.1");
+    await until(() => guest.frames.length > 0);
+    const { payload } = guest.one();
+    guest.send(udpFrame(7, payload[0] * 256 + payload[1], Buffer.from("ho")));
+    await until(() => answer === "ho");
+  });
+});
+
+describe("names", () => {
+  test("localhost is known to the system's resolver, .invalid is not (RFC 6761)", async () => {
+    const host = nodeHostSockets();
+    expect(await host.resolve("localhost", "A")).toEqual([{ type: "A", address: "127.0.0.1" }]);
+    expect(["no-such-name", "failed"]).toContain(await host.resolve("virtio.invalid", "A"));
+  });
+
+  test("a name server that was given is asked, over UDP, for all types", async () => {
+    const server = createSocket("udp4");
+    open.push(() => server.close());
+    server.on("message", (question, sender) => {
+      const type = question.readUInt16BE(question.indexOf(0, 12) + 1);
+      const end = question.indexOf(0, 12) + 5;
+      const data = type === 1 ? [0, 4, 192, 0, 2, 7] : [0, 5, 0, 10, 1, 109, 0];
+      const answer = Buffer.from([...question.subarray(0, end), 0xc0, 12, 0, type, 0, 1, 0, 0, 0, 9, ...data]);
+      answer.writeUInt16BE(0x8180, 2);
+      answer.writeUInt16BE(1, 6);
+      answer.writeUInt16BE(0, 10);
+      server.send(answer, sender.port, sender.address);
+    });
+    await new Promise<void>((resolve) => server.bind(0, "127.0.0.1", resolve));
+    const host = nodeHostSockets({ nameServers: [`127.0.0.1:${server.address().port}`] });
+    expect(await host.resolve("a.test", "A")).toEqual([{ type: "A", address: "192.0.2.7", ttl: 9 }]);
+    expect(await host.resolve("a.test", "MX")).toEqual([{ type: "MX", preference: 10, target: "m" }]);
+  });
+
+  test("a guest's question gets there and back", async () => {
+    const { guest } = start();
+    const question = [0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 9, ...Buffer.from("localhost"), 0, 0, 1, 0, 1];
+    guest.send(udpFrame(4000, 53, Uint8Array.from(question), { source: GUEST, destination: DNS, fromMac: GUEST_MAC }));
+    await until(() => guest.frames.length > 0);
+    expect([...guest.one().payload.subarray(-4)]).toEqual([127, 0, 0, 1]);
+  });
+});
