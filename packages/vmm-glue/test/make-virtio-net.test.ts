@@ -151,6 +151,21 @@ describe("the make call says which step failed, and keeps nothing", () => {
   });
 });
 
+describe("a backend whose card was not made, or is gone,", () => {
+  it("is detached, and can be given to another", async () => {
+    const vm = new TestVm();
+    const wire = new Wire();
+    expect(codeOf(() => vm.make({ backend: wire, interruptLine: 99 }))).toBe("pci");
+    expect(wire.send(frame(1))).toBe(false);
+    const card = vm.make({ backend: wire });
+    expect(wire.send(frame(1))).toBe(true); // dropped: there is no driver yet
+    await card.remove();
+    expect(wire.send(frame(1))).toBe(false);
+    vm.make({ backend: wire });
+    expect(wire.send(frame(1))).toBe(true);
+  });
+});
+
 describe("removing a card", () => {
   it("gives back its device, ports, line and backend", async () => {
     const vm = new TestVm();

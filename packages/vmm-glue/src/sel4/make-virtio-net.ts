@@ -108,8 +108,8 @@ export function makeVirtioNet(options: MakeVirtioNetOptions): VirtioNet {
     const emul = step("device", () => makeFunction(device, options));
     const bar = legacyBar(emul, reservation);
     link = connect(device, backend);
-    const tap = { tap: risingEdge(() => raw?.handleIRQ(interruptLine)) };
-    const plugged = step("pci", () => pci.plug(emul, { line: interruptLine, ...(raw === null ? {} : tap) }));
+    const tap = raw === null ? {} : { tap: interruptTap(raw, interruptLine) };
+    const plugged = step("pci", () => pci.plug(emul, { line: interruptLine, ...tap }));
     slot = plugged;
     writeBar(emul, bar, reservation.address);
     emul.configWrite(PCI_COMMAND, 2, PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
@@ -184,18 +184,9 @@ function isRaw(backend: RawIfaceFuncs | NetBackend): backend is RawIfaceFuncs {
   return "lowLevelInit" in backend;
 }
 
-/** Calls `up` when a line goes up, not when it is kept up. */
-function risingEdge(up: () => void): InterruptLine {
-  let level = false;
-  return {
-    raise(): void {
-      if (!level) up();
-      level = true;
-    },
-    lower(): void {
-      level = false;
-    },
-  };
+/** The transport raises its pin when it was down, not while it is up. */
+function interruptTap(backend: RawBackend, line: number): InterruptLine {
+  return { raise: () => backend.handleIRQ(line), lower: () => {} };
 }
 
 function once(run: () => Promise<void>): () => Promise<void> {
