@@ -65,6 +65,13 @@ export interface NetDeviceOptions {
   readonly mtu?: number;
   /** Entries of each queue: a power of two; 256 by default. */
   readonly queueSize?: number;
+  /**
+   * When frames that the driver announces by a kick are sent: `at-once`, the default; or `gathered`: those of the
+   * first kick in a turn of the event loop at once, those of further ones together in a later turn. That is for
+   * machines whose guest runs in turns of the same event loop: a guest that sends a lot is interrupted, and leaves its
+   * code, once a turn instead of once a frame.
+   */
+  readonly transmit?: "at-once" | "gathered";
   /** Features to offer, of {@link NET_FEATURES}; those whose needs are not met are left out. All by default. */
   readonly features?: bigint;
 }
@@ -98,6 +105,7 @@ export class NetDevice implements VirtioDevice, NetBackend {
   #receiver: Receiver | null = null;
   #peer: NetPort | null = null;
   #accepts = OFFLOAD_ALL;
+  readonly #gathers: boolean;
 
   /** @throws NetConfigError where an option is out of its range */
   constructor(options: NetDeviceOptions = {}) {
@@ -114,6 +122,7 @@ export class NetDevice implements VirtioDevice, NetBackend {
       throw new NetConfigError("queue-size", `queue size ${size} is no power of two in 2..32768`);
     }
     this.queueMaxSizes = [size, size];
+    this.#gathers = options.transmit === "gathered";
     this.features = consistentFeatures((options.features ?? NET_FEATURES) & NET_FEATURES);
     this.#ownMac = Uint8Array.from(mac);
     this.#config.bytes.set(mac, CONFIG_MAC);
@@ -178,7 +187,7 @@ export class NetDevice implements VirtioDevice, NetBackend {
     // A legacy driver's choice is not refused where it contradicts itself: it gets what is left of it.
     const features = consistentFeatures(context.features);
     if (active.index === TRANSMIT_QUEUE) {
-      const config = { headerSize, offloads: transmitOffloads(features), mtu: this.mtu };
+      const config = { headerSize, offloads: transmitOffloads(features), mtu: this.mtu, gathers: this.#gathers };
       this.#transmitter = new Transmitter(context, active, this, this.counters, config);
     } else if (active.index === RECEIVE_QUEUE) {
       this.#accepts = receiveOffloads(features);

@@ -23,6 +23,8 @@ import type { NetCounters } from "./counters.ts";
 
 /** Chains taken at a time. */
 const BURST = 64;
+/** Kicks of a turn that are answered at once where they are gathered: what a round of request and answer needs. */
+const KICKS_AT_ONCE = 8;
 /** Bursts a turn handles before it yields to the rest of the machine. */
 const BURSTS_PER_TURN = 8;
 /** Shortest frame: an Ethernet header. */
@@ -54,6 +56,12 @@ export class Transmitter {
   #running = false;
   #deferred = false;
   #blocked = false;
+  readonly #gathers: boolean;
+  /** Kicks answered at once in this turn: see {@link notified}. */
+  #answered = 0;
+  readonly #nextTurn = (): void => {
+    this.#answered = 0;
+  };
   readonly #later = (): void => {
     this.#deferred = false;
     this.run();
@@ -64,7 +72,7 @@ export class Transmitter {
     active: ActiveQueue,
     outlet: Outlet,
     counters: NetCounters,
-    config: { readonly headerSize: number; readonly offloads: number; readonly mtu: number },
+    config: { readonly headerSize: number; readonly offloads: number; readonly mtu: number; readonly gathers: boolean },
   ) {
     this.#memory = context.memory;
     this.#context = context;
@@ -74,13 +82,26 @@ export class Transmitter {
     this.#headerSize = config.headerSize;
     this.#offloads = config.offloads;
     this.#plainFrameMax = config.mtu + 18;
+    this.#gathers = config.gathers;
     this.#chains = new ChainBurst(context.memory);
   }
 
-  /** The driver kicked the queue. */
+  /**
+   * The driver kicked the queue. Where kicks are gathered, a few in each turn are answered at once, for somebody may
+   * wait for what comes back; more of them are a flood, which is better sent in one go: until then the driver is asked
+   * not to kick.
+   */
   notified(): void {
     this.#counters.tx.notifications++;
-    if (!this.#blocked) this.run();
+    if (this.#blocked || this.#deferred) return;
+    if (!this.#gathers || this.#answered < KICKS_AT_ONCE) {
+      if (this.#gathers && this.#answered++ === 0) this.#context.scheduler.defer(this.#nextTurn);
+      this.run();
+    } else if (!this.#running) {
+      this.#deferred = true;
+      this.#active.queue.disableNotifications();
+      this.#context.scheduler.defer(this.#later);
+    }
   }
 
   /** The link has room again. */

@@ -1,0 +1,65 @@
+import { describe, expect, it } from "vitest";
+import { frame, type Nic, setupNic, TX, transmit } from "./support/nic.ts";
+
+/** Sends one frame with its kick, `count` times. */
+function sendEach(s: Nic, count: number): void {
+  for (let i = 0; i < count; i++) {
+    transmit(s, frame(60));
+    s.kick(TX);
+  }
+}
+
+describe("kicks that are gathered", () => {
+  const gathering = (): Nic => setupNic({ size: 64, nic: { transmit: "gathered" } });
+
+  it("are answered at once while they are few", () => {
+    const s = gathering();
+    sendEach(s, 8);
+    expect(s.backend.frames.length).toBe(8);
+    expect(s.tx.usedFlags).toBe(0);
+  });
+
+  it("make one burst of the rest of the turn, without further kicks and with one interrupt", () => {
+    const s = gathering();
+    sendEach(s, 20);
+    expect(s.backend.frames.length).toBe(8);
+    expect(s.tx.usedFlags).toBe(1);
+    s.scheduler.run();
+    expect(s.backend.frames.length).toBe(20);
+    expect(s.tx.usedFlags).toBe(0);
+    expect(s.interruptsOf(TX)).toBe(9);
+  });
+
+  it("are answered at once again in the next turn", () => {
+    const s = gathering();
+    sendEach(s, 9);
+    s.scheduler.run();
+    sendEach(s, 8);
+    expect(s.backend.frames.length).toBe(17);
+  });
+
+  it("are nobody's after a reset", () => {
+    const s = gathering();
+    sendEach(s, 9);
+    s.core.writeStatus(0);
+    s.scheduler.run();
+    expect(s.backend.frames.length).toBe(8);
+  });
+
+  it("wait for the link's room, as others do", () => {
+    const s = gathering();
+    s.backend.room = 8;
+    sendEach(s, 10);
+    s.scheduler.run();
+    expect(s.backend.frames.length).toBe(8);
+    s.backend.room = 10;
+    s.nic.resume();
+    expect(s.backend.frames.length).toBe(10);
+  });
+
+  it("are not, unless asked for", () => {
+    const s = setupNic({ size: 64 });
+    sendEach(s, 20);
+    expect(s.backend.frames.length).toBe(20);
+  });
+});
