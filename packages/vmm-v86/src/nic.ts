@@ -67,7 +67,9 @@ export function addNic(target: V86Emulator | V86Machine, options: NicOptions = {
   }
   const mac = options.mac ?? backend?.mac;
   const mtu = options.mtu ?? backend?.mtu;
-  const device = new NetDevice({ ...options, ...(mac && { mac }), ...(mtu !== undefined && { mtu }) });
+  // The guest runs in turns of our event loop: what it sends in one is best sent on together.
+  const defaults = { transmit: "gathered", ...(mac && { mac }), ...(mtu !== undefined && { mtu }) } as const;
+  const device = new NetDevice({ ...defaults, ...options });
   const pci = new VirtioPciDevice(device, {
     memory: machine.memory,
     scheduler: machine.scheduler,
