@@ -8,7 +8,7 @@
 
 import { type FrameBurst, GSO_NONE, HDR_F_DATA_VALID, HDR_F_NEEDS_CSUM } from "@virtio-ts/net-backends";
 import type { ActiveQueue } from "@virtio-ts/virtio-device";
-import { ChainBurst, copyToChain } from "@virtio-ts/virtio-queue";
+import { ChainBurst } from "@virtio-ts/virtio-queue";
 import type { GuestMemory } from "@virtio-ts/vm-memory";
 import {
   HDR_CSUM_OFFSET,
@@ -21,6 +21,7 @@ import {
   HDR_SIZE,
 } from "../layout/index.ts";
 import type { NetCounters } from "./counters.ts";
+import { FrameCopier } from "./frame-copy.ts";
 
 /** Buffers taken at a time. */
 const BURST = 64;
@@ -55,6 +56,7 @@ export interface ReceiverConfig {
 
 /** One receive queue at work. */
 export class Receiver {
+  readonly #memory: GuestMemory;
   readonly #active: ActiveQueue;
   readonly #counters: NetCounters;
   readonly #headerSize: number;
@@ -67,6 +69,9 @@ export class Receiver {
   /** Buffers, from `#next` on, that the frame at hand takes. */
   #span = 0;
   readonly #header = new Uint8Array(HDR_SIZE);
+  readonly #copier = new FrameCopier();
+  /** Bytes of the header in the segment it ends in. */
+  #filled = 0;
   /** Whether frames are waiting for buffers. */
   #waiting = false;
   /** Buffers there were, too few, when the frame that waits was last tried. */
@@ -77,6 +82,7 @@ export class Receiver {
   #bad = 0;
 
   constructor(memory: GuestMemory, active: ActiveQueue, counters: NetCounters, config: ReceiverConfig) {
+    this.#memory = memory;
     this.#active = active;
     this.#counters = counters;
     this.#headerSize = config.headerSize;
@@ -208,27 +214,41 @@ export class Receiver {
   /** Copies frame `i` and its header into the `#span` buffers found for it. */
   #deliver(burst: FrameBurst, i: number): void {
     const chains = this.#chains;
-    const queue = this.#active.queue;
-    this.#writeHeader(burst, i);
-    copyToChain(chains, this.#next, 0, this.#header, 0, this.#headerSize);
+    const regions = this.#memory.regions;
+    const { lengths, offsets } = chains;
+    const copier = this.#copier;
     let chain = this.#next;
-    let at = this.#headerSize;
+    let written = this.#headerSize;
+    // The segment being filled, where in its region to go on, and how much room it has left.
+    let segment = this.#putHeader(burst, i);
+    let region = regions[chains.regions[segment]];
+    let to = offsets[segment] + this.#filled;
+    let room = lengths[segment] - this.#filled;
     for (let s = burst.first[i]; s < burst.first[i + 1]; s++) {
       const view = burst.views[s];
-      let offset = burst.offsets[s];
+      let from = burst.offsets[s];
       let left = burst.segmentLengths[s];
       while (left > 0) {
-        const n = copyToChain(chains, chain, at, view, offset, left);
-        at += n;
-        offset += n;
-        left -= n;
-        if (left > 0) {
-          queue.push(chains.heads[chain++], at);
-          at = 0;
+        while (room === 0) {
+          segment++;
+          while (segment === chains.first[chain + 1]) {
+            this.#active.queue.push(chains.heads[chain++], written);
+            written = 0;
+          }
+          region = regions[chains.regions[segment]];
+          to = offsets[segment];
+          room = lengths[segment];
         }
+        const n = left < room ? left : room;
+        copier.copy(region, to, view, from, n);
+        to += n;
+        room -= n;
+        from += n;
+        left -= n;
+        written += n;
       }
     }
-    queue.push(chains.heads[chain], at);
+    this.#active.queue.push(chains.heads[chain], written);
     this.#next += this.#span;
     this.#patience = PATIENCE;
     const rx = this.#counters.rx;
@@ -237,15 +257,47 @@ export class Receiver {
     if (burst.gsoType[i] !== GSO_NONE) rx.gso++;
   }
 
-  #writeHeader(burst: FrameBurst, i: number): void {
+  /**
+   * Writes the header of frame `i` into the first buffer.
+   * @returns the segment it ends in; `#filled` are its bytes in that
+   */
+  #putHeader(burst: FrameBurst, i: number): number {
+    const chains = this.#chains;
+    const size = this.#headerSize;
+    const first = chains.writable[this.#next];
+    const offset = chains.offsets[first];
+    const flags = burst.flags[i] & this.#flags;
+    if (chains.lengths[first] < HDR_SIZE || (offset & 3) !== 0 || size !== HDR_SIZE) {
+      return this.#putHeaderBytes(burst, i, flags);
+    }
+    const region = this.#memory.regions[chains.regions[first]];
+    const words = region.u32;
+    const word = offset >>> 2;
+    words[word] = flags | (burst.gsoType[i] << 8) | (burst.hdrLen[i] << 16);
+    words[word + 1] = burst.gsoSize[i] | (burst.csumStart[i] << 16);
+    words[word + 2] = burst.csumOffset[i] | (this.#span << 16);
+    if (region.tracker !== null) region.tracker.written(offset, size);
+    this.#filled = size;
+    return first;
+  }
+
+  /** The same for a header that is short, not aligned, or spread over segments. */
+  #putHeaderBytes(burst: FrameBurst, i: number, flags: number): number {
     const header = this.#header;
-    header[HDR_FLAGS] = burst.flags[i] & this.#flags;
+    header[HDR_FLAGS] = flags;
     header[HDR_GSO_TYPE] = burst.gsoType[i];
     put16(header, HDR_HDR_LEN, burst.hdrLen[i]);
     put16(header, HDR_GSO_SIZE, burst.gsoSize[i]);
     put16(header, HDR_CSUM_START, burst.csumStart[i]);
     put16(header, HDR_CSUM_OFFSET, burst.csumOffset[i]);
     put16(header, HDR_NUM_BUFFERS, this.#span);
+    const chains = this.#chains;
+    chains.copyIn(this.#next, 0, header, 0, this.#headerSize);
+    let segment = chains.writable[this.#next];
+    let left = this.#headerSize;
+    for (; left > chains.lengths[segment]; segment++) left -= chains.lengths[segment];
+    this.#filled = left;
+    return segment;
   }
 
   /** Makes buffers that were taken but not used available again. */

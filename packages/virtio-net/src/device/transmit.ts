@@ -8,7 +8,7 @@
 
 import { FrameBurst, GSO_NONE, HDR_F_NEEDS_CSUM, type NetPort, offloadsNeeded } from "@virtio-ts/net-backends";
 import type { ActivationContext, ActiveQueue } from "@virtio-ts/virtio-device";
-import { ChainBurst, copyFromChain } from "@virtio-ts/virtio-queue";
+import { ChainBurst } from "@virtio-ts/virtio-queue";
 import type { GuestMemory } from "@virtio-ts/vm-memory";
 import {
   HDR_CSUM_OFFSET,
@@ -180,37 +180,48 @@ export class Transmitter {
   /** Adds chain `i` to the burst as a frame. False when it is none: then it is counted, and completes. */
   #frameOf(i: number): boolean {
     const chains = this.#chains;
-    const dropped = this.#counters.dropped;
     const length = chains.readableBytes[i] - this.#headerSize;
     if (length < FRAME_MIN) {
-      if (length < 0) dropped.txShortHeader++;
-      else dropped.txShortFrame++;
+      if (length < 0) this.#counters.dropped.txShortHeader++;
+      else this.#counters.dropped.txShortFrame++;
       return false;
     }
-    // The header is read once, into bytes of our own: the driver may change it under our hands.
-    const header = this.#header;
-    copyFromChain(chains, i, 0, header, 0, this.#headerSize);
-    const flags = header[HDR_FLAGS] & HDR_F_NEEDS_CSUM; // 5.1.6.2.2: other flags are to be ignored
-    const gsoType = header[HDR_GSO_TYPE];
+    const first = chains.first[i];
+    let header: Uint8Array = this.#header;
+    let at = 0;
+    if (chains.lengths[first] >= this.#headerSize) {
+      header = this.#memory.regions[chains.regions[first]].u8;
+      at = chains.offsets[first];
+    } else {
+      chains.copyOut(i, 0, header, 0, this.#headerSize);
+    }
+    // Each field is read once: the driver may change it under our hands.
+    const flags = header[at + HDR_FLAGS] & HDR_F_NEEDS_CSUM; // 5.1.6.2.2: other flags are to be ignored
+    const gsoType = header[at + HDR_GSO_TYPE];
     if (length > (gsoType === GSO_NONE ? this.#plainFrameMax : GSO_FRAME_MAX)) {
-      dropped.txLongFrame++;
+      this.#counters.dropped.txLongFrame++;
       return false;
     }
-    const csumStart = le16(header, HDR_CSUM_START);
-    const csumOffset = le16(header, HDR_CSUM_OFFSET);
-    const gsoSize = le16(header, HDR_GSO_SIZE);
+    if (flags === 0 && gsoType === GSO_NONE) {
+      this.#addSegments(i);
+      this.#frames.endFrame();
+      return true;
+    }
+    const csumStart = le16(header, at + HDR_CSUM_START);
+    const csumOffset = le16(header, at + HDR_CSUM_OFFSET);
+    const gsoSize = le16(header, at + HDR_GSO_SIZE);
+    const hdrLen = le16(header, at + HDR_HDR_LEN);
     if (!this.#headerHolds(length, flags, gsoType, gsoSize, csumStart + csumOffset)) {
-      dropped.txBadHeader++;
+      this.#counters.dropped.txBadHeader++;
       return false;
     }
     this.#addSegments(i);
-    this.#frames.endFrame(flags, gsoType, le16(header, HDR_HDR_LEN), gsoSize, csumStart, csumOffset);
+    this.#frames.endFrame(flags, gsoType, hdrLen, gsoSize, csumStart, csumOffset);
     return true;
   }
 
   /** Whether the offload fields agree with the frame and with what was negotiated. */
   #headerHolds(length: number, flags: number, gsoType: number, gsoSize: number, checksumAt: number): boolean {
-    if (flags === 0 && gsoType === GSO_NONE) return true;
     if (!isGsoType(gsoType) || (offloadsNeeded(flags, gsoType) & ~this.#offloads) !== 0) return false;
     if (flags !== 0 && checksumAt + 2 > length) return false;
     return gsoType === GSO_NONE || (gsoSize !== 0 && flags !== 0);
