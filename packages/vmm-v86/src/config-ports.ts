@@ -62,7 +62,7 @@ export class ConfigPorts {
       exits.failed(cause);
       return ONES[width];
     } finally {
-      exits.leavePort();
+      exits.leave();
     }
   }
 
@@ -81,7 +81,7 @@ export class ConfigPorts {
     } catch (cause) {
       exits.failed(cause);
     } finally {
-      exits.leavePort();
+      exits.leave();
     }
     return true;
   }

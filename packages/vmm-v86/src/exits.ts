@@ -19,10 +19,12 @@ export interface ExitWork {
 /**
  * Keeps account of exits.
  *
- * v86 injects an interrupt the moment it is raised, wherever the processor is. Between instructions, as from the
- * event loop or in a port instruction, which ends a block of compiled code, that is right. In a memory access it is
- * not: the compiled code around it holds registers and the instruction pointer in its own locals, and overwrites what
- * the injection changed. There the injection has to wait until the processor looks for interrupts by itself.
+ * v86 injects an interrupt the moment it is raised, wherever the processor is. Between turns of its main loop that is
+ * right. In a memory access it is not: the compiled code around it holds registers and the instruction pointer in its
+ * own locals, and overwrites what the injection changed. In a port access, which ends a block of compiled code, it
+ * would be right but dear: a driver that kicks for each packet would be interrupted for each, while it holds its
+ * locks. So in neither anything is injected: some instructions later the processor looks for interrupts by itself,
+ * and one will do for many packets (in pktgen 2,500 instead of 100,000).
  */
 export class Exits {
   /** Exits since the machine was made. */
@@ -53,23 +55,14 @@ export class Exits {
     return this.#running && this.#depth === 0;
   }
 
-  /** An access of the guest begins. Each is followed by one of the calls below. */
+  /** An access of the guest begins. */
   enter(): void {
     this.count++;
     this.#depth++;
   }
 
-  /**
-   * A port access ends. Injecting here would be right but dear: a driver that kicks for each packet would be
-   * interrupted for each, while it holds its locks. Where the processor looks for interrupts by itself, some packets
-   * later, one will do for all of them (in pktgen 2,500 instead of 100,000).
-   */
-  leavePort(): void {
-    if (--this.#depth === 0) this.#settle(true);
-  }
-
-  /** A memory access ends. */
-  leaveMemory(): void {
+  /** It ends. */
+  leave(): void {
     if (--this.#depth === 0) this.#settle(true);
   }
 

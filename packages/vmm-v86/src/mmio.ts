@@ -128,7 +128,7 @@ class Window {
       exits.failed(cause);
       return ONES[width];
     } finally {
-      exits.leaveMemory();
+      exits.leave();
     }
   }
 
@@ -146,7 +146,7 @@ class Window {
     } catch (cause) {
       exits.failed(cause);
     } finally {
-      exits.leaveMemory();
+      exits.leave();
     }
   }
 

@@ -67,9 +67,13 @@ export function addNic(target: V86Emulator | V86Machine, options: NicOptions = {
   }
   const mac = options.mac ?? backend?.mac;
   const mtu = options.mtu ?? backend?.mtu;
-  // The guest runs in turns of our event loop: what it sends in one is best sent on together.
-  const defaults = { transmit: "gathered", ...(mac && { mac }), ...(mtu !== undefined && { mtu }) } as const;
-  const device = new NetDevice({ ...defaults, ...options });
+  const device = new NetDevice({
+    // The guest runs in turns of our event loop: what it sends in one is best sent on together.
+    transmit: "gathered",
+    ...options,
+    ...(mac && { mac }),
+    ...(mtu !== undefined && { mtu }),
+  });
   const pci = new VirtioPciDevice(device, {
     memory: machine.memory,
     scheduler: machine.scheduler,

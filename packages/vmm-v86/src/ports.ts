@@ -104,7 +104,7 @@ function read(register: Register, width: AccessWidth): number {
     exits.failed(cause);
     return ONES[width];
   } finally {
-    exits.leavePort();
+    exits.leave();
   }
 }
 
@@ -120,7 +120,7 @@ function write(register: Register, width: AccessWidth, value: number): void {
   } catch (cause) {
     exits.failed(cause);
   } finally {
-    exits.leavePort();
+    exits.leave();
   }
 }
 
