@@ -17,6 +17,9 @@ const WORDS_PAY = 192;
 const KEPT = 1024;
 const STEP = 9;
 
+/** Bytes from a buffer's start up to which word indices are surely small integers. */
+const FAR = 2 ** 30;
+
 const EMPTY = new Uint8Array(0);
 const NO_WORDS = new Uint32Array(0);
 
@@ -29,12 +32,12 @@ export class FrameCopier {
 
   /** Copies `length` bytes; both ranges are known to be good. */
   copy(region: MemoryRegion, to: number, source: Uint8Array, from: number, length: number): void {
-    if (length > WORDS_PAY) {
-      region.u8.set(this.#view(source, from, length), to);
-    } else if (length > BYTES_PAY && ((to ^ (source.byteOffset + from)) & 3) === 0) {
+    if (length <= BYTES_PAY) {
+      copyBytes(region.u8, to, source, from, length);
+    } else if (length <= WORDS_PAY && ((to ^ (source.byteOffset + from)) & 3) === 0 && source.byteOffset < FAR) {
       this.#copyWords(region, to, source, from, length);
     } else {
-      copyBytes(region.u8, to, source, from, length);
+      region.u8.set(this.#view(source, from, length), to);
     }
     if (region.tracker !== null) region.tracker.written(to, length);
   }
@@ -57,7 +60,8 @@ export class FrameCopier {
   /** Remembers the words of the buffer that `source` looks at. */
   #look(source: Uint8Array): void {
     this.#bytes = source;
-    this.#words = new Uint32Array(source.buffer, 0, source.buffer.byteLength >>> 2);
+    const bytes = Math.min(source.byteOffset + source.length, source.buffer.byteLength);
+    this.#words = new Uint32Array(source.buffer, 0, Math.floor(bytes / 4));
   }
 
   /** A view of `length` bytes of `source`. */

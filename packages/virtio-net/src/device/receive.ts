@@ -239,7 +239,7 @@ export class Receiver {
           to = offsets[segment];
           room = lengths[segment];
         }
-        const n = left < room ? left : room;
+        const n = Math.min(left, room);
         copier.copy(region, to, view, from, n);
         to += n;
         room -= n;
