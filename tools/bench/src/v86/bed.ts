@@ -88,7 +88,7 @@ function plugOurs(emulator: Emulator, name: "full" | "equal", subnet: number): W
     scheduler: machine.scheduler,
     interrupt: full ? "msix" : "intx",
     bar: full ? "memory" : "io",
-    ...(full ? {} : { ringFeatures: EQUAL.ringFeatures }),
+    ...(full ? (process.env.VEC ? { vectors: Number(process.env.VEC) } : {}) : { ringFeatures: EQUAL.ringFeatures }),
   });
   machine.plugPci(pci);
   return { name, subnet, mac: [...mac].map((b) => b.toString(16).padStart(2, "0")).join(":"), ...joined(nic, subnet) };
