@@ -80,3 +80,9 @@ export function locateSplit(memory: GuestMemory, areas: QueueAreas): LocatedArea
 export function needsEvent(event: number, newIndex: number, oldIndex: number): boolean {
   return ((newIndex - event - 1) & 0xffff) < ((newIndex - oldIndex) & 0xffff);
 }
+
+/** Bytes of the block a legacy driver allocates for its queue, whose used ring starts at a multiple of `align` (2.7.2). */
+export function legacyBytes(size: number, align: number): number {
+  const upTo = (bytes: number): number => Math.ceil(bytes / align) * align;
+  return upTo(splitDescriptorBytes(size) + splitAvailBytes(size)) + upTo(splitUsedBytes(size));
+}
