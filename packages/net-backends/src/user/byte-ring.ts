@@ -17,6 +17,8 @@ export class ByteRing {
   length = 0;
   /** Where the first byte held lies in `bytes`. */
   start = 0;
+  /** Bytes behind the last one held that are in use already: some of them came before their turn. */
+  beyond = 0;
 
   /** Where the byte at `offset` (below or at `length`) lies in `bytes`. */
   at(offset: number): number {
@@ -30,14 +32,15 @@ export class ByteRing {
 
   /** Makes room for `more` bytes; only then may they be written behind the last and added to `length`. */
   reserve(more: number): void {
-    const needed = this.length + more;
+    const needed = this.length + Math.max(more, this.beyond);
     if (needed <= this.bytes.length) return;
     let size = this.bytes.length === 0 ? FIRST_SIZE : this.bytes.length * 2;
     while (size < needed) size *= 2;
     const bytes = new Uint8Array(size);
-    const head = this.together(this.start, this.length);
+    const used = this.length + this.beyond;
+    const head = this.together(this.start, used);
     bytes.set(this.bytes.subarray(this.start, this.start + head));
-    bytes.set(this.bytes.subarray(0, this.length - head), head);
+    bytes.set(this.bytes.subarray(0, used - head), head);
     this.bytes = bytes;
     this.start = 0;
   }
@@ -60,7 +63,7 @@ export class ByteRing {
   consume(length: number): void {
     this.start = this.at(length);
     this.length -= length;
-    if (this.length === 0) this.start = 0; // a ring that runs empty starts over: fewer wraps, warmer memory
+    if (this.length + this.beyond === 0) this.start = 0; // a ring that runs empty starts over: fewer wraps, warmer memory
   }
 
   /** Gives the memory back; the bytes held are lost. */
@@ -68,5 +71,6 @@ export class ByteRing {
     this.bytes = EMPTY;
     this.length = 0;
     this.start = 0;
+    this.beyond = 0;
   }
 }

@@ -3,8 +3,8 @@
  * transmission control block of RFC 9293, 3.3.1), and what the host's socket reports. What the guest sends is
  * handled in tcp-input, what it is sent in tcp-output.
  *
- * We sit between the two without a network between us and the guest: the link keeps the order and loses a frame
- * only where it counts one, so there is no congestion control and nothing out of order is kept.
+ * There is no network between us and the guest: the link keeps the order and loses a frame only where it counts
+ * one, so there is no congestion control, and little of what comes out of order is kept.
  * @module
  */
 
@@ -105,6 +105,12 @@ export class TcpConnection implements HostTcpHandlers, FrameOwner {
   readonly toHost: ByteRing = new ByteRing();
   /** How many of them, the last ones, the host's socket was not given yet. */
   staged = 0;
+  /**
+   * Data that came before its turn, as a range of sequence numbers: it lies in `toHost` already, beyond its end.
+   * One range is kept, for a link that loses frames loses few of them.
+   */
+  earlyStart = 0;
+  earlyEnd = 0;
   /** The guest has ended. */
   guestEnded = false;
   /** The guest ended before we did. */
@@ -115,6 +121,8 @@ export class TcpConnection implements HostTcpHandlers, FrameOwner {
   // What is to be said.
   synPending = false;
   ackPending = false;
+  /** ACKs to be said besides, one for each segment out of order: three of them are a loss (RFC 5681, 3.2). */
+  duplicatesPending = 0;
   probePending = false;
   /** The guest's window has stayed small for long: send what fits, little as it is. */
   sendSmall = false;

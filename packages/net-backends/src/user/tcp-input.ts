@@ -134,7 +134,8 @@ function acknowledge(connection: TcpConnection, segment: TcpSegment): boolean {
   }
   // A guest that answers probes is alive, however long it keeps its window closed (RFC 9293, 3.8.6.1).
   if (connection.sendWindow === 0) connection.retries = Math.min(connection.retries, MAX_PROBE_BACKOFF);
-  if (ahead(segment.sequence, connection.windowSequence) >= 0) {
+  // The window counts from what is acknowledged: with that moved, an older window would reach too far.
+  if (acked > 0 || ahead(segment.sequence, connection.windowSequence) >= 0) {
     connection.windowSequence = segment.sequence;
     if (window > connection.sendWindow) connection.retries = 0;
     connection.sendWindow = window;
@@ -152,26 +153,73 @@ function takeData(
   verdict: Verdict,
 ): Verdict {
   connection.ackPending = true;
-  if (offset > 0) return verdict; // something before it got lost: the ACK says what
   if (connection.guestEnded) return verdict;
-  const length = Math.min(segment.length + offset, window);
-  if (length > 0) {
-    if (connection.hostGone || connection.host === undefined) return "abort";
-    const ring = connection.toHost;
-    ring.reserve(length);
-    const at = ring.at(ring.length);
-    const head = ring.together(at, length);
-    packet.copy(segment.data - offset, ring.bytes, at, head);
-    if (head < length) packet.copy(segment.data - offset + head, ring.bytes, 0, length - head);
-    ring.length += length;
-    connection.staged += length;
-    connection.receiveNext = (connection.receiveNext + length) | 0;
+  const length = Math.min(segment.length + offset, window) - Math.max(0, offset);
+  if (length > 0 && (connection.hostGone || connection.host === undefined)) return "abort";
+  if (offset > 0) {
+    // Something before it got lost: the ACKs say what.
+    connection.duplicatesPending = Math.min(connection.duplicatesPending + 1, DUPLICATES);
+    if (length > 0) keepEarly(connection, segment, packet, offset, length);
+    return verdict;
   }
-  if ((segment.flags & FIN) !== 0 && length === segment.length + offset) {
+  if (length > 0) {
+    copyIn(connection, packet, segment.data - offset, 0, length);
+    receive(connection, length);
+    takeEarly(connection);
+  }
+  if ((segment.flags & FIN) !== 0 && ahead(segment.sequence + segment.length, connection.receiveNext) === 0) {
     connection.guestEnded = true;
     connection.guestEndedFirst = !connection.hostEnded;
     connection.endStaged = true;
     connection.receiveNext = (connection.receiveNext + 1) | 0;
   }
   return verdict;
+}
+
+/** Copies bytes of a frame behind the last one for the host, `gap` bytes on. */
+function copyIn(connection: TcpConnection, packet: Packet, from: number, gap: number, length: number): void {
+  const ring = connection.toHost;
+  ring.reserve(gap + length);
+  const at = ring.at(ring.length + gap);
+  const head = ring.together(at, length);
+  packet.copy(from, ring.bytes, at, head);
+  if (head < length) packet.copy(from + head, ring.bytes, 0, length - head);
+}
+
+/** The next bytes are there. */
+function receive(connection: TcpConnection, length: number): void {
+  const ring = connection.toHost;
+  ring.length += length;
+  ring.beyond = Math.max(0, ring.beyond - length);
+  connection.staged += length;
+  connection.receiveNext = (connection.receiveNext + length) | 0;
+}
+
+/** Keeps data that came before its turn, if it is the first such, or touches what is kept. */
+function keepEarly(
+  connection: TcpConnection,
+  segment: TcpSegment,
+  packet: Packet,
+  offset: number,
+  length: number,
+): void {
+  const start = segment.sequence;
+  const end = (start + length) | 0;
+  if (connection.toHost.beyond === 0) {
+    connection.earlyStart = start;
+    connection.earlyEnd = end;
+  } else {
+    if (ahead(start, connection.earlyEnd) > 0 || ahead(end, connection.earlyStart) < 0) return;
+    if (ahead(start, connection.earlyStart) < 0) connection.earlyStart = start;
+    if (ahead(end, connection.earlyEnd) > 0) connection.earlyEnd = end;
+  }
+  copyIn(connection, packet, segment.data, offset, length);
+  connection.toHost.beyond = ahead(connection.earlyEnd, connection.receiveNext);
+}
+
+/** Takes what was kept, when its turn has come. */
+function takeEarly(connection: TcpConnection): void {
+  const ring = connection.toHost;
+  if (ring.beyond === 0 || ahead(connection.earlyStart, connection.receiveNext) > 0) return;
+  receive(connection, ring.beyond);
 }

@@ -98,6 +98,10 @@ export function output(connection: TcpConnection, egress: Egress, mtu: number, c
   }
   const more = sendData(connection, egress, first + FRAMES_IN_A_TURN, counters);
   if (!more) sendFin(connection, egress);
+  while (connection.duplicatesPending > 0 && !egress.full) {
+    connection.duplicatesPending--;
+    send(connection, egress, connection.sendNext, ACK, 0, 0);
+  }
   if (connection.ackPending && !egress.full) send(connection, egress, connection.sendNext, ACK, 0, 0);
   return more || connection.ackPending;
 }

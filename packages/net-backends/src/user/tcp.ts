@@ -301,6 +301,8 @@ export class Tcp implements TcpOwner {
       case "challenge":
         counters.dropped.tcpUnexpected++;
         if (this.#mayChallenge()) connection.ackPending = true;
+        // The guest's FIN again: our last ACK got lost, and may once more (RFC 9293, 3.10.7.8).
+        if (connection.phase === PHASE_TIME_WAIT) this.#waitLonger(connection);
         break;
       case "refuse":
         counters.dropped.tcpUnexpected++;
@@ -425,6 +427,10 @@ export class Tcp implements TcpOwner {
       return;
     }
     connection.phase = PHASE_TIME_WAIT;
+    this.#waitLonger(connection);
+  }
+
+  #waitLonger(connection: TcpConnection): void {
     this.#stack.timers.set(connection.timer, this.#stack.now + TIME_WAIT_MS);
   }
 

@@ -496,3 +496,30 @@ describe("where a guest may go", () => {
     expect(b.host.connections.map(({ port }) => port)).toEqual([443]);
   });
 });
+
+describe("a link that loses frames", () => {
+  test("each segment out of order is acknowledged, three at most; what came early is kept", () => {
+    const { b, host, send } = open();
+    const burst = [1100, 1200, 1300, 1400, 1500];
+    for (const sequence of burst) send({ flags: ACK, sequence, data: new Uint8Array(100).fill(sequence & 255) });
+    expect(segments(b).every(({ acknowledged }) => acknowledged === 1000)).toBe(true);
+    send({ flags: ACK, sequence: 1000, data: new Uint8Array(100).fill(1) });
+    expect(segmentOf(b.guest.one()).acknowledged).toBe(1600);
+    b.host.run();
+    expect(host.receivedLength).toBe(600);
+    expect([0, 100, 200, 599].map((at) => host.bytes[at])).toEqual([1, 1100 & 255, 1200 & 255, 1500 & 255]);
+  });
+
+  test("of several gaps only what lies behind the first is kept", () => {
+    const { b, host, send } = open();
+    send({ flags: ACK, sequence: 1100, data: new Uint8Array(100).fill(2) });
+    send({ flags: ACK, sequence: 1300, data: new Uint8Array(100).fill(4) });
+    send({ flags: ACK, sequence: 1000, data: new Uint8Array(100).fill(1) });
+    expect(segments(b).at(-1)!.acknowledged).toBe(1200);
+    send({ flags: ACK | FIN, sequence: 1200, data: new Uint8Array(200).fill(3) });
+    expect(segments(b).at(-1)!.acknowledged).toBe(1401);
+    b.host.run();
+    expect(host.receivedLength).toBe(400);
+    expect(host.ended).toBe(true);
+  });
+});
