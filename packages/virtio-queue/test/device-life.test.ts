@@ -152,7 +152,7 @@ describe.each(["split", "packed"])("%s", (format) => {
     ]);
   });
 
-  test("a closed queue takes, writes and reports nothing", () => {
+  test("[basic.device.virtqueue-reset.1] a queue closed for its reset takes, writes and reports nothing", () => {
     const { driver, queue, burst, memory } = rig();
     const head = driver.offer([{ length: 4, writable: true }]);
     driver.offer([{ length: 4, writable: true }]);
@@ -168,5 +168,25 @@ describe.each(["split", "packed"])("%s", (format) => {
     queue.push(head, 4);
     expect(queue.fault).toBe(null);
     expect(Buffer.compare(memory.regions[0].u8, before)).toBe(0);
+  });
+
+  test("[basic.device.virtqueue-reset.2] a queue made after a reset starts at its beginning", () => {
+    const { driver, queue, burst, memory } = rig();
+    for (let i = 0; i < 3; i++) driver.offer([{ length: 4, writable: true }]);
+    queue.pop(burst, 2);
+    queue.push(burst.heads[0], 4);
+    queue.flush();
+    queue.close();
+    const anew =
+      format === "split" ? new MockSplitDriver(memory, { size: 8 }) : new MockPackedDriver(memory, { size: 8 });
+    const features = format === "packed" ? feature(VIRTIO_F_RING_PACKED) : 0n;
+    const next = createDeviceQueue(memory, features, anew.areas);
+    expect([next.outstanding, next.hasAvailable(), next.fault]).toEqual([0, false, null]);
+    expect(next.counters).toEqual({ chains: 0, used: 0, notified: 0, suppressed: 0, malformed: 0 });
+    const head = anew.offer([{ length: 4, writable: true }]);
+    expect(next.pop(burst, 8)).toBe(1);
+    next.push(head, 2);
+    next.flush();
+    expect(anew.collect()).toEqual([{ head, length: 2 }]);
   });
 });
