@@ -4,6 +4,7 @@
  * @module
  */
 
+export * from "./loads.ts";
 export * from "./mock-driver.ts";
 export * from "./mock-packed-driver.ts";
 export * from "./mock-split-driver.ts";
