@@ -21,7 +21,7 @@ export const STATUS_STEPS: readonly number[] = [
 ];
 
 /** Every bit a device's status can have. */
-export const STATUS_KNOWN: number =
+const STATUS_KNOWN: number =
   STATUS_ACKNOWLEDGE |
   STATUS_DRIVER |
   STATUS_FEATURES_OK |

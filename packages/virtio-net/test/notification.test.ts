@@ -82,6 +82,29 @@ describe("available buffer notifications", () => {
     expect(s.rx.availEvent).toBe(2);
   });
 
+  it("are not missed by a driver that looks for them while the device turns away", () => {
+    // What another processor can do at any moment: here, right after the device has asked for notifications.
+    function onAsked(s: Nic, queue: Nic["tx"], act: () => void): void {
+      let done = false;
+      const written = (offset: number): void => {
+        if (done || offset !== queue.areas.deviceArea || queue.usedFlags !== 0) return;
+        done = true;
+        act();
+      };
+      s.memory.regions[0].tracker = { written };
+    }
+    const s = setupNic();
+    onAsked(s, s.tx, () => transmit(s, frame(60, 2)));
+    transmit(s, frame(60, 1));
+    s.kick(TX);
+    expect(s.backend.frames.map((f) => f.bytes)).toEqual([frame(60, 1), frame(60, 2)]);
+
+    onAsked(s, s.rx, () => void offerBuffers(s, 1, 200));
+    expect(s.backend.send(frame(60))).toBe(1);
+    expect(s.rx.usedIndex).toBe(1);
+    expect(s.rx.usedFlags).toBe(1);
+  });
+
   it("that come without reason are harmless, by the hundred thousand [split.device.available-buffer-notification-suppression.5]", () => {
     const s = setupNic();
     for (let i = 0; i < 100_000; i++) s.kick(i & 1);
@@ -124,6 +147,14 @@ describe("fairness", () => {
     s.scheduler.run();
     expect(s.backend.frames.length).toBe(576);
     expect(s.scheduler.tasks.length).toBe(0);
+  });
+
+  it("and so is room on the link meanwhile", () => {
+    const s = setupNic({ size: 1024 });
+    flood(s, 576);
+    s.kick(TX);
+    for (let i = 0; i < 10; i++) s.nic.resume();
+    expect(s.backend.frames.length).toBe(512);
   });
 
   it("what was put off is not done after a reset", () => {

@@ -31,6 +31,17 @@ describe("a frame on its way out (5.1.6.2)", () => {
     expect(s.backend.frames.map((f) => f.bytes)).toEqual([frame(100)]);
   });
 
+  it.each([1, 2, 5, 7, 9, 11])(
+    "has a header cut after byte %i, and every field is read [split.device.message-framing.1]",
+    (cut) => {
+      const s = setupNic({ features: [CSUM, HOST_TSO4] });
+      const fields = { flags: 1, gsoType: 1, hdrLen: 0x136, gsoSize: 0x5b4, csumStart: 0x122, csumOffset: 0x110 };
+      s.tx.offer(pieces(concat(header(fields), frame(3000)), cut, 12 - cut));
+      s.kick(TX);
+      expect(s.backend.frames).toMatchObject([fields]);
+    },
+  );
+
   it("may be in an indirect table", () => {
     const s = setupNic({ features: [INDIRECT] });
     s.tx.offer(pieces(concat(header(), frame(100)), 12, 30, 40), { indirect: true });

@@ -1,6 +1,6 @@
 /** A NIC, its state machine, a mock driver on both queues and a backend that remembers. */
 import { FrameBurst, type NetBackend, type NetPort, OFFLOAD_ALL } from "@virtio-ts/net-backends";
-import { feature, VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_VERSION_1 } from "@virtio-ts/virtio-bindings";
+import { feature, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_VERSION_1 } from "@virtio-ts/virtio-bindings";
 import { DeviceCore, type DeviceFault } from "@virtio-ts/virtio-device";
 import { CountingInterrupts, ManualScheduler } from "@virtio-ts/virtio-device/testing";
 import { type MockElement, MockSplitDriver } from "@virtio-ts/virtio-queue/testing";
@@ -191,7 +191,7 @@ export function offerBuffers(s: Nic, count: number, length: number): number[] {
 }
 
 /** What the driver finds in the device-writable part of a buffer. */
-export function contents(s: Nic, elements: readonly { address: number; length: number }[], length: number): Uint8Array {
+function contents(s: Nic, elements: readonly { address: number; length: number }[], length: number): Uint8Array {
   const parts = elements.map(({ address, length: size }) => {
     const bytes = new Uint8Array(size);
     s.memory.read(address, bytes);
@@ -231,5 +231,4 @@ export function receive(s: Nic, headerSize = 12): (Seen & { buffers: number[]; n
   return received;
 }
 
-export const EVENT_IDX = VIRTIO_F_EVENT_IDX;
 export const INDIRECT = VIRTIO_F_INDIRECT_DESC;
