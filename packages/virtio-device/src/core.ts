@@ -269,6 +269,7 @@ export class DeviceCore {
     try {
       const next = parseCoreState(state, before);
       this.#put(next);
+      if (!this.#agreed(next)) throw new RestoreError("mismatch", "the features agreed on are not offered here");
       active = next.active ? this.#rebuild(next) : null;
       restoreDevice(this.device, next.device, active, before.device);
       this.#active = active;
@@ -278,8 +279,9 @@ export class DeviceCore {
       this.#put(before);
       throw cause instanceof RestoreError ? cause : new RestoreError("state", reason(cause), { cause });
     }
-    for (const queue of active?.queues ?? [])
-      if (queue !== null) active?.scheduler.defer(() => this.notify(queue.index));
+    active?.scheduler.defer(() => {
+      for (const index of this.queues.keys()) if (active.isLive(index)) this.notify(index);
+    });
   }
 
   /** The device, a queue or the driver failed beyond repair: DEVICE_NEEDS_RESET (2.1.2). */
@@ -353,10 +355,13 @@ export class DeviceCore {
     for (const index of early) this.notify(index);
   }
 
-  /** Everything that can be checked of a live device's state before the device itself is touched. */
+  /** Whether the features that a saved state says were agreed on, if any, could have been agreed on here. */
+  #agreed(state: CoreState): boolean {
+    if (this.#legacy) return !state.active || this.negotiated === this.features.written;
+    return (state.status & STATUS_FEATURES_OK) === 0 || this.#featuresAcceptable();
+  }
+
   #rebuild(state: CoreState): ActiveDevice {
-    const agreed = this.#legacy ? this.negotiated === this.features.written : this.#featuresAcceptable();
-    if (!agreed) throw new RestoreError("mismatch", "the features that were negotiated are not offered here");
     const active = new ActiveDevice(this, this.#options, this.features.written);
     active.build(state.queues.map((queue) => queue.position));
     return active;

@@ -210,6 +210,13 @@ describe("a snapshot that is not this device's, or lies, is refused with nothing
   const queue = (change: object): unknown => edit({ queues: [{ ...good.queues[0], ...change }, good.queues[1]] });
   const position = (change: object): unknown => queue({ position: { ...good.queues[0].position, ...change } });
 
+  const asleep = (): CoreState => ({
+    ...good,
+    status: 3,
+    active: false,
+    queues: [{ ...good.queues[0], position: null }, good.queues[1]],
+  });
+
   it.each([
     ["nothing", null, "shape"],
     ["a number", 7, "shape"],
@@ -237,6 +244,11 @@ describe("a snapshot that is not this device's, or lies, is refused with nothing
     ["an interface in reset", edit({ status: 0, active: false, legacy: true }), "state"],
     ["features that are not offered", edit({ driverFeatures: [0x4000, 1, 0, 0] }), "mismatch"],
     ["features without VERSION_1", edit({ driverFeatures: [0x20, 0, 0, 0] }), "mismatch"],
+    [
+      "features that are not offered, before DRIVER_OK",
+      { ...asleep(), status: 11, driverFeatures: [0, 5, 0, 0] },
+      "mismatch",
+    ],
     ["three pages of features", edit({ driverFeatures: [0, 1, 0] }), "shape"],
     ["a kick of no queue", edit({ earlyKicks: [2] }), "state"],
     ["too many kicks", edit({ earlyKicks: [0, 0, 0] }), "state"],
@@ -253,8 +265,7 @@ describe("a snapshot that is not this device's, or lies, is refused with nothing
   });
 
   it("a device's state for a device that has none", () => {
-    const asleep = { ...good.queues[0], position: null };
-    const state = edit({ active: false, status: 3, queues: [asleep, good.queues[1]] });
+    const state = asleep();
     expect(refusal(state, setup(new RecordingDevice({ features: 0x21n })))).toBe("mismatch");
     expect(refusal(state)).toBe("restored");
   });
