@@ -226,7 +226,7 @@ export function receive(s: Nic, headerSize = 12): (Seen & { buffers: number[]; n
       numBuffers,
       buffers: used.slice(i, i + numBuffers).map((u) => u.length),
     });
-    i += numBuffers;
+    i += Math.max(1, numBuffers);
   }
   return received;
 }
