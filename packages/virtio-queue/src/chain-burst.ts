@@ -36,6 +36,15 @@ export class ChainBurst {
   /** Bytes of each segment; never 0. */
   lengths: Uint32Array = new Uint32Array(INITIAL_SEGMENTS);
 
+  /**
+   * How many chains from the first on are known to be of one segment each, all device-readable or (`plainDirection`
+   * not 0) all device-writable: a queue that fills the burst with more of the same need not say it again.
+   * @internal
+   */
+  plain = 0;
+  /** @internal */
+  plainDirection = 0;
+
   private readonly view: WordView = new WordView();
 
   constructor(memory: GuestMemory) {
@@ -140,6 +149,7 @@ export class ChainBurst {
     this.writable = grown(this.writable, new Uint32Array(room));
     this.readableBytes = grown(this.readableBytes, new Float64Array(room));
     this.writableBytes = grown(this.writableBytes, new Float64Array(room));
+    this.plain = 0;
   }
 
   /** Makes room for `segments` segments. The arrays are replaced: read the fields again. */

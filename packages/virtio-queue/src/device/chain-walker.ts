@@ -154,6 +154,7 @@ export class ChainWalker extends Placer {
     }
     if (bytes > MAX_CHAIN_BYTES) return this.fail("chain-too-large", bytes);
     this.steps += maxChain - left;
+    if (chain < burst.plain) burst.plain = chain;
     burst.first[chain + 1] = at;
     burst.writable[chain] = writable < 0 ? at : writable;
     if (writable < 0) readableBytes = bytes;

@@ -3,12 +3,12 @@
  * @module
  */
 
-/** The driver's. */
-export const FREE = 0;
+/** Not the device's. */
+export const MARK_FREE = 0;
 /** The device has taken the chain. */
-export const TAKEN = 1;
-/** The device has given the chain back; the driver does not see it yet. */
-export const STAGED = 2;
+export const MARK_TAKEN = 1;
+/** The device has given the chain back, but has not published it: the driver can't know yet. */
+export const MARK_STAGED = 2;
 
 /** A burst ends early when it has read this many descriptors: what one call of `pop` costs has a bound. */
 export const BURST_DESCRIPTORS = 4096;

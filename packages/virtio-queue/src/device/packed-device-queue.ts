@@ -19,7 +19,7 @@ import {
 } from "../layout/packed.ts";
 import type { OutstandingChain, PackedQueueState } from "../state.ts";
 import type { DeviceQueueConfig } from "./config.ts";
-import { BURST_DESCRIPTORS, FREE, STAGED, TAKEN } from "./marks.ts";
+import { BURST_DESCRIPTORS, MARK_FREE, MARK_STAGED, MARK_TAKEN } from "./marks.ts";
 import { PackedWalker } from "./packed-walker.ts";
 import { WALK_FAILED } from "./placer.ts";
 import { checkPackedState, restoredFault } from "./restore.ts";
@@ -27,6 +27,9 @@ import { describeSingles } from "./singles.ts";
 import { WINDOW_HIGH, WINDOW_LAST, WINDOW_LOW, WINDOW_OFFSET, WINDOW_REGION } from "./windows.ts";
 
 // Imported constants are not folded into hot code, a module's own are.
+const FREE: number = MARK_FREE;
+const TAKEN: number = MARK_TAKEN;
+const STAGED: number = MARK_STAGED;
 const F_NEXT: number = VIRTQ_DESC_F_NEXT;
 const F_WRITE: number = VIRTQ_DESC_F_WRITE;
 const F_INDIRECT: number = VIRTQ_DESC_F_INDIRECT;
@@ -163,7 +166,7 @@ export class PackedDeviceQueue implements DeviceQueue {
   push(id: number, written: number): void {
     if (this.stopped) return;
     const { marks } = this;
-    if (id >= marks.length || marks[id] !== TAKEN) {
+    if (marks[id] !== TAKEN) {
       this.fail("not-outstanding", `buffer id ${id} given back, but not held`);
       return;
     }
@@ -409,7 +412,9 @@ export class PackedDeviceQueue implements DeviceQueue {
     const count = Math.min(wanted - chain, lengths.length - behind - chain, size - nextAvail, size - orderNext);
     const most = chain + Math.min(count, size - this.heldDescriptors);
     const availability = this.availWrap === 1 ? F_AVAIL : F_USED;
-    const expected = (availability | ((ring[this.ringWord + 4 * nextAvail + 3] >>> 16) & F_WRITE)) << 16;
+    const direction = (ring[this.ringWord + 4 * nextAvail + 3] >>> 16) & F_WRITE;
+    const expected = (availability | direction) << 16;
+    const bytes = direction === 0 ? burst.readableBytes : burst.writableBytes;
     const watched = (F_AVAIL | F_USED | F_NEXT | F_WRITE | F_INDIRECT) << 16;
     let word = this.ringWord + 4 * nextAvail;
     let next = chain;
@@ -432,13 +437,14 @@ export class PackedDeviceQueue implements DeviceQueue {
         offsets[at] = offset + offsetB;
       }
       lengths[at] = length;
+      bytes[next] = length;
       heads[next] = id;
       marks[id] = TAKEN;
       descriptors[id] = 1;
       order[orderNext + next - chain] = id;
       word += 4;
     }
-    describeSingles(burst, chain, next, (expected >>> 16) & F_WRITE);
+    describeSingles(burst, chain, next, direction);
     this.orderNext = orderNext + next - chain === size ? 0 : orderNext + next - chain;
     this.advance(next - chain);
     return next;
@@ -459,8 +465,8 @@ export class PackedDeviceQueue implements DeviceQueue {
     const { staged, marks, stagedCount: count } = this;
     for (let i = 0; i < count; i++) {
       const id = staged[2 * i];
-      marks[id] = FREE;
       this.writeUsedDescriptor(id, staged[2 * i + 1], this.descriptors[id]);
+      marks[id] = FREE;
     }
     return count;
   }

@@ -184,6 +184,7 @@ export class PackedWalker extends Placer {
       writable = at;
       readableBytes = bytes;
     }
+    if (chain < burst.plain) burst.plain = chain;
     burst.first[chain + 1] = at;
     burst.writable[chain] = writable;
     burst.readableBytes[chain] = readableBytes;

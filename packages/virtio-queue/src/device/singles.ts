@@ -6,27 +6,37 @@
 import type { ChainBurst } from "../chain-burst.ts";
 
 /**
- * Says of chains `[start, end)`, whose segments are in place from `first[start]` on, that each has one segment.
+ * Says of chains `[start, end)`, whose segments are in place from `first[start]` on, that each has one segment. Their
+ * bytes, `readableBytes` or `writableBytes`, are in place, too.
+ *
+ * Bursts of one shape follow each other: what the burst still says from the last one is not said again.
  * @param direction VIRTQ_DESC_F_WRITE when the device writes them all, 0 when it reads them all
  */
 export function describeSingles(burst: ChainBurst, start: number, end: number, direction: number): void {
-  const { first, writable, lengths } = burst;
+  const { first } = burst;
   const behind = first[start] - start;
-  if (direction === 0) {
-    const { readableBytes } = burst;
-    for (let chain = start; chain < end; chain++) {
-      first[chain + 1] = behind + chain + 1;
-      writable[chain] = behind + chain + 1;
-      readableBytes[chain] = lengths[behind + chain];
-    }
-    burst.writableBytes.fill(0, start, end);
-  } else {
-    const { writableBytes } = burst;
-    for (let chain = start; chain < end; chain++) {
-      first[chain + 1] = behind + chain + 1;
-      writable[chain] = behind + chain;
-      writableBytes[chain] = lengths[behind + chain];
-    }
-    burst.readableBytes.fill(0, start, end);
+  const known = burst.plainDirection === direction ? burst.plain : 0;
+  if (behind === 0 && start <= known) {
+    if (end <= known) return;
+    describe(burst, known, end, 0, direction);
+    burst.plain = end;
+    burst.plainDirection = direction;
+    return;
   }
+  describe(burst, start, end, behind, direction);
+  if (start < burst.plain) burst.plain = start;
+  if (start === 0 && behind === 0) {
+    burst.plain = end;
+    burst.plainDirection = direction;
+  }
+}
+
+function describe(burst: ChainBurst, start: number, end: number, behind: number, direction: number): void {
+  const { first, writable } = burst;
+  const offset = direction === 0 ? behind + 1 : behind;
+  for (let chain = start; chain < end; chain++) {
+    first[chain + 1] = behind + chain + 1;
+    writable[chain] = offset + chain;
+  }
+  (direction === 0 ? burst.writableBytes : burst.readableBytes).fill(0, start, end);
 }

@@ -12,13 +12,16 @@ import { locateSplit, needsEvent, VIRTQ_AVAIL_F_NO_INTERRUPT, VIRTQ_USED_F_NO_NO
 import type { OutstandingChain, SplitQueueState } from "../state.ts";
 import { ChainWalker } from "./chain-walker.ts";
 import type { DeviceQueueConfig } from "./config.ts";
-import { BURST_DESCRIPTORS, FREE, STAGED, TAKEN } from "./marks.ts";
+import { BURST_DESCRIPTORS, MARK_FREE, MARK_STAGED, MARK_TAKEN } from "./marks.ts";
 import { WALK_FAILED } from "./placer.ts";
 import { checkSplitState, restoredFault } from "./restore.ts";
 import { describeSingles } from "./singles.ts";
 import { WINDOW_HIGH, WINDOW_LAST, WINDOW_LOW, WINDOW_OFFSET, WINDOW_REGION } from "./windows.ts";
 
 // Imported constants are not folded into hot code, a module's own are.
+const FREE: number = MARK_FREE;
+const TAKEN: number = MARK_TAKEN;
+const STAGED: number = MARK_STAGED;
 const F_NEXT: number = VIRTQ_DESC_F_NEXT;
 const F_WRITE: number = VIRTQ_DESC_F_WRITE;
 const F_INDIRECT: number = VIRTQ_DESC_F_INDIRECT;
@@ -136,7 +139,7 @@ export class SplitDeviceQueue implements DeviceQueue {
   push(head: number, written: number): void {
     if (this.stopped) return;
     const { marks } = this;
-    if (head >= marks.length || marks[head] !== TAKEN) {
+    if (marks[head] !== TAKEN) {
       this.fail("not-outstanding", `head ${head} given back, but not held`);
       return;
     }
@@ -339,6 +342,7 @@ export class SplitDeviceQueue implements DeviceQueue {
     const behind = start - chain;
     const stop = Math.min(wanted, lengths.length - behind);
     const direction = table[tableWord + (avail[ring + ((nextAvail + chain) & mask)] & mask) * 4 + 3] & F_WRITE;
+    const bytes = direction === 0 ? burst.readableBytes : burst.writableBytes;
     let next = chain;
     for (; next < stop; next++) {
       const position = (nextAvail + next) & mask;
@@ -362,6 +366,7 @@ export class SplitDeviceQueue implements DeviceQueue {
         offsets[at] = offset + offsetB;
       }
       lengths[at] = length;
+      bytes[next] = length;
       heads[next] = head;
       marks[head] = TAKEN;
       order[position] = head;
