@@ -14,7 +14,7 @@ import { failureOf } from "./host-failure.ts";
 const READ_SIZE = 0x4_0000;
 
 /** A connection of the host. */
-export class NodeTcp implements HostTcp {
+class NodeTcp implements HostTcp {
   readonly #socket: Socket;
   readonly #handlers: HostTcpHandlers;
   /** Lengths of the writes on their way, oldest first. */

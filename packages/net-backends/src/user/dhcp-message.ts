@@ -19,9 +19,9 @@ export const OPTION_HOSTNAME = 12;
 export const OPTION_DOMAIN = 15;
 export const OPTION_MTU = 26;
 export const OPTION_BROADCAST = 28;
-export const OPTION_REQUESTED_ADDRESS = 50;
+const OPTION_REQUESTED_ADDRESS = 50;
 export const OPTION_LEASE_TIME = 51;
-export const OPTION_MESSAGE_TYPE = 53;
+const OPTION_MESSAGE_TYPE = 53;
 export const OPTION_SERVER = 54;
 export const OPTION_CLIENT_ID = 61;
 

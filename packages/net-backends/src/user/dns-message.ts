@@ -8,7 +8,7 @@ import { parseIpv4 } from "./addresses.ts";
 import type { DnsRecord, DnsRecordType } from "./host-sockets.ts";
 
 export const RCODE_OK = 0;
-export const RCODE_FORMAT_ERROR = 1;
+const RCODE_FORMAT_ERROR = 1;
 export const RCODE_SERVER_FAILURE = 2;
 export const RCODE_NO_SUCH_NAME = 3;
 export const RCODE_NOT_IMPLEMENTED = 4;
@@ -26,6 +26,10 @@ const PLAIN_UDP_SIZE = 512;
 /** What we send over UDP at most: larger answers might be fragmented (RFC 9715). */
 const MAX_UDP_SIZE = 1232;
 const DEFAULT_TTL = 60;
+/** Bytes of our OPT record. */
+const OPT_LENGTH = 11;
+/** The largest message, and a record more, for its length is seen only when it is written. */
+const BUFFER_SIZE = 0x2_0000;
 
 const TYPE_NUMBERS: Readonly<Record<DnsRecordType, number>> = {
   A: 1,
@@ -127,20 +131,16 @@ export function writeAnswer(
   records: readonly DnsRecord[],
   limit: number,
 ): Uint8Array {
-  const writer = new Writer(question.section);
+  const writer = new Writer(question.section, limit - (question.edns ? OPT_LENGTH : 0));
   let count = 0;
-  const room = limit - (question.edns ? 11 : 0);
   let truncated = false;
   for (const record of records) {
-    const before = writer.length;
-    if (!writer.record(record) || writer.length > room) {
-      writer.length = before;
-      truncated ||= writer.tooLong;
-      writer.tooLong = false;
-      if (truncated) break;
-      continue;
+    const outcome = writer.record(record);
+    if (outcome === "written") count++;
+    if (outcome === "full") {
+      truncated = true;
+      break;
     }
-    count++;
   }
   const additional = question.edns ? 1 : 0;
   if (question.edns) writer.opt();
@@ -151,39 +151,43 @@ export function writeAnswer(
 
 /** Appends records to a message. Names are not compressed but for the question's own. */
 class Writer {
-  length: number;
-  /** The last record did not fit into any message. */
-  tooLong = false;
-  readonly #bytes = new Uint8Array(0x1_0000);
+  readonly #bytes = new Uint8Array(BUFFER_SIZE);
   readonly #view = new DataView(this.#bytes.buffer);
+  readonly #limit: number;
+  #length: number;
 
-  constructor(section: Uint8Array) {
+  /** @param limit bytes of question and records at most, 64 KiB at most */
+  constructor(section: Uint8Array, limit: number) {
     this.#bytes.set(section, HEADER);
-    this.length = HEADER + section.length;
+    this.#length = HEADER + section.length;
+    this.#limit = limit;
   }
 
-  /** Appends a record; `false` when it can't be written. */
-  record(record: DnsRecord): boolean {
-    if (this.length > 0xf000) {
-      this.tooLong = true;
-      return false;
-    }
+  /** Appends a record, whole or not at all: it may not fit any more, or be none that can be written. */
+  record(record: DnsRecord): "written" | "full" | "unwritable" {
+    const before = this.#length;
+    const isWritable = this.#record(record);
+    if (isWritable && this.#length <= this.#limit) return "written";
+    this.#length = before;
+    return isWritable ? "full" : "unwritable";
+  }
+
+  #record(record: DnsRecord): boolean {
     if (record.name === undefined) this.#uint16(0xc000 | HEADER);
     else if (!this.#name(record.name)) return false;
     this.#uint16(TYPE_NUMBERS[record.type]);
     this.#uint16(CLASS_IN);
     this.#uint32(Math.min(Math.max(0, record.ttl ?? DEFAULT_TTL), 0x7fff_ffff));
-    const lengthAt = this.length;
-    this.length += 2;
+    const lengthAt = this.#length;
+    this.#length += 2;
     if (!this.#data(record)) return false;
-    this.#view.setUint16(lengthAt, this.length - lengthAt - 2);
-    this.tooLong = true; // if it is dropped now, it is for its length
+    this.#view.setUint16(lengthAt, this.#length - lengthAt - 2);
     return true;
   }
 
   /** Appends our OPT record (RFC 6891, 6.1.2). */
   opt(): void {
-    this.#bytes[this.length++] = 0;
+    this.#bytes[this.#length++] = 0;
     this.#uint16(TYPE_OPT);
     this.#uint16(MAX_UDP_SIZE);
     this.#uint32(0);
@@ -197,7 +201,7 @@ class Writer {
     view.setUint16(4, 1);
     view.setUint16(6, answers);
     view.setUint16(10, additional);
-    return this.#bytes.slice(0, this.length);
+    return this.#bytes.slice(0, this.#length);
   }
 
   #data(record: DnsRecord): boolean {
@@ -231,25 +235,25 @@ class Writer {
     for (const label of trimmed === "" ? [] : trimmed.split(".")) {
       if (label.length === 0 || label.length > 63 || !this.#text(label)) return false;
     }
-    this.#bytes[this.length++] = 0;
+    this.#bytes[this.#length++] = 0;
     return true;
   }
 
   /** A length and so many characters. */
   #text(text: string): boolean {
-    if (text.length > 255 || this.length + 256 > this.#bytes.length) return false;
-    this.#bytes[this.length++] = text.length;
-    for (let i = 0; i < text.length; i++) this.#bytes[this.length++] = text.charCodeAt(i);
+    if (text.length > 255 || this.#length + text.length >= BUFFER_SIZE) return false;
+    this.#bytes[this.#length++] = text.length;
+    for (let i = 0; i < text.length; i++) this.#bytes[this.#length++] = text.charCodeAt(i);
     return true;
   }
 
   #uint16(value: number): void {
-    this.#view.setUint16(this.length, value);
-    this.length += 2;
+    this.#view.setUint16(this.#length, value);
+    this.#length += 2;
   }
 
   #uint32(value: number): void {
-    this.#view.setUint32(this.length, value);
-    this.length += 4;
+    this.#view.setUint32(this.#length, value);
+    this.#length += 4;
   }
 }

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { checksumAdd, checksumFold } from "../checksum.ts";
 import { DNS_PORT, type Dns } from "./dns.ts";
 import { DnsStream } from "./dns-stream.ts";
 import type { Egress } from "./egress.ts";
@@ -25,22 +24,12 @@ import {
 } from "./tcp-connection.ts";
 import { agree, input } from "./tcp-input.ts";
 import { output, prepareHeader } from "./tcp-output.ts";
+import { refuse, reset, tellUnreachable } from "./tcp-refusal.ts";
 import { ahead, TcpSegment } from "./tcp-segment.ts";
 import { TcpTable } from "./tcp-table.ts";
+import { TcpTurns } from "./tcp-turns.ts";
 import { Timer } from "./timers.ts";
-import { unreachableBy } from "./udp.ts";
-import {
-  ACK,
-  IP_HEADER,
-  PROTOCOL_TCP,
-  RST,
-  SYN,
-  sumOfPseudoHeader,
-  TCP_CHECKSUM,
-  TCP_HEADER,
-  UNREACHABLE_HOST,
-  UNREACHABLE_PROHIBITED,
-} from "./wire.ts";
+import { ACK, IP_HEADER, RST, SYN, TCP_HEADER, UNREACHABLE_HOST, UNREACHABLE_PROHIBITED } from "./wire.ts";
 
 /** Without a network in between, an answer is a matter of the guest's own speed. */
 const FIRST_TIMEOUT_MS = 400;
@@ -69,11 +58,7 @@ export class Tcp implements TcpOwner {
   readonly #connections = new Set<TcpConnection>();
   readonly #segment = new TcpSegment();
   readonly #sweep: Timer = new Timer(() => this.#dropIdle());
-  /** Connections that have something to say, in turn; those before `#turn` have had theirs. */
-  #touched: TcpConnection[] = [];
-  #turn = 0;
-  /** Connections that have something for the host. */
-  #staged: TcpConnection[] = [];
+  readonly #turns = new TcpTurns();
   #pending = 0;
   #challenges = 0;
   #challengesSince = 0;
@@ -108,7 +93,7 @@ export class Tcp implements TcpOwner {
       if (isSyn) this.#open(packet, segment);
       else {
         counters.dropped.tcpUnexpected++;
-        this.#refuse(packet, segment);
+        refuse(this.#stack, packet, segment);
       }
       return;
     }
@@ -164,43 +149,18 @@ export class Tcp implements TcpOwner {
   /** Fills a burst with what connections have to say, each in its turn. */
   fill(egress: Egress): void {
     const { mtu } = this.#stack.config;
-    while (this.#turn < this.#touched.length && !egress.full) {
-      const connection = this.#touched[this.#turn++];
-      connection.touched = false;
+    while (!egress.full) {
+      const connection = this.#turns.next();
+      if (connection === undefined) return;
       if (connection.phase === PHASE_CLOSED || !this.#knowsGuest(connection)) continue;
-      if (output(connection, egress, mtu, this.#stack.counters)) this.touch(connection);
+      if (output(connection, egress, mtu, this.#stack.counters)) this.#turns.touch(connection);
       this.#arm(connection);
-    }
-    if (this.#turn === this.#touched.length) {
-      this.#touched.length = 0;
-      this.#turn = 0;
-    } else if (this.#turn > 1024) {
-      this.#touched = this.#touched.slice(this.#turn);
-      this.#turn = 0;
     }
   }
 
-  /** Gives the host's sockets what guests have sent: one write for each connection and burst. */
+  /** Gives the host's sockets what guests have sent. */
   toHosts(): void {
-    for (let i = 0; i < this.#staged.length; i++) {
-      const connection = this.#staged[i];
-      connection.stagedQueued = false;
-      const { host, toHost, staged } = connection;
-      if (host === undefined || connection.hostGone) continue;
-      if (staged > 0) {
-        connection.staged = 0;
-        const at = toHost.at(toHost.length - staged);
-        const head = toHost.together(at, staged);
-        const { bytes } = toHost;
-        host.write(bytes.subarray(at, at + head));
-        if (head < staged) host.write(bytes.subarray(0, staged - head));
-      }
-      if (connection.endStaged) {
-        connection.endStaged = false;
-        host.end();
-      }
-    }
-    this.#staged.length = 0;
+    this.#turns.toHosts();
   }
 
   /** Cuts all connections, without a word to guests. */
@@ -212,9 +172,7 @@ export class Tcp implements TcpOwner {
       if (!connection.hostGone) connection.host?.destroy(true);
     }
     this.#connections.clear();
-    this.#touched.length = 0;
-    this.#turn = 0;
-    this.#staged.length = 0;
+    this.#turns.clear();
     this.#pending = 0;
     this.#stack.counters.tcpActive = 0;
     this.#stack.timers.remove(this.#sweep);
@@ -233,9 +191,7 @@ export class Tcp implements TcpOwner {
   }
 
   touch(connection: TcpConnection): void {
-    if (connection.touched) return;
-    connection.touched = true;
-    this.#touched.push(connection);
+    this.#turns.touch(connection);
   }
 
   hostConnected(connection: TcpConnection): void {
@@ -248,7 +204,8 @@ export class Tcp implements TcpOwner {
     if (connection.phase === PHASE_CLOSED) {
       this.#connections.delete(connection);
     } else if (connection.phase === PHASE_CONNECTING) {
-      this.#refuseOpening(connection, failure ?? "refused");
+      if (tellUnreachable(this.#icmp, connection, failure ?? "refused")) this.#cut(connection);
+      else this.#reset(connection);
     } else if (failure !== undefined) {
       this.#reset(connection);
     } else {
@@ -306,7 +263,7 @@ export class Tcp implements TcpOwner {
         break;
       case "refuse":
         counters.dropped.tcpUnexpected++;
-        this.#refuse(packet, segment);
+        refuse(this.#stack, packet, segment);
         return;
       case "ignore":
         counters.dropped.tcpUnexpected++;
@@ -326,10 +283,7 @@ export class Tcp implements TcpOwner {
     }
     counters.tcpBytesFromGuest += connection.staged - received;
     if (connection.sendUnacknowledged !== acknowledged) this.#stack.timers.unset(connection.timer);
-    if ((connection.staged > 0 || connection.endStaged) && !connection.stagedQueued) {
-      connection.stagedQueued = true;
-      this.#staged.push(connection);
-    }
+    this.#turns.stage(connection);
     this.touch(connection);
     this.#removeIfDone(connection);
   }
@@ -342,7 +296,7 @@ export class Tcp implements TcpOwner {
     const target = isDns ? { address: "" } : reach(config, "tcp", destination, segment.remotePort);
     if (typeof target === "string") {
       counters.dropped.prohibited++;
-      if (target === "closed") this.#refuse(packet, segment);
+      if (target === "closed") refuse(this.#stack, packet, segment);
       else if (target === "neighbour") this.#icmp.unreachable(packet, UNREACHABLE_HOST);
       else if (target === "prohibited") this.#icmp.unreachable(packet, UNREACHABLE_PROHIBITED);
       return;
@@ -457,66 +411,8 @@ export class Tcp implements TcpOwner {
   #reset(connection: TcpConnection): void {
     const { counters } = this.#stack;
     counters.tcpReset++;
-    if (connection.phase !== PHASE_TIME_WAIT && connection.mac !== undefined) {
-      this.#sendReset(connection.mac, connection, connection.sendNext, connection.receiveNext, RST | ACK);
-    }
+    if (connection.phase !== PHASE_TIME_WAIT) reset(this.#stack, connection);
     this.#cut(connection);
-  }
-
-  /** The host's socket could not be connected: the guest is told why. */
-  #refuseOpening(connection: TcpConnection, failure: HostFailure): void {
-    const code = failure === "refused" ? -1 : unreachableBy(failure);
-    if (code < 0) {
-      this.#reset(connection);
-      return;
-    }
-    const quoted = new Uint8Array(IP_HEADER + 8);
-    quoted.set(connection.header.subarray(14, 14 + IP_HEADER));
-    const view = new DataView(quoted.buffer);
-    view.setUint16(2, IP_HEADER + TCP_HEADER);
-    view.setUint32(12, connection.guest);
-    view.setUint32(16, connection.remote);
-    view.setUint16(10, checksumFold(checksumAdd(0, quoted, 0, IP_HEADER)));
-    view.setUint16(IP_HEADER, connection.guestPort);
-    view.setUint16(IP_HEADER + 2, connection.remotePort);
-    view.setInt32(IP_HEADER + 4, (connection.receiveNext - 1) | 0);
-    this.#icmp.unreachableQuoting(quoted, connection.guest, connection.remote, code);
-    this.#cut(connection);
-  }
-
-  /** Answers a segment that fits no connection (RFC 9293, 3.10.7.1). */
-  #refuse(packet: Packet, segment: TcpSegment): void {
-    if ((segment.flags & RST) !== 0) return;
-    const mac = this.#stack.neighbours.find(packet.source);
-    if (mac === undefined) return;
-    const ends = {
-      guest: packet.source,
-      guestPort: segment.guestPort,
-      remote: packet.destination,
-      remotePort: segment.remotePort,
-    };
-    if ((segment.flags & ACK) !== 0) this.#sendReset(mac, ends, segment.acknowledged, 0, RST);
-    else this.#sendReset(mac, ends, 0, (segment.sequence + segment.span) | 0, RST | ACK);
-  }
-
-  #sendReset(
-    mac: Uint8Array,
-    ends: { readonly guest: number; readonly guestPort: number; readonly remote: number; readonly remotePort: number },
-    sequence: number,
-    acknowledged: number,
-    flags: number,
-  ): void {
-    const { payloadView: view, payload } = this.#stack;
-    view.setUint16(0, ends.remotePort);
-    view.setUint16(2, ends.guestPort);
-    view.setInt32(4, sequence);
-    view.setInt32(8, acknowledged);
-    view.setUint16(12, (5 << 12) | flags);
-    view.setUint32(14, 0);
-    view.setUint16(18, 0);
-    const pseudo = sumOfPseudoHeader(ends.remote, ends.guest, PROTOCOL_TCP, TCP_HEADER);
-    view.setUint16(TCP_CHECKSUM, checksumFold(checksumAdd(pseudo, payload, 0, TCP_HEADER)));
-    this.#stack.sendIpv4(mac, ends.remote, ends.guest, PROTOCOL_TCP, TCP_HEADER);
   }
 
   #dropIdle(): void {

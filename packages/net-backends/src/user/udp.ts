@@ -38,7 +38,7 @@ const LOOPBACK = 0x7f00_0001;
 const OPEN: number = HDR_F_NEEDS_CSUM | HDR_F_DATA_VALID;
 
 /** One number for an address and a port. */
-export function endpoint(address: number, port: number): number {
+function endpoint(address: number, port: number): number {
   return address * 0x1_0000 + port;
 }
 

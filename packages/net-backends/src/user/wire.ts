@@ -15,7 +15,6 @@ export const IP_HEADER = 20;
 export const IP_TOTAL_LENGTH = 2;
 export const IP_ID = 4;
 export const IP_FRAGMENT = 6;
-export const IP_TTL = 8;
 export const IP_PROTOCOL = 9;
 export const IP_CHECKSUM = 10;
 export const IP_SOURCE = 12;

@@ -1,7 +1,7 @@
 /** ARP, ICMP, and what an IPv4 header may not be. */
 import { describe, expect, test } from "vitest";
-import { type Bench, bench, GUEST_MAC } from "./test-guest.ts";
-import { DNS, GATEWAY, GATEWAY_MAC, GUEST, ipv4Frame, slowSum, udpFrame, WORLD } from "./wire-test.ts";
+import { type Bench, bench } from "./test-guest.ts";
+import { DNS, GATEWAY, GATEWAY_MAC, GUEST, GUEST_MAC, ipv4Frame, slowSum, udpFrame, WORLD } from "./wire-test.ts";
 
 const BROADCAST = new Uint8Array(6).fill(255);
 

@@ -1,7 +1,7 @@
 /** DHCP (RFC 2131) by what real clients send, byte by byte. */
 import { describe, expect, test } from "vitest";
-import { bench, GUEST_MAC, type TestGuest } from "./test-guest.ts";
-import { udpFrame } from "./wire-test.ts";
+import { bench, type TestGuest } from "./test-guest.ts";
+import { GUEST_MAC, udpFrame } from "./wire-test.ts";
 
 const hex = (text: string): Uint8Array =>
   Uint8Array.from(text.replace(/\s+/g, "").match(/../g) ?? [], (byte) => Number.parseInt(byte, 16));

@@ -3,17 +3,7 @@ import { expect } from "vitest";
 import { FrameBurst, type NetPort, OFFLOAD_ALL, UserNetwork, type UserNetworkOptions } from "../../src/index.ts";
 import { MemoryHost } from "./memory-host.ts";
 import { seeded, TestClock } from "./test-clock.ts";
-import {
-  type Decoded,
-  decode,
-  GATEWAY_MAC,
-  GUEST,
-  GUEST_MAC,
-  ipv4Frame,
-  type TcpFields,
-  tcpFrame,
-  WORLD,
-} from "./wire-test.ts";
+import { type Decoded, decode, GUEST, ipv4Frame, type TcpFields, tcpFrame } from "./wire-test.ts";
 
 export const FIN = 1;
 export const SYN = 2;
@@ -150,5 +140,3 @@ export function segmentOf(frame: Decoded): Segment {
     data: payload.slice(header),
   };
 }
-
-export { GATEWAY_MAC, GUEST, GUEST_MAC, WORLD };
