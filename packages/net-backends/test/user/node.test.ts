@@ -186,6 +186,31 @@ describe("TCP", () => {
   });
 });
 
+test("after close nothing of it keeps the process alive", async () => {
+  const handles = (): number => process.getActiveResourcesInfo().filter((name) => /TCP|UDP/.test(name)).length;
+  await until(() => handles() === 0); // those of the tests before
+  const { port } = await serve((socket) => socket.pipe(socket));
+  const { guest, network } = start({
+    forwards: [
+      { protocol: "tcp", hostPort: 0, guestPort: 80 },
+      { protocol: "udp", hostPort: 0, guestPort: 80 },
+    ],
+  });
+  await network.ready;
+  const tcp = new TcpModel(guest, { remote: GATEWAY, remotePort: port });
+  tcp.connect();
+  tcp.write(new Uint8Array(100_000));
+  await until(
+    () => tcp.received.length > 1000,
+    () => step(guest, tcp),
+  );
+  guest.send(udpFrame(1000, 9, new Uint8Array(1)));
+  expect(handles()).toBe(6); // the server, both ends of a connection, two forwards, a flow
+  network.close();
+  // The other ends of its connections go too.
+  await until(() => handles() === 1);
+});
+
 describe("UDP", () => {
   test("a datagram to the host and its answer", async () => {
     const server = createSocket("udp4");
