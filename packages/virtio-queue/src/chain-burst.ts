@@ -29,6 +29,8 @@ export class ChainBurst {
   readableBytes: Float64Array = new Float64Array(INITIAL_CHAINS);
   /** Bytes of each chain's device-writable part. */
   writableBytes: Float64Array = new Float64Array(INITIAL_CHAINS);
+  /** What `DeviceQueue.pushAll` gives each chain back with: bytes written, for the device to say; 0 at first. */
+  written: Uint32Array = new Uint32Array(INITIAL_CHAINS);
   /** Region of each segment: an index into `memory.regions`. */
   regions: Uint16Array = new Uint16Array(INITIAL_SEGMENTS);
   /** First byte of each segment, from its region's start. */
@@ -149,6 +151,7 @@ export class ChainBurst {
     this.writable = grown(this.writable, new Uint32Array(room));
     this.readableBytes = grown(this.readableBytes, new Float64Array(room));
     this.writableBytes = grown(this.writableBytes, new Float64Array(room));
+    this.written = new Uint32Array(room);
     this.plain = 0;
   }
 

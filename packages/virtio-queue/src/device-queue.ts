@@ -34,7 +34,8 @@ export interface QueueCounters {
  * queue.disableNotifications();
  * do {
  *   while (queue.pop(burst, 64) > 0) {
- *     for (let i = 0; i < burst.count; i++) queue.push(burst.heads[i], handle(burst, i));
+ *     for (let i = 0; i < burst.count; i++) burst.written[i] = handle(burst, i);
+ *     queue.pushAll(burst);
  *     if (queue.flush()) notifier.notify();
  *   }
  * } while (queue.enableNotifications());
@@ -71,6 +72,12 @@ export interface DeviceQueue {
    * @param written bytes written into its device-writable part, from its start
    */
   push(head: number, written: number): void;
+
+  /**
+   * Gives chains `[from, to)` of a burst back, each with its `burst.written[i]`: {@link push} for many at once.
+   * @param to all that follow without it
+   */
+  pushAll(burst: ChainBurst, from?: number, to?: number): void;
 
   /**
    * Publishes everything pushed since the last call, at once.

@@ -128,6 +128,7 @@ export class PackedDeviceQueue implements DeviceQueue {
     const taken = this.take(burst, wanted);
     if (taken === 0 && wanted > 0) return this.failChain();
     burst.count = taken;
+    burst.written.fill(0, 0, taken);
     this.known = Math.min(this.known + taken, this.size);
     this.held += taken;
     this.counters.chains += taken;
@@ -180,6 +181,28 @@ export class PackedDeviceQueue implements DeviceQueue {
     this.staged[at] = id;
     this.staged[at + 1] = written;
     this.stagedCount++;
+  }
+
+  pushAll(burst: ChainBurst, from: number = 0, to: number = burst.count): void {
+    const { heads, written } = burst;
+    if (this.stopped || this.inOrder) {
+      for (let i = from; i < to; i++) this.push(heads[i], written[i]);
+      return;
+    }
+    const { marks, staged } = this;
+    let at = 2 * this.stagedCount;
+    let i = from;
+    for (; i < to; i++) {
+      const id = heads[i];
+      if (marks[id] !== TAKEN) break;
+      marks[id] = STAGED;
+      staged[at] = id;
+      staged[at + 1] = written[i];
+      at += 2;
+    }
+    this.stagedCount = at / 2;
+    // Not held: as a single `push` would say.
+    if (i < to) this.push(heads[i], written[i]);
   }
 
   flush(): boolean {

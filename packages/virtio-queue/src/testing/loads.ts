@@ -8,7 +8,6 @@ import { GuestMemory, MemoryRegion } from "@virtio-ts/vm-memory";
 import { ChainBurst } from "../chain-burst.ts";
 import { PackedDeviceQueue } from "../device/packed-device-queue.ts";
 import { SplitDeviceQueue } from "../device/split-device-queue.ts";
-import type { DeviceQueue } from "../device-queue.ts";
 import { PackedDriverQueue } from "../driver/packed-driver-queue.ts";
 import { SplitDriverQueue } from "../driver/split-driver-queue.ts";
 import { UsedBurst } from "../driver/used-burst.ts";
@@ -141,15 +140,13 @@ function prepareDevice(shape: Shape): () => void {
     offer();
     if (queue.pop(burst, chains) !== chains) throw new Error(`took ${burst.count} chains of ${chains}: ${queue.fault}`);
     if (copy > 0) for (let i = 0; i < chains; i++) burst.copyOut(i, 0, frame, 0, copy);
-    if (push) giveBack(queue, burst);
-    else queue.rewind(chains);
+    if (push) {
+      queue.pushAll(burst);
+      queue.flush();
+    } else {
+      queue.rewind(chains);
+    }
   };
-}
-
-function giveBack(queue: DeviceQueue, burst: ChainBurst): void {
-  const { heads, count } = burst;
-  for (let i = 0; i < count; i++) queue.push(heads[i], 0);
-  queue.flush();
 }
 
 function deviceLoad(name: string, shape: Partial<Shape> & { packed: boolean }): QueueLoad {
