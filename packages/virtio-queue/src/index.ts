@@ -5,7 +5,6 @@
  */
 
 export * from "./chain-burst.ts";
-export * from "./chain-copy.ts";
 export * from "./chain-cursor.ts";
 export * from "./device/config.ts";
 export * from "./device/create.ts";
