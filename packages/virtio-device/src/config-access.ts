@@ -30,7 +30,7 @@ export class ConfigAccess {
 
   /** Size, bytes. */
   get size(): number {
-    return this.#device.configSize;
+    return this.#device.configSize ?? 0;
   }
 
   /** Reads a little-endian value. Bytes past the end of configuration space read as zero. */
@@ -39,7 +39,7 @@ export class ConfigAccess {
     const inside = Math.min(width, this.size - offset);
     if (inside <= 0) return 0;
     try {
-      this.#device.readConfig(offset, inside === width ? data : data.subarray(0, inside));
+      this.#device.readConfig?.(offset, inside === width ? data : data.subarray(0, inside));
     } catch (cause) {
       this.#threw(cause);
       return 0;
@@ -56,7 +56,7 @@ export class ConfigAccess {
     const inside = Math.min(width, this.size - offset);
     if (inside <= 0) return;
     try {
-      this.#device.writeConfig(offset, inside === width ? data : data.subarray(0, inside), this.#legacy());
+      this.#device.writeConfig?.(offset, inside === width ? data : data.subarray(0, inside), this.#legacy());
     } catch (cause) {
       this.#threw(cause);
     }

@@ -55,7 +55,7 @@ export class DeviceCore {
     if (device.controlQueueMaxSize !== undefined && device.controlQueueMaxSize > 0)
       sizes.push(device.controlQueueMaxSize);
     this.queues = sizes.map((size) => new QueueRegisters(size));
-    this.features = new FeatureNegotiation(device.features | (options.ringFeatures ?? DEFAULT_RING_FEATURES));
+    this.features = new FeatureNegotiation((device.features ?? 0n) | (options.ringFeatures ?? DEFAULT_RING_FEATURES));
     this.config = new ConfigAccess(
       device,
       () => this.#legacy,
@@ -230,7 +230,7 @@ export class DeviceCore {
   async remove(): Promise<void> {
     this.reset();
     await this.settled;
-    this.device.remove();
+    this.device.remove?.();
   }
 
   /**

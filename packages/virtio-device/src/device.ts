@@ -52,9 +52,9 @@ export interface VirtioDevice {
   /** Largest size of the control queue; a device that has none leaves it out. */
   readonly controlQueueMaxSize?: number;
   /** Features of the device's type that it offers. Ring and transport features are the state machine's. */
-  readonly features: bigint;
-  /** Size of the configuration space, bytes. */
-  readonly configSize: number;
+  readonly features?: bigint;
+  /** Size of the configuration space, bytes; a device without one leaves this, `readConfig` and `writeConfig` out. */
+  readonly configSize?: number;
 
   /** Whether the device can work with this subset of what it offers. Without it every subset will do. */
   acceptsFeatures?(features: bigint): boolean;
@@ -63,13 +63,13 @@ export interface VirtioDevice {
    * Fills `data` from configuration space at `offset`.
    * @returns the error where the range is not in configuration space; the driver then reads zeros
    */
-  readConfig(offset: number, data: Uint8Array): ConfigError | null;
+  readConfig?(offset: number, data: Uint8Array): ConfigError | null;
   /**
    * Writes `data` to configuration space at `offset`; read-only fields ignore it.
    * @param legacy whether the driver uses the legacy interface, which may write fields that are read-only for
    * others, and may do so before it negotiates features (3.1.2)
    */
-  writeConfig(offset: number, data: Uint8Array, legacy: boolean): ConfigError | null;
+  writeConfig?(offset: number, data: Uint8Array, legacy: boolean): ConfigError | null;
 
   /**
    * The driver has set DRIVER_OK: the device goes live.
@@ -89,7 +89,7 @@ export interface VirtioDevice {
    */
   reset(): void | Promise<void>;
   /** The device is taken out of the machine, for good. Called after a reset. */
-  remove(): void;
+  remove?(): void;
 
   /** What the device needs of the machine before it is put into it. */
   resourceRequests?(): readonly ResourceRequest[];

@@ -12,6 +12,7 @@ export * from "./errors.ts";
 export * from "./features.ts";
 export * from "./notifier.ts";
 export * from "./queue-registers.ts";
+export * from "./queue-worker.ts";
 export * from "./resources.ts";
 export * from "./shared-memory.ts";
 export type { CoreQueueState, CoreState } from "./snapshot.ts";

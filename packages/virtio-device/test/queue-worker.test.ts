@@ -1,0 +1,93 @@
+import { feature, VIRTIO_F_VERSION_1 } from "@virtio-ts/virtio-bindings";
+import type { ChainBurst } from "@virtio-ts/virtio-queue";
+import { MockSplitDriver } from "@virtio-ts/virtio-queue/testing";
+import { GuestMemory } from "@virtio-ts/vm-memory";
+import { describe, expect, it } from "vitest";
+import { DeviceCore, QueueWorker } from "../src/index.ts";
+import { CountingInterrupts, ManualScheduler } from "../src/testing/index.ts";
+
+/** A device of one queue that answers each chain with one byte, live. */
+function setup(size = 16) {
+  const memory = GuestMemory.of(new Uint8Array(0x8_0000));
+  const driver = new MockSplitDriver(memory, { size });
+  const scheduler = new ManualScheduler();
+  const interrupts = new CountingInterrupts();
+  const handled: number[] = [];
+  let worker: QueueWorker | undefined;
+  const core = new DeviceCore(
+    {
+      deviceType: 4,
+      queueMaxSizes: [size],
+      activate: (context) => {
+        worker = new QueueWorker(context, 0, (burst: ChainBurst, i: number) => {
+          handled.push(burst.heads[i]);
+          return burst.copyIn(i, 0, Uint8Array.of(7), 0, 1);
+        });
+      },
+      queueNotify: () => worker?.run(),
+      reset: () => {
+        worker = undefined;
+      },
+    },
+    { memory, scheduler, interrupts, ringFeatures: feature(VIRTIO_F_VERSION_1) },
+  );
+  core.writeStatus(3);
+  core.writeDriverFeatures(1, 1);
+  core.writeStatus(11);
+  const queue = core.queues[0];
+  queue.setAddress(0, driver.areas.descriptorArea);
+  queue.setAddress(1, driver.areas.driverArea);
+  queue.setAddress(2, driver.areas.deviceArea);
+  core.enableQueue();
+  core.writeStatus(15);
+  const offer = (count: number): void => {
+    for (let i = 0; i < count; i++) driver.offer([{ length: 4, writable: true }]);
+  };
+  return { core, driver, scheduler, interrupts, handled, offer };
+}
+
+describe("a queue worker", () => {
+  it("handles what is available, gives it back and notifies once", () => {
+    const { core, driver, interrupts, offer } = setup();
+    offer(3);
+    core.notify(0);
+    expect(driver.collect().map(({ length }) => length)).toEqual([1, 1, 1]);
+    expect(interrupts.queueCounts).toEqual([1]);
+  });
+
+  it("handles a bounded number in a turn, and goes on in a later one", () => {
+    const { core, driver, scheduler, handled, offer } = setup(512);
+    offer(512);
+    core.notify(0);
+    expect(handled.length).toBe(256);
+    core.notify(0);
+    expect(scheduler.tasks.length).toBe(1);
+    scheduler.run();
+    expect(handled.length).toBe(512);
+    scheduler.run();
+    expect(scheduler.tasks).toEqual([]);
+    expect(driver.collect().length).toBe(512);
+    offer(1);
+    core.notify(0);
+    expect(handled.length).toBe(513);
+  });
+
+  it("stops at a malformed chain, which the machine hears of", () => {
+    const { core, driver, handled } = setup();
+    driver.setAvail(0, 999);
+    driver.setAvailIndex(1);
+    core.notify(0);
+    core.notify(0);
+    expect(handled).toEqual([]);
+    expect(core.status).toBe(15 | 64);
+  });
+
+  it("does nothing more after a reset", () => {
+    const { core, scheduler, handled, offer } = setup(512);
+    offer(512);
+    core.notify(0);
+    core.writeStatus(0);
+    scheduler.run();
+    expect(handled.length).toBe(256);
+  });
+});
