@@ -7,7 +7,12 @@ describe("copying into guest memory", () => {
   it("copies what it is told to, whatever the alignment, and tells the tracker", () => {
     const copier = new FrameCopier();
     const backing = Uint8Array.from({ length: 6000 }, (_, i) => (i * 13 + (i >> 8)) & 0xff);
-    const sources = [backing, backing.subarray(1, 5000), backing.subarray(7, 5001), Uint8Array.from(backing)];
+    const sources = [
+      backing,
+      backing.subarray(1, 5000),
+      backing.subarray(7, 5001),
+      Uint8Array.from(backing, (byte) => byte ^ 0x55),
+    ];
     const place = fc.record({
       to: fc.nat(64),
       from: fc.nat(1100),

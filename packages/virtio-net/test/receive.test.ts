@@ -105,16 +105,38 @@ describe("a frame on its way in (5.1.6.4)", () => {
     expect(receive(s).map((f) => f.bytes)).toEqual([frame(60, 2), frame(60, 3)]);
   });
 
-  it("touches no byte outside its buffer", () => {
-    const s = setupNic();
+  it.each([
+    [1000, 12, false],
+    [1001, 12, false],
+    [1002, 10, true],
+    [1003, 10, true],
+    [1004, 10, true],
+  ])("touches no byte outside its buffer, at address %i with a header of %i bytes", (at, size, legacy) => {
+    const s = setupNic({ legacy });
     const room = s.rx.allocate(4096);
     s.memory.fill(room, 4096, 0xee);
-    s.rx.offer([{ address: room + 1000, length: 72, writable: true }]);
+    s.rx.offer([{ address: room + at, length: 60 + size, writable: true }]);
     s.backend.send(frame(60));
     const bytes = new Uint8Array(4096);
     s.memory.read(room, bytes);
-    expect(bytes.subarray(0, 1000).every((b) => b === 0xee)).toBe(true);
-    expect(bytes.subarray(1072).every((b) => b === 0xee)).toBe(true);
+    expect(bytes.subarray(0, at).every((b) => b === 0xee)).toBe(true);
+    expect(bytes.subarray(at + size + 60).every((b) => b === 0xee)).toBe(true);
+    expect([...bytes.subarray(at, at + 10)]).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    expect(bytes.slice(at + size, at + size + 60)).toEqual(frame(60));
+  });
+
+  it("tells who watches the memory of every byte written", () => {
+    const s = setupNic();
+    offerBuffers(s, 1, 2000);
+    const [{ address }] = s.rx.elements(0);
+    const touched = new Set<number>();
+    s.memory.regions[0].tracker = {
+      written: (offset, length) => {
+        for (let i = 0; i < length; i++) touched.add(offset + i);
+      },
+    };
+    s.backend.send(frame(1500));
+    for (let i = 0; i < 1512; i++) expect(touched.has(address + i)).toBe(true);
   });
 
   it("has a VLAN tag or none, as it comes [net.device.vlan-filtering.1]", () => {

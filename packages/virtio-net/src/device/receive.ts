@@ -78,8 +78,6 @@ export class Receiver {
   #held = 0;
   /** See {@link PATIENCE}. */
   #patience = PATIENCE;
-  /** Buffers without room for a header met in the call at hand: their number has a bound. */
-  #bad = 0;
 
   constructor(memory: GuestMemory, active: ActiveQueue, counters: NetCounters, config: ReceiverConfig) {
     this.#memory = memory;
@@ -117,7 +115,6 @@ export class Receiver {
       this.#waiting = false;
       queue.disableNotifications();
     }
-    this.#bad = 0;
     let tries = 0;
     let i = first;
     while (i < burst.count) {
@@ -191,7 +188,6 @@ export class Receiver {
   #measure(bytes: number): number {
     const chains = this.#chains;
     while (this.#next < chains.count && chains.writableBytes[this.#next] < this.#headerSize) {
-      if (++this.#bad > this.#active.queue.size) return NEVER;
       this.#active.queue.push(chains.heads[this.#next++], 0);
       this.#counters.dropped.rxBadBuffers++;
     }
@@ -263,21 +259,18 @@ export class Receiver {
    */
   #putHeader(burst: FrameBurst, i: number): number {
     const chains = this.#chains;
-    const size = this.#headerSize;
     const first = chains.writable[this.#next];
     const offset = chains.offsets[first];
     const flags = burst.flags[i] & this.#flags;
-    if (chains.lengths[first] < HDR_SIZE || (offset & 3) !== 0 || size !== HDR_SIZE) {
-      return this.#putHeaderBytes(burst, i, flags);
-    }
+    if (chains.lengths[first] < HDR_SIZE || (offset & 3) !== 0) return this.#putHeaderBytes(burst, i, flags);
     const region = this.#memory.regions[chains.regions[first]];
     const words = region.u32;
     const word = offset >>> 2;
     words[word] = flags | (burst.gsoType[i] << 8) | (burst.hdrLen[i] << 16);
     words[word + 1] = burst.gsoSize[i] | (burst.csumStart[i] << 16);
     words[word + 2] = burst.csumOffset[i] | (this.#span << 16);
-    if (region.tracker !== null) region.tracker.written(offset, size);
-    this.#filled = size;
+    if (region.tracker !== null) region.tracker.written(offset, HDR_SIZE);
+    this.#filled = this.#headerSize; // of a short header the frame's first bytes overwrite the rest
     return first;
   }
 
