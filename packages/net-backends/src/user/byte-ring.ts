@@ -9,6 +9,23 @@
 const EMPTY = new Uint8Array(0);
 const FIRST_SIZE = 0x4000;
 
+/** What all rings of a network have allocated, and what they should stay below. */
+export class MemoryBudget {
+  /** Bytes allocated. */
+  used = 0;
+  readonly #limit: number;
+
+  /** @param limit bytes */
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** Whether it is used up: nobody should ask for more than he needs to go on. */
+  get isTight(): boolean {
+    return this.used >= this.#limit;
+  }
+}
+
 /** A growing ring of bytes. */
 export class ByteRing {
   /** The memory; a power of two long. Changes when the ring grows. */
@@ -19,6 +36,12 @@ export class ByteRing {
   start = 0;
   /** Bytes behind the last one held that are in use already: some of them came before their turn. */
   beyond = 0;
+  readonly #budget: MemoryBudget;
+
+  /** @param budget counts what is allocated; it is never refused */
+  constructor(budget: MemoryBudget) {
+    this.#budget = budget;
+  }
 
   /** Where the byte at `offset` (below or at `length`) lies in `bytes`. */
   at(offset: number): number {
@@ -41,6 +64,7 @@ export class ByteRing {
     const head = this.together(this.start, used);
     bytes.set(this.bytes.subarray(this.start, this.start + head));
     bytes.set(this.bytes.subarray(0, used - head), head);
+    this.#budget.used += size - this.bytes.length;
     this.bytes = bytes;
     this.start = 0;
   }
@@ -68,6 +92,7 @@ export class ByteRing {
 
   /** Gives the memory back; the bytes held are lost. */
   release(): void {
+    this.#budget.used -= this.bytes.length;
     this.bytes = EMPTY;
     this.length = 0;
     this.start = 0;

@@ -22,7 +22,7 @@ export interface ForwardOptions {
 
 /** Bounds of what a network holds for its guests. */
 export interface UserNetworkLimits {
-  /** TCP connections at a time; 4096. */
+  /** TCP connections at a time; 1024. */
   readonly tcpConnections: number;
   /** TCP connections that are not established yet, at a time; 256. */
   readonly tcpBacklog: number;
@@ -30,6 +30,11 @@ export interface UserNetworkLimits {
   readonly tcpReceive: number;
   /** Bytes held for the guest of one connection, above which the host's socket is no longer read; 1 MiB. */
   readonly tcpSend: number;
+  /**
+   * Bytes held by all connections together, above which none gets more than it needs to go on; 256 MiB. What was
+   * promised by then, and a read of each host's socket, may still come on top.
+   */
+  readonly tcpMemory: number;
   /** After so long without a segment a connection is cut, ms; 2 hours. */
   readonly tcpIdleMs: number;
   /** UDP flows (ports of guests) at a time; 1024. */
@@ -43,10 +48,11 @@ export interface UserNetworkLimits {
 }
 
 const DEFAULT_LIMITS: UserNetworkLimits = {
-  tcpConnections: 4096,
+  tcpConnections: 1024,
   tcpBacklog: 256,
   tcpReceive: 0x10_0000,
   tcpSend: 0x10_0000,
+  tcpMemory: 0x1000_0000,
   tcpIdleMs: 7_200_000,
   udpFlows: 1024,
   udpIdleMs: 180_000,

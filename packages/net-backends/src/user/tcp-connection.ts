@@ -8,7 +8,7 @@
  * @module
  */
 
-import { ByteRing } from "./byte-ring.ts";
+import { ByteRing, type MemoryBudget } from "./byte-ring.ts";
 import type { FrameOwner } from "./egress.ts";
 import type { HostFailure, HostTcp, HostTcpHandlers } from "./host-sockets.ts";
 import { ahead } from "./tcp-segment.ts";
@@ -27,6 +27,11 @@ export const PHASE_TIME_WAIT = 4;
 /** Over. */
 export const PHASE_CLOSED = 5;
 
+/** A guest's TCP cuts its large segments to half a window: less than this would keep them below 64 KiB. */
+const FIRST_GRANT = 0x4_0000;
+/** What anybody may be promised when memory is tight: one large segment. */
+const TIGHT_GRANT = 0x1_0000;
+
 /** What a connection wants of the TCP it belongs to. */
 export interface TcpOwner {
   enter(): void;
@@ -39,8 +44,10 @@ export interface TcpOwner {
   /** A timer of it has run out. */
   timedOut(connection: TcpConnection): void;
   now(): number;
-  /** Bytes for the guest above which the host's socket is not read. */
+  /** Bytes for the guest from which on the host's socket is not read. */
   readonly sendLimit: number;
+  /** What all connections have allocated. */
+  readonly memory: MemoryBudget;
 }
 
 /** One connection. Fields are plain, for tcp-input and tcp-output work on them for each segment. */
@@ -82,7 +89,7 @@ export class TcpConnection implements HostTcpHandlers, FrameOwner {
   /** Bytes of data in a segment. */
   mss = 536;
   /** Bytes from the host, not yet acknowledged by the guest. */
-  readonly toGuest: ByteRing = new ByteRing();
+  readonly toGuest: ByteRing;
   /** The host has ended: a FIN follows `toGuest`. */
   hostEnded = false;
   /** Our FIN was acknowledged. */
@@ -101,8 +108,15 @@ export class TcpConnection implements HostTcpHandlers, FrameOwner {
   receiveScale = 0;
   /** Bytes held for the host at most. */
   receiveLimit = 0xffff;
+  /**
+   * Bytes promised to the guest at most, for now: a guest that uses what it was promised is promised more, so that a
+   * thousand connections which stand still do not hold promises of a gigabyte.
+   */
+  grant: number = FIRST_GRANT;
+  /** Bytes the guest has sent since it was promised so much. */
+  grantUsed = 0;
   /** Bytes for the host that have not left the process. */
-  readonly toHost: ByteRing = new ByteRing();
+  readonly toHost: ByteRing;
   /** How many of them, the last ones, the host's socket was not given yet. */
   staged = 0;
   /**
@@ -148,6 +162,8 @@ export class TcpConnection implements HostTcpHandlers, FrameOwner {
     initialSequence: number,
   ) {
     this.#owner = owner;
+    this.toGuest = new ByteRing(owner.memory);
+    this.toHost = new ByteRing(owner.memory);
     this.phase = phase;
     this.guest = guest;
     this.guestPort = guestPort;
@@ -181,7 +197,7 @@ export class TcpConnection implements HostTcpHandlers, FrameOwner {
     try {
       this.lastActive = this.#owner.now();
       this.toGuest.push(bytes);
-      if (!this.hostPaused && this.toGuest.length >= this.#owner.sendLimit) {
+      if (!this.hostPaused && (this.toGuest.length >= this.#owner.sendLimit || this.#owner.memory.isTight)) {
         this.hostPaused = true;
         this.host?.pause();
       }
@@ -240,7 +256,9 @@ export class TcpConnection implements HostTcpHandlers, FrameOwner {
 
   /** Reads the host's socket on, when the guest has made room. */
   resumeHost(): void {
-    if (!this.hostPaused || this.toGuest.length >= this.#owner.sendLimit / 2) return;
+    if (!this.hostPaused) return;
+    const { sendLimit, memory } = this.#owner;
+    if (this.toGuest.length > (memory.isTight ? 0 : sendLimit >> 1)) return;
     this.hostPaused = false;
     this.host?.resume();
   }
@@ -250,9 +268,30 @@ export class TcpConnection implements HostTcpHandlers, FrameOwner {
    * what was promised stays.
    */
   get freeWindow(): number {
-    const free = this.receiveLimit - this.toHost.length;
-    const least = Math.min(this.mss, this.receiveLimit >> 1);
+    const limit = this.#receiveLimitNow;
+    const free = limit - this.toHost.length;
+    const least = Math.min(this.mss, limit >> 1);
     return Math.max(free < least ? 0 : free, ahead(this.receiveEdge, this.receiveNext), 0);
+  }
+
+  /** The guest has sent `length` bytes: once it has used what it was promised, it may be promised twice as much. */
+  grantMore(length: number): void {
+    this.grantUsed += length;
+    if (this.grantUsed < this.grant || this.grant >= this.receiveLimit) return;
+    this.grantUsed = 0;
+    this.grant *= 2;
+  }
+
+  /** Gives up memory that is not used. */
+  release(): void {
+    if (this.toGuest.length === 0) this.toGuest.release();
+    if (this.toHost.length + this.toHost.beyond > 0) return;
+    this.toHost.release();
+    this.grant = FIRST_GRANT;
+  }
+
+  get #receiveLimitNow(): number {
+    return Math.min(this.receiveLimit, this.#owner.memory.isTight ? TIGHT_GRANT : this.grant);
   }
 
   /** Whether the window has grown so much that the guest should be told though it has sent nothing. */
@@ -260,6 +299,7 @@ export class TcpConnection implements HostTcpHandlers, FrameOwner {
     if (this.guestEnded) return false;
     const promised = Math.max(0, ahead(this.receiveEdge, this.receiveNext));
     const growth = this.freeWindow - promised;
-    return growth >= this.receiveLimit >> 2 || (growth > 0 && promised < this.receiveLimit >> 3);
+    const limit = this.#receiveLimitNow;
+    return growth >= limit >> 2 || (growth > 0 && promised < limit >> 3);
   }
 }

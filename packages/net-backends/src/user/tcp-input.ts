@@ -166,6 +166,7 @@ function takeData(
     copyIn(connection, packet, segment.data - offset, 0, length);
     receive(connection, length);
     takeEarly(connection);
+    connection.grantMore(length);
   }
   if ((segment.flags & FIN) !== 0 && ahead(segment.sequence + segment.length, connection.receiveNext) === 0) {
     connection.guestEnded = true;

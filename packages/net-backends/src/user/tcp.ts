@@ -4,6 +4,7 @@
  * @module
  */
 
+import { MemoryBudget } from "./byte-ring.ts";
 import { DNS_PORT, type Dns } from "./dns.ts";
 import { DnsStream } from "./dns-stream.ts";
 import type { Egress } from "./egress.ts";
@@ -49,6 +50,7 @@ const FIRST_EPHEMERAL_PORT = 1024;
 /** The TCP of one network. */
 export class Tcp implements TcpOwner {
   readonly sendLimit: number;
+  readonly memory: MemoryBudget;
   readonly #stack: Stack;
   readonly #icmp: Icmp;
   readonly #dns: Dns;
@@ -71,6 +73,7 @@ export class Tcp implements TcpOwner {
     this.#ask = ask;
     this.#table = new TcpTable(stack.random());
     this.sendLimit = stack.config.limits.tcpSend;
+    this.memory = new MemoryBudget(stack.config.limits.tcpMemory);
   }
 
   /** Takes a TCP packet from a guest. */
@@ -170,8 +173,8 @@ export class Tcp implements TcpOwner {
       this.#stack.timers.remove(connection.timer);
       this.#table.remove(connection);
       if (!connection.hostGone) connection.host?.destroy(true);
+      this.#forget(connection);
     }
-    this.#connections.clear();
     this.#turns.clear();
     this.#pending = 0;
     this.#stack.counters.tcpActive = 0;
@@ -202,7 +205,7 @@ export class Tcp implements TcpOwner {
 
   hostClosed(connection: TcpConnection, failure: HostFailure | undefined): void {
     if (connection.phase === PHASE_CLOSED) {
-      this.#connections.delete(connection);
+      this.#forget(connection);
     } else if (connection.phase === PHASE_CONNECTING) {
       if (tellUnreachable(this.#icmp, connection, failure ?? "refused")) this.#cut(connection);
       else this.#reset(connection);
@@ -396,7 +399,7 @@ export class Tcp implements TcpOwner {
     this.#table.remove(connection);
     connection.phase = PHASE_CLOSED;
     connection.toGuest.release();
-    if (connection.hostGone || connection.host === undefined) this.#connections.delete(connection);
+    if (connection.hostGone || connection.host === undefined) this.#forget(connection);
     this.#stack.counters.tcpActive = this.#table.size;
   }
 
@@ -404,7 +407,14 @@ export class Tcp implements TcpOwner {
   #cut(connection: TcpConnection): void {
     this.#remove(connection);
     if (!connection.hostGone) connection.host?.destroy(true);
+    this.#forget(connection);
+  }
+
+  /** Nothing of a connection is left, neither here nor at the host. */
+  #forget(connection: TcpConnection): void {
     this.#connections.delete(connection);
+    connection.toGuest.release();
+    connection.toHost.release();
   }
 
   /** Ends a connection at once, and tells the guest. */
@@ -425,9 +435,7 @@ export class Tcp implements TcpOwner {
         else this.#reset(connection);
         continue;
       }
-      // An idle connection needs no memory.
-      if (idle > SWEEP_MS && connection.toGuest.length === 0) connection.toGuest.release();
-      if (idle > SWEEP_MS && connection.toHost.length === 0) connection.toHost.release();
+      if (idle > SWEEP_MS) connection.release();
     }
     if (this.#connections.size > 0) timers.set(this.#sweep, now + SWEEP_MS);
   }

@@ -24,6 +24,8 @@ interface Story {
   hostEndsEarly: boolean;
   receiveLimit: number;
   sendLimit: number;
+  memory: number;
+  mtu: number;
 }
 
 const story: fc.Arbitrary<Story> = fc.record({
@@ -44,6 +46,8 @@ const story: fc.Arbitrary<Story> = fc.record({
   hostEndsEarly: fc.boolean(),
   receiveLimit: fc.constantFrom(2000, 65_535, 300_000),
   sendLimit: fc.constantFrom(1, 20_000, 1_000_000),
+  memory: fc.constantFrom(1, 1_000_000_000),
+  mtu: fc.constantFrom(576, 1500, 9000, 65_535),
 });
 
 const pattern = (length: number, seed: number): Uint8Array => {
@@ -56,7 +60,10 @@ function play(s: Story): void {
   // A guest that sends single bytes, or has room for few, is given few: time is finite.
   const up = s.guestSegment === 1 ? Math.min(s.up, 3000) : s.up;
   const down = s.capacity === 300 ? Math.min(s.down, 10_000) : s.down;
-  const b = bench({ limits: { tcpReceive: s.receiveLimit, tcpSend: s.sendLimit } }, s.seed);
+  const b = bench(
+    { mtu: s.mtu, limits: { tcpReceive: s.receiveLimit, tcpSend: s.sendLimit, tcpMemory: s.memory } },
+    s.seed,
+  );
   const random = seeded(s.seed);
   const below = (n: number): number => random() % n;
   b.guest.accepts = s.accepts;

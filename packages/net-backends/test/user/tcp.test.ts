@@ -247,6 +247,38 @@ describe("data", () => {
     expect(segmentOf(b.guest.one()).data.length).toBe(128);
   });
 
+  test("a guest that uses its window is promised more, up to the limit", () => {
+    const { b, send } = open();
+    let sequence = 1000;
+    const promised: number[] = [];
+    for (let i = 0; i < 30; i++) {
+      send({ flags: ACK, sequence, data: new Uint8Array(60_000) });
+      sequence += 60_000;
+      const window = segments(b).at(-1)!.window << 5;
+      if (window > 0 && window !== promised.at(-1)) promised.push(window);
+      if (window < 60_000) b.host.run(); // the host takes all there is
+      b.guest.got();
+    }
+    expect(Math.max(...promised)).toBeGreaterThan(800_000);
+    expect(Math.max(...promised)).toBeLessThanOrEqual(0x10_0000);
+  });
+
+  test("when memory is tight, nobody is promised more, and hosts are not read ahead", () => {
+    const { b, host, theirs, send } = open({ limits: { tcpMemory: 1 } });
+    for (let i = 0; i < 20; i++) {
+      send({ flags: ACK, sequence: 1000 + i * 50_000, data: new Uint8Array(50_000) });
+      b.host.run();
+      for (const { window } of segments(b)) expect(window << 5).toBeLessThanOrEqual(0x1_0000);
+    }
+    expect(host.receivedLength).toBe(1_000_000);
+    host.send(new Uint8Array(10));
+    host.send(new Uint8Array(10));
+    host.read(2);
+    expect([host.paused, host.inbound.length]).toEqual([true, 1]);
+    send({ flags: ACK, sequence: 1_001_000, acknowledged: theirs + 10 });
+    expect(host.paused).toBe(false);
+  });
+
   test("the host's socket is not read while too much waits for the guest", () => {
     const { b, host, theirs, send } = open({ limits: { tcpSend: 3000 } });
     host.send(new Uint8Array(2000));

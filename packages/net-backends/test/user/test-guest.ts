@@ -34,14 +34,18 @@ export class TestGuest implements NetPort {
       this.room--;
       const bytes = new Uint8Array(burst.lengths[i]);
       expect(burst.copyFrame(i, 0, bytes, 0, bytes.length)).toBe(bytes.length);
-      const decoded = decode(bytes, {
-        flags: burst.flags[i],
-        gsoType: burst.gsoType[i],
-        hdrLen: burst.hdrLen[i],
-        gsoSize: burst.gsoSize[i],
-        csumStart: burst.csumStart[i],
-        csumOffset: burst.csumOffset[i],
-      });
+      const decoded = decode(
+        bytes,
+        {
+          flags: burst.flags[i],
+          gsoType: burst.gsoType[i],
+          hdrLen: burst.hdrLen[i],
+          gsoSize: burst.gsoSize[i],
+          csumStart: burst.csumStart[i],
+          csumOffset: burst.csumOffset[i],
+        },
+        this.network.mtu,
+      );
       const needed = (decoded.flags & 1) | (decoded.gsoType === 1 ? 2 : 0);
       expect(needed & ~this.accepts).toBe(0);
       if (!this.loses()) this.frames.push(decoded);
