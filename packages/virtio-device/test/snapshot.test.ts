@@ -284,6 +284,9 @@ describe("a snapshot that is not this device's, or lies, is refused with nothing
     expect(refusal(good, target)).toBe("state");
     expect(device.value).toBe(3);
     expect(device.events).toEqual(["activate", "reset"]);
+    device.context?.configChanged();
+    device.context?.queues[0]?.notifier.notify();
+    expect([target.core.configGeneration, target.interrupts.queueCounts]).toEqual([0, []]);
     device.refuse = false;
     target.core.restore(good);
     expect(device.value).toBe(7);
