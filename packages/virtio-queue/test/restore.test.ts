@@ -1,0 +1,261 @@
+/**
+ * States to restore that contradict themselves, or what they are restored into, are refused: a snapshot may come from
+ * an enemy.
+ * @module
+ */
+
+import {
+  type DriverQueueState,
+  PackedDeviceQueue,
+  PackedDriverQueue,
+  type PackedQueueState,
+  SplitDeviceQueue,
+  SplitDriverQueue,
+  type SplitQueueState,
+} from "@virtio-ts/virtio-queue";
+import { GuestMemory } from "@virtio-ts/vm-memory";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+
+const areas = { size: 8, descriptorArea: 0x1000, driverArea: 0x2000, deviceArea: 0x3000 };
+const memory = GuestMemory.of(new Uint8Array(0x10000));
+
+type Change = (state: Record<string, unknown>) => void;
+
+const chain = (head: unknown, written: unknown = null, descriptors: unknown = 1, writableBytes: unknown = 0) => ({
+  head,
+  descriptors,
+  writableBytes,
+  written,
+});
+
+const common: [string, Change][] = [
+  ["another version", (s) => (s.version = 2)],
+  ["another format", (s) => (s.format = s.format === "split" ? "packed" : "split")],
+  ["another size", (s) => (s.size = 16)],
+  ["notifications that are no boolean", (s) => (s.notifications = 1)],
+  ["an unknown fault", (s) => (s.fault = "none")],
+  ["nextAvail that is no integer", (s) => (s.nextAvail = 1.5)],
+  ["nextAvail below 0", (s) => (s.nextAvail = -1)],
+  ["nextAvail above 16 bits", (s) => (s.nextAvail = 65536 + 3)],
+  ["nextUsed that is no number", (s) => (s.nextUsed = "1")],
+  ["nextUsed above 16 bits", (s) => (s.nextUsed = 65536)],
+  ["outstanding that is no list", (s) => (s.outstanding = 2)],
+  ["outstanding with holes", (s) => (s.outstanding = [null, null])],
+  ["fewer outstanding than taken", (s) => (s.outstanding = [])],
+];
+
+const device: [string, Change][] = [
+  ...common,
+  ["a head out of range", (s) => (s.outstanding = [chain(8), chain(1)])],
+  ["a head below 0", (s) => (s.outstanding = [chain(-1), chain(1)])],
+  ["a head twice", (s) => (s.outstanding = [chain(1), chain(1)])],
+  ["written bytes below 0", (s) => (s.outstanding = [chain(0, -1), chain(1)])],
+  ["written bytes above 32 bits", (s) => (s.outstanding = [chain(0, 2 ** 32), chain(1)])],
+  ["a writable part below 0", (s) => (s.outstanding = [chain(0, null, 1, -1), chain(1)])],
+  ["a writable part above 2^32", (s) => (s.outstanding = [chain(0, null, 1, 2 ** 32 + 1), chain(1)])],
+  ["chains of no descriptors", (s) => (s.outstanding = [chain(0, null, 0), chain(1, null, 2)])],
+  ["more to rewind than is outstanding", (s) => (s.rewindable = 3)],
+  ["less than nothing to rewind", (s) => (s.rewindable = -1)],
+  ["a chain given back among those to rewind", (s) => (s.outstanding = [chain(0), chain(1, 0)])],
+];
+
+const splitState: SplitQueueState = {
+  version: 1,
+  format: "split",
+  size: 8,
+  nextAvail: 1,
+  nextUsed: 65535,
+  outstanding: [chain(0), chain(1)] as SplitQueueState["outstanding"],
+  rewindable: 1,
+  notifications: true,
+  fault: null,
+};
+const packedState: PackedQueueState = {
+  ...splitState,
+  format: "packed",
+  nextAvail: 1,
+  availWrap: 0,
+  nextUsed: 7,
+  usedWrap: 1,
+};
+const splitDriver: DriverQueueState = {
+  version: 1,
+  format: "split",
+  size: 8,
+  nextAvail: 1,
+  nextUsed: 65535,
+  nextDescriptor: 4,
+  batch: { left: 0, length: 0 },
+  outstanding: [
+    { head: 0, descriptors: [0, 1], writableBytes: 4 },
+    { head: 2, descriptors: [2, 3], writableBytes: 0 },
+  ],
+  notifications: true,
+  fault: null,
+};
+const packedDriver: DriverQueueState = {
+  ...splitDriver,
+  format: "packed",
+  nextAvail: 1,
+  nextUsed: 7 | 0x8000,
+  nextDescriptor: 0,
+  outstanding: [
+    { head: 3, descriptors: 1, writableBytes: 4 },
+    { head: 5, descriptors: 1, writableBytes: 0 },
+  ],
+};
+
+const config = { ...areas, indirect: true, eventIdx: true };
+const halves = {
+  split: {
+    state: splitState,
+    make: (state: never, inOrder = false) => new SplitDeviceQueue(memory, { ...config, inOrder, state }),
+  },
+  packed: {
+    state: packedState,
+    make: (state: never, inOrder = false) => new PackedDeviceQueue(memory, { ...config, inOrder, state }),
+  },
+  splitDriver: {
+    state: splitDriver,
+    make: (state: never, inOrder = false) => new SplitDriverQueue(memory, { ...areas, eventIdx: true, inOrder, state }),
+  },
+  packedDriver: {
+    state: packedDriver,
+    make: (state: never, inOrder = false) =>
+      new PackedDriverQueue(memory, { ...areas, eventIdx: true, inOrder, state }),
+  },
+};
+
+function changed(half: keyof typeof halves, change: Change): never {
+  const state = structuredClone(halves[half].state) as unknown as Record<string, unknown>;
+  change(state);
+  return state as never;
+}
+
+describe.each(Object.keys(halves) as (keyof typeof halves)[])("%s", (half) => {
+  test("the state as it is comes back as it was", () => {
+    for (const inOrder of [false, true]) {
+      expect(halves[half].make(halves[half].state as never, inOrder).save()).toMatchObject({
+        ...halves[half].state,
+        ...(inOrder && !half.endsWith("Driver") ? { rewindable: 2 } : {}),
+      });
+    }
+  });
+
+  const driver = half.endsWith("Driver");
+  test.each(driver ? common : device)("%s is refused", (_, change) => {
+    for (const inOrder of [false, true]) {
+      expect(() => halves[half].make(changed(half, change), inOrder)).toThrow(
+        expect.objectContaining({ name: "QueueConfigError", code: "state" }),
+      );
+    }
+  });
+
+  test("what is no state is refused", () => {
+    for (const state of [null, 7, "state", []]) {
+      expect(() => halves[half].make(state as never)).toThrow(expect.objectContaining({ code: "state" }));
+    }
+  });
+
+  test("a queue restored with its fault stays stopped, and does not report it anew", () => {
+    const fault = driver ? "used-index" : "order";
+    const queue = halves[half].make(changed(half, (s) => (s.fault = fault)));
+    expect(queue.fault?.code).toBe(fault);
+    expect(queue.counters.malformed).toBe(0);
+  });
+
+  test("whatever a state says, it is refused or is one the queue itself could have saved", () => {
+    const paths = flatten(halves[half].state);
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.constantFrom(...paths), fc.oneof(fc.integer({ min: -2, max: 20 }), fc.anything())), {
+          maxLength: 4,
+        }),
+        (changes) => {
+          const state = changed(half, (s) => {
+            for (const [path, value] of changes) assign(s, path, value);
+          });
+          let queue: { save(): unknown };
+          try {
+            queue = halves[half].make(state);
+          } catch (error) {
+            expect((error as { code: string }).code).toBe("state");
+            return;
+          }
+          const saved = queue.save();
+          expect(halves[half].make(saved as never).save()).toEqual(saved);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+});
+
+test.each([
+  ["wrap counters that are no bits", (s: Record<string, unknown>) => (s.availWrap = 2)],
+  ["positions a lap apart from what is outstanding", (s: Record<string, unknown>) => (s.usedWrap = 0)],
+  ["positions at the end of the ring", (s: Record<string, unknown>) => (s.nextAvail = 8)],
+  [
+    "more descriptors than the ring has",
+    (s: Record<string, unknown>) => (s.outstanding = [chain(0, null, 9), chain(1)]),
+  ],
+] as [string, Change][])("packed: %s are refused", (_, change) => {
+  expect(() => halves.packed.make(changed("packed", change))).toThrow(expect.objectContaining({ code: "state" }));
+});
+
+const buffer = (head: unknown, descriptors: unknown, writableBytes: unknown = 0) => ({
+  head,
+  descriptors,
+  writableBytes,
+});
+test.each([
+  ["a buffer that does not start at its head", (s) => (s.outstanding = [buffer(0, [1, 0]), buffer(2, [2])])],
+  ["a descriptor in two buffers", (s) => (s.outstanding = [buffer(0, [0, 1]), buffer(2, [2, 1])])],
+  ["a descriptor out of range", (s) => (s.outstanding = [buffer(0, [0, 8]), buffer(2, [2])])],
+  ["descriptors that are no list", (s) => (s.outstanding = [buffer(0, 2), buffer(2, [2])])],
+  ["a head twice", (s) => (s.outstanding = [buffer(0, [0]), buffer(0, [0])])],
+  ["a writable part above 2^32", (s) => (s.outstanding = [buffer(0, [0], 2 ** 33), buffer(2, [2])])],
+  ["a next descriptor out of range", (s) => (s.nextDescriptor = 8)],
+  ["a batch of more than there is", (s) => (s.batch = { left: 3, length: 0 })],
+  ["a batch that says more than its last buffer has", (s) => (s.batch = { left: 1, length: 5 })],
+  ["no batch", (s) => (s.batch = null)],
+] as [string, Change][])("split driver: %s is refused", (_, change) => {
+  expect(() => halves.splitDriver.make(changed("splitDriver", change))).toThrow(
+    expect.objectContaining({ code: "state" }),
+  );
+});
+
+test("split driver, in order: descriptors that don't follow each other are refused", () => {
+  const state = changed("splitDriver", (s) => (s.nextDescriptor = 5));
+  expect(() => halves.splitDriver.make(state, true)).toThrow(expect.objectContaining({ code: "state" }));
+  expect(halves.splitDriver.make(state, false).free).toBe(4);
+});
+
+test.each([
+  ["a list of more entries than the ring", (s) => (s.outstanding = [buffer(3, 9), buffer(5, 1)])],
+  ["lists that are too many for the positions", (s) => (s.outstanding = [buffer(3, 2), buffer(5, 1)])],
+  ["a position past the ring", (s) => (s.nextAvail = 8)],
+] as [string, Change][])("packed driver: %s is refused", (_, change) => {
+  expect(() => halves.packedDriver.make(changed("packedDriver", change))).toThrow(
+    expect.objectContaining({ code: "state" }),
+  );
+});
+
+/** The paths of all values in a state. */
+function flatten(value: unknown, path: string[] = []): string[][] {
+  if (typeof value !== "object" || value === null) return [path];
+  return [path, ...Object.entries(value).flatMap(([key, inner]) => flatten(inner, [...path, key]))].filter(
+    (p) => p.length > 0,
+  );
+}
+
+function assign(target: Record<string, unknown>, path: string[], value: unknown): void {
+  let object = target;
+  for (const key of path.slice(0, -1)) {
+    const inner = object[key];
+    if (typeof inner !== "object" || inner === null) return;
+    object = inner as Record<string, unknown>;
+  }
+  object[path[path.length - 1]] = value;
+}
