@@ -12,6 +12,7 @@ import { GuestError } from "./errors.ts";
 /** What listeners of the emulator are given. */
 export interface EmulatorEvents {
   "emulator-loaded": undefined;
+  "emulator-started": undefined;
   "emulator-stopped": undefined;
   "cpu-event-halt": undefined;
   "serial0-output-byte": number;
@@ -32,6 +33,7 @@ export interface Emulator {
   readonly bus: { send(event: string, value?: unknown): void };
   add_listener<E extends keyof EmulatorEvents>(event: E, listener: (value: EmulatorEvents[E]) => void): void;
   remove_listener<E extends keyof EmulatorEvents>(event: E, listener: (value: EmulatorEvents[E]) => void): void;
+  is_running(): boolean;
   run(): Promise<void>;
   stop(): Promise<void>;
   destroy(): Promise<void>;

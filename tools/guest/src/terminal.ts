@@ -11,11 +11,14 @@ export interface Terminal {
   readonly output: NodeJS.WriteStream;
 }
 
+/** What a terminal sends for the end of the input. */
+const CTRL_D = "\x04";
 /** A day: a shell is left by its user, not by a timeout. */
 const SHELL_TIMEOUT_MS = 24 * 3600 * 1000;
 
 /**
- * Connects a terminal with a shell in the guest until the user leaves it (`exit`, or ^D).
+ * Connects a terminal with a shell in the guest until the user leaves it (`exit`, or ^D). It may be no terminal but
+ * a pipe with commands, whose end is that of the shell.
  *
  * @param terminal default: that of this process
  * @returns the shell's exit status
@@ -28,15 +31,18 @@ export async function runShell(
   const { input, output } = terminal;
   const { columns = 80, rows = 24 } = output;
   const forward = (data: Buffer): void => guest.console.write(data);
+  const end = (): void => guest.console.write(CTRL_D);
   input.setRawMode?.(true);
   input.on("data", forward);
+  input.once("end", end);
   input.resume();
   try {
-    // The agent's line is raw; the shell gets an ordinary terminal and gives it back.
+    // The agent's line is raw; the shell gets an ordinary terminal and gives it back, without what it left unread.
     const script = `stty sane cols ${columns} rows ${rows} </dev/ttyS0
 PS1='guest:\\w# ' sh -i </dev/ttyS0
 status=$?
 stty raw -echo isig </dev/ttyS0
+(timeout 0.2 cat </dev/ttyS0 >/dev/null) 2>/dev/null
 exit $status`;
     const { status } = await guest.exec(script, {
       timeoutMs: SHELL_TIMEOUT_MS,
@@ -45,6 +51,7 @@ exit $status`;
     return status;
   } finally {
     input.off("data", forward);
+    input.off("end", end);
     input.pause();
     input.setRawMode?.(false);
   }

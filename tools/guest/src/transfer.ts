@@ -8,6 +8,7 @@
  * @module
  */
 import type { ExecOptions } from "./channel.ts";
+import { GuestError } from "./errors.ts";
 import type { Guest } from "./guest.ts";
 import { shellQuote } from "./quote.ts";
 
@@ -40,8 +41,16 @@ export interface ServedFile {
   readonly digest: string;
 }
 
+/** A download that does not grow for so long, or up to twice as long, is ended. */
+const SILENCE_SECONDS = 15;
 const DOWNLOAD = "/tmp/download";
 const SERVED_DIRECTORY = "/tmp/www";
+
+/** Linux would wait for a quarter of an hour; and Debian's busybox crashes on wget's own option for this, `-T`. */
+const KILL_SILENT_WGET = `{
+  while before=$now; sleep ${SILENCE_SECONDS}; now=$(stat -c %s ${DOWNLOAD}); [ "$now" != "$before" ]; do :; done
+  killall wget
+}`;
 
 /**
  * Host to guest: fetches a URL into the guest's memory and digests it there. The file must fit into the guest's
@@ -51,15 +60,22 @@ const SERVED_DIRECTORY = "/tmp/www";
  */
 export async function download(guest: Guest, url: string, options: TransferOptions = {}): Promise<Transfer> {
   const { digest = "sha256", ...exec } = options;
-  const output = await guest.run(
-    `read begin rest </proc/uptime
-wget -q -O ${DOWNLOAD} ${shellQuote(url)} || { status=$?; rm -f ${DOWNLOAD}; exit $status; }
+  const line = await fetchWith(
+    guest,
+    `the guest could not fetch ${url}`,
+    `rm -f ${DOWNLOAD}
+${KILL_SILENT_WGET} >/dev/null 2>&1 & watcher=$!
+read begin rest </proc/uptime
+wget -q -O ${DOWNLOAD} ${shellQuote(url)}; status=$?
+kill $watcher
+[ $status = 143 ] && echo "nothing came for ${SILENCE_SECONDS} s"
+[ $status = 0 ] || { rm -f ${DOWNLOAD}; exit $status; }
 read end rest </proc/uptime
 echo "$begin $end $(wc -c <${DOWNLOAD}) $(${digest}sum <${DOWNLOAD})"
 rm -f ${DOWNLOAD}`,
     exec,
   );
-  const [begin, end, bytes, sum] = lastLine(output).split(" ");
+  const [begin, end, bytes, sum] = line.split(" ");
   return { bytes: Number(bytes), digest: sum, seconds: elapsed(begin, end) };
 }
 
@@ -77,7 +93,9 @@ export async function upload(
 ): Promise<Transfer> {
   const { digest = "sha256", ...exec } = options;
   const source = "/tmp/upload";
-  const output = await guest.run(
+  const line = await fetchWith(
+    guest,
+    `the guest could not post to ${url}`,
     `${makeFile(source, bytes, "tr '\\0' x")}
 read begin rest </proc/uptime
 wget -q -O /dev/null --post-file ${source} ${shellQuote(url)} || { status=$?; rm -f ${source}; exit $status; }
@@ -86,7 +104,7 @@ echo "$begin $end $(wc -c <${source}) $(${digest}sum <${source})"
 rm -f ${source}`,
     exec,
   );
-  const [begin, end, sent, sum] = lastLine(output).split(" ");
+  const [begin, end, sent, sum] = line.split(" ");
   return { bytes: Number(sent), digest: sum, seconds: elapsed(begin, end) };
 }
 
@@ -135,6 +153,14 @@ echo "$begin $end"`,
   );
   const [begin, end] = lastLine(output).split(" ");
   return elapsed(begin, end);
+}
+
+/** Runs a command that has to succeed, and returns its last line; when it fails, that is what wget complained of. */
+async function fetchWith(guest: Guest, failure: string, command: string, options: ExecOptions): Promise<string> {
+  const { status, output } = await guest.exec(command, options);
+  const line = lastLine(output);
+  if (status === 0) return line;
+  throw new GuestError("COMMAND_FAILED", `${failure}: ${line || `exit status ${status}`}`);
 }
 
 /**

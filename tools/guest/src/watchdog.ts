@@ -1,6 +1,6 @@
 /**
- * Notices that a guest died: a panic it prints, a reset, a halt for good, or an exception in the emulator or in a
- * device that was plugged into it.
+ * Notices that a guest died: a panic it prints, a reset, a halt for good, an emulator destroyed under it, or an
+ * exception in the emulator or in a device that was plugged into it.
  *
  * @module
  */
@@ -24,6 +24,11 @@ export class Watchdog {
     const { v86 } = emulator;
     v86.cpu.reboot_internal = (): void => this.#die("was reset (reboot, or a triple fault)");
     emulator.add_listener("cpu-event-halt", () => this.#die("halted with interrupts off"));
+    const { destroy } = v86;
+    v86.destroy = (): void => {
+      destroy.call(v86);
+      this.#die("is gone: its emulator was destroyed");
+    };
     const tick = v86.do_tick;
     v86.do_tick = (): void => {
       try {

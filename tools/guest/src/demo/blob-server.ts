@@ -1,50 +1,55 @@
 /**
- * The HTTP server at the host's end of the demo's transfers: gives random bytes away, takes bytes in, and knows
- * the hash of both.
+ * The HTTP server at the host's end of the demo's downloads: gives random bytes away, and knows their hashes.
  *
  * @module
  */
 import { createHash, randomFillSync } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { DigestAlgorithm } from "../transfer.ts";
 
-/** Serves `GET /blob`, a fixed run of random bytes, on the host's loopback. */
+/** Serves `GET /blob`, a fixed run of random bytes, on a free port of the host's loopback. */
 export class BlobServer {
-  /** SHA-256 of the blob, in hexadecimal. */
-  readonly sha256: string;
+  /** Where it listens, on 127.0.0.1. */
+  readonly port: number;
   readonly #blob: Buffer;
   readonly #server: Server;
 
+  private constructor(blob: Buffer, server: Server) {
+    this.port = (server.address() as AddressInfo).port;
+    this.#blob = blob;
+    this.#server = server;
+  }
+
   /** @param bytes size of the blob */
-  constructor(bytes: number) {
-    this.#blob = Buffer.alloc(bytes);
-    randomFillSync(this.#blob);
-    this.sha256 = createHash("sha256").update(this.#blob).digest("hex");
-    this.#server = createServer((request, response) => this.#answer(request, response));
-  }
-
-  /** Listens on a free port of 127.0.0.1, and returns it. */
-  async listen(): Promise<number> {
+  static async start(bytes: number): Promise<BlobServer> {
+    const blob = randomFillSync(Buffer.alloc(bytes));
+    const server = createServer((request, response) => answer(blob, request, response));
     await new Promise<void>((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen(0, "127.0.0.1", resolve);
+      server.once("error", reject);
+      server.listen(0, "127.0.0.1", resolve);
     });
-    return (this.#server.address() as AddressInfo).port;
+    return new BlobServer(blob, server);
   }
 
-  /** Stops listening and cuts every connection. */
+  /** The blob's hash, in hexadecimal. */
+  digest(algorithm: DigestAlgorithm): string {
+    return createHash(algorithm).update(this.#blob).digest("hex");
+  }
+
+  /** Stops listening and cuts every connection. Can be called twice. */
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeAllConnections();
     await closed;
   }
+}
 
-  #answer(request: IncomingMessage, response: ServerResponse): void {
-    if (request.url === "/blob") {
-      response.writeHead(200, { "content-type": "application/octet-stream", "content-length": this.#blob.length });
-      response.end(this.#blob);
-    } else {
-      response.writeHead(404).end();
-    }
+function answer(blob: Buffer, request: IncomingMessage, response: ServerResponse): void {
+  if (request.url === "/blob") {
+    response.writeHead(200, { "content-type": "application/octet-stream", "content-length": blob.length });
+    response.end(blob);
+  } else {
+    response.writeHead(404).end();
   }
 }

@@ -42,7 +42,7 @@ usage: pnpm demo [options]
 where the guest comes from:
 ${ASSET_HELP}
 
-exit status: 0 all went well, 1 something failed, 2 wrong usage, 3 no kernel to be had`;
+exit status: 0 all went well, 1 something failed, 2 wrong usage, 3 no kernel to be had, 130 interrupted`;
 
 /**
  * Reads the command line.
@@ -59,6 +59,7 @@ export function parseOptions(args: readonly string[]): DemoOptions {
   if (transport === "legacy" && interrupt === "msix") {
     throw new UsageError("--transport legacy goes with --interrupt intx: this demo's legacy device has no MSI-X");
   }
+  if (values.json && values.shell) throw new UsageError("--json and --shell exclude each other: both want the output");
   return {
     help: values.help ?? false,
     json: values.json ?? false,

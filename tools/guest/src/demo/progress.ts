@@ -1,35 +1,30 @@
 /**
- * What the demo says while it works: on standard error, one line a step, with the time it took.
+ * What the demo says while it works: on standard error, one line a step, begun when the step begins.
  *
  * @module
  */
 
 /** Steps of a long work, told as they begin and end. */
 export class Progress {
-  readonly #out: NodeJS.WriteStream;
+  readonly #out: NodeJS.WritableStream;
   readonly #begin = performance.now();
-  #step: string | null = null;
+  #open = false;
 
-  constructor(out: NodeJS.WriteStream = process.stderr) {
+  constructor(out: NodeJS.WritableStream = process.stderr) {
     this.#out = out;
   }
 
   /** A step begins; the one before has ended. */
   step(text: string): void {
     this.done();
-    this.#step = text;
-    if (this.#out.isTTY) this.#out.write(`  ${seconds(performance.now() - this.#begin)}  ${text} ...`);
+    const seconds = ((performance.now() - this.#begin) / 1000).toFixed(1).padStart(6);
+    this.#out.write(`${seconds} s  ${text} ...`);
+    this.#open = true;
   }
 
-  /** The step at hand has ended. */
+  /** The step at hand has ended; nothing happens when there is none. */
   done(result = ""): void {
-    if (this.#step === null) return;
-    const line = `${seconds(performance.now() - this.#begin)}  ${this.#step}${result === "" ? "" : `: ${result}`}`;
-    this.#out.write(this.#out.isTTY ? `\r\x1b[K  ${line}\n` : `  ${line}\n`);
-    this.#step = null;
+    if (this.#open) this.#out.write(`${result === "" ? "" : ` ${result}`}\n`);
+    this.#open = false;
   }
-}
-
-function seconds(ms: number): string {
-  return `${(ms / 1000).toFixed(1).padStart(6)} s`;
 }

@@ -3,17 +3,12 @@
  *
  * @module
  */
-import { NET_FEATURE_NAMES } from "@virtio-ts/virtio-net";
+
 import { formatTable } from "@virtio-ts/terminal";
 import type { DirectionCounters } from "@virtio-ts/virtio-net";
+import { NET_FEATURE_NAMES } from "@virtio-ts/virtio-net";
 import type { Lease, PingResult } from "../net.ts";
-
-/** One transfer over TCP. */
-export interface TransferReport {
-  readonly bytes: number;
-  readonly sha256ok: boolean;
-  readonly mbPerSecond: number;
-}
+import type { TransferReport } from "./transfers.ts";
 
 /** All the demo found out. */
 export interface DemoReport {
@@ -56,8 +51,8 @@ export function featureName(bit: number): string {
 export function succeeded(report: DemoReport): boolean {
   return (
     report.ping.received === report.ping.sent &&
-    report.download.sha256ok &&
-    report.upload.sha256ok &&
+    report.download.equal &&
+    report.upload.equal &&
     report.resolved.addresses.length > 0
   );
 }
@@ -72,11 +67,15 @@ export function toJson(report: DemoReport): string {
     features: report.features.map(featureName),
     dhcp: { address: report.lease.address },
     ping: { sent: ping.sent, received: ping.received, avgMs: ping.avgMs ?? null },
-    download: report.download,
-    upload: report.upload,
+    download: transferJson(report.download),
+    upload: transferJson(report.upload),
     bootMs: Math.round(report.bootMs),
     capture: report.capture,
   });
+}
+
+function transferJson({ bytes, equal, mbPerSecond }: TransferReport): object {
+  return { bytes, sha256ok: equal, mbPerSecond };
 }
 
 /** The report for people. */
@@ -88,9 +87,15 @@ export function toTable(report: DemoReport): string {
     ["transport", `virtio-pci, ${report.transport}`],
     ["interrupts", `${report.interrupt}: ${report.interruptLines.join(", ")}`],
     ...wrap(report.features.map(featureName), 80).map((line, i): [string, string] => [i === 0 ? "features" : "", line]),
-    ["DHCP", `${lease.address}/${lease.prefixLength} for ${lease.leaseSeconds} s, router ${lease.routers.join(" ")}, DNS ${lease.dns.join(" ")}`],
+    [
+      "DHCP",
+      `${lease.address}/${lease.prefixLength} for ${lease.leaseSeconds} s, router ${lease.routers.join(" ")}, DNS ${lease.dns.join(" ")}`,
+    ],
     ["name", `${report.resolved.name} is ${report.resolved.addresses.join(" ") || "unknown"}`],
-    ["ping", `${ping.sent} sent, ${ping.received} received, ${ms(ping.minMs)}/${ms(ping.avgMs)}/${ms(ping.maxMs)} ms min/avg/max; first answer after ${(report.firstPingMs / 1000).toFixed(1)} s`],
+    [
+      "ping",
+      `${ping.sent} sent, ${ping.received} received, ${ms(ping.minMs)}/${ms(ping.avgMs)}/${ms(ping.maxMs)} ms min/avg/max; first answer after ${(report.firstPingMs / 1000).toFixed(1)} s`,
+    ],
     ["download", transfer(report.download, "host to guest")],
     ["upload", transfer(report.upload, "guest to host")],
     ["frames out", direction(report.tx, "kicks by the guest")],
@@ -101,9 +106,9 @@ export function toTable(report: DemoReport): string {
   return formatTable([{ title: "virtio-net in v86" }, { title: "" }], rows);
 }
 
-function transfer({ bytes, sha256ok, mbPerSecond }: TransferReport, way: string): string {
+function transfer({ bytes, equal, mbPerSecond }: TransferReport, way: string): string {
   const size = `${(bytes / 2 ** 20).toFixed(0)} MiB ${way}`;
-  return `${size}, ${mbPerSecond.toFixed(1)} MB/s, ${sha256ok ? "SHA-256 equal" : "SHA-256 DIFFERS"}`;
+  return `${size}, ${mbPerSecond.toFixed(1)} MB/s, ${equal ? "SHA-256 equal" : "SHA-256 DIFFERS"}`;
 }
 
 function direction({ frames, bytes, gso, notifications }: DirectionCounters, what: string): string {

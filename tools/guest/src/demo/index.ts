@@ -1,0 +1,9 @@
+/**
+ * The demo's parts, for tests that need a guest with our NIC and a network behind it.
+ *
+ * @module
+ */
+export { demoMain } from "./main.ts";
+export { featureName } from "./report.ts";
+export { GATEWAY, HOST_NAME, type Session, type SessionOptions, startSession } from "./session.ts";
+export { guestToHost, hostToGuest, type TransferReport } from "./transfers.ts";
