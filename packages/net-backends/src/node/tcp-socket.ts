@@ -61,7 +61,8 @@ class NodeTcp implements HostTcp {
   destroy(reset: boolean): void {
     if (this.#over) return;
     this.#over = true;
-    if (reset) this.#socket.resetAndDestroy();
+    // One that is being connected would only be reset once it is, whenever that may be.
+    if (reset && !this.#socket.connecting) this.#socket.resetAndDestroy();
     else this.#socket.destroy();
   }
 

@@ -87,12 +87,15 @@ export class Stack {
 
   /** An event is over. With the outermost one goes what it has to say to hosts, then to the guest. */
   leave(): void {
-    if (this.#depth === 1) {
-      this.#toHosts();
-      this.egress.flush();
-      this.#toHosts(); // what the guest sent in reply, within the flush
+    try {
+      if (this.#depth === 1) {
+        this.#toHosts();
+        this.egress.flush();
+        this.#toHosts(); // what the guest sent in reply, within the flush
+      }
+    } finally {
+      this.#depth--; // whatever a peer throws, the next event is one again
     }
-    this.#depth--;
   }
 
   /** The identification of the next IPv4 packet (RFC 6864). */
