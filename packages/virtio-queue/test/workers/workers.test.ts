@@ -15,7 +15,7 @@ import {
 } from "@virtio-ts/virtio-bindings";
 import { expect, test } from "vitest";
 
-const BUFFERS = Number(process.env.QUEUE_BUFFERS ?? 200_000);
+const BUFFERS = Number(process.env.QUEUE_BUFFERS ?? 1_000_000);
 
 interface Outcome {
   counters?: { chains: number; used: number; available: number; notified: number; suppressed: number };

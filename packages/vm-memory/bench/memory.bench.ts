@@ -1,0 +1,23 @@
+/**
+ * What memory costs where queues and transports call it: once per burst, or at set-up.
+ * Run with `node packages/vm-memory/bench/memory.bench.ts` on a Node.js that strips types.
+ * @module
+ */
+
+import { DirtyLog, GuestMemory, MemoryRegion } from "@virtio-ts/vm-memory";
+import { bench, do_not_optimize, run } from "mitata";
+
+const buffer = new ArrayBuffer(1 << 20);
+const fixed = GuestMemory.of(new Uint8Array(buffer));
+const view = new Uint8Array(buffer);
+const moving = GuestMemory.of(() => view);
+const many = new GuestMemory(Array.from({ length: 16 }, (_, i) => new MemoryRegion(i << 16, new Uint8Array(1 << 16))));
+const log = new DirtyLog(1 << 20);
+
+bench("refresh, fixed bytes", () => fixed.refresh());
+bench("refresh, a source", () => moving.refresh());
+bench("locate, 1 region", () => do_not_optimize(fixed.locate(0x8000, 1514)));
+bench("locate, 16 regions", () => do_not_optimize(many.locate(0x8_8000, 1514)));
+bench("dirty log, a frame", () => log.written(0x8000, 1514));
+
+await run();
