@@ -63,7 +63,7 @@ export interface MockDriver {
   offer(elements: readonly MockElement[], options?: { readonly indirect?: boolean }): number;
   /** Takes what the device has used since the last call; its descriptors are free again. */
   collect(): MockUsed[];
-  /** Where the elements of a buffer were put, by head or id. */
+  /** Where the elements of the last buffer of a head or id were put, also after it came back. */
   elements(head: number): readonly Required<Pick<MockElement, "address" | "length" | "writable">>[];
   /** Writes an indirect table, or any run of descriptors. @returns its address */
   table(descriptors: readonly RawDescriptor[], address?: number): number;

@@ -19,7 +19,9 @@ export class MockPackedDriver implements MockDriver {
   availWrap = 1;
   private readonly heap: MockHeap;
   private readonly freeIds: number[];
-  private readonly lists: Map<number, { entries: number; elements: PlacedElement[] }> = new Map();
+  /** Ring entries of each list the device has. */
+  private readonly lists: Map<number, number> = new Map();
+  private readonly placed: Map<number, PlacedElement[]> = new Map();
   private nextUsed = 0;
   private usedWrap = 1;
   /** Flags of lists' first descriptors, withheld until they are published. */
@@ -54,7 +56,8 @@ export class MockPackedDriver implements MockDriver {
       const next = i + 1 < list.length ? VIRTQ_DESC_F_NEXT : 0;
       this.addDescriptor({ ...descriptor, flags: descriptor.flags | next, next: id }, i === 0);
     });
-    this.lists.set(id, { entries: list.length, elements: placed });
+    this.lists.set(id, list.length);
+    this.placed.set(id, placed);
     return id;
   }
 
@@ -92,12 +95,12 @@ export class MockPackedDriver implements MockDriver {
       const bits = flags & (VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED);
       if (bits !== (this.usedWrap === 1 ? VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED : 0)) return used;
       const id = this.memory.readU16(address + 12);
-      const list = this.lists.get(id);
-      if (list === undefined) return used;
+      const entries = this.lists.get(id);
+      if (entries === undefined) return used;
       used.push({ head: id, length: this.memory.readU32(address + 8) });
       this.lists.delete(id);
       this.freeIds.push(id);
-      this.nextUsed += list.entries;
+      this.nextUsed += entries;
       if (this.nextUsed >= this.areas.size) {
         this.nextUsed -= this.areas.size;
         this.usedWrap ^= 1;
@@ -106,7 +109,7 @@ export class MockPackedDriver implements MockDriver {
   }
 
   elements(id: number): readonly PlacedElement[] {
-    return this.lists.get(id)?.elements ?? [];
+    return this.placed.get(id) ?? [];
   }
 
   table(descriptors: readonly RawDescriptor[], address?: number): number {

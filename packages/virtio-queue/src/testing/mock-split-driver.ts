@@ -16,7 +16,8 @@ export class MockSplitDriver implements MockDriver {
   readonly areas: QueueAreas;
   private readonly heap: MockHeap;
   private readonly free: number[];
-  private readonly chains: Map<number, { descriptors: number[]; elements: PlacedElement[] }> = new Map();
+  private readonly chains: Map<number, number[]> = new Map();
+  private readonly placed: Map<number, PlacedElement[]> = new Map();
   private nextAvail = 0;
   private nextUsed = 0;
 
@@ -44,7 +45,8 @@ export class MockSplitDriver implements MockDriver {
     const placed = elements.map((element) => this.heap.place(element));
     const descriptors = options.indirect ? this.addIndirect(placed) : this.addDirect(placed);
     const head = descriptors[0];
-    this.chains.set(head, { descriptors, elements: placed });
+    this.chains.set(head, descriptors);
+    this.placed.set(head, placed);
     this.setAvail(this.nextAvail, head);
     this.nextAvail = (this.nextAvail + 1) & 0xffff;
     return head;
@@ -66,7 +68,7 @@ export class MockSplitDriver implements MockDriver {
       const entry = this.areas.deviceArea + 4 + 8 * (this.nextUsed % this.areas.size);
       const head = this.memory.readU32(entry);
       used.push({ head, length: this.memory.readU32(entry + 4) });
-      this.free.push(...(this.chains.get(head)?.descriptors ?? []));
+      this.free.push(...(this.chains.get(head) ?? []));
       this.chains.delete(head);
       this.nextUsed = (this.nextUsed + 1) & 0xffff;
     }
@@ -74,7 +76,7 @@ export class MockSplitDriver implements MockDriver {
   }
 
   elements(head: number): readonly PlacedElement[] {
-    return this.chains.get(head)?.elements ?? [];
+    return this.placed.get(head) ?? [];
   }
 
   table(descriptors: readonly RawDescriptor[], address?: number): number {
