@@ -232,6 +232,7 @@ describe("queues (2.6)", () => {
     ["misaligned", 0x1004, 16],
     ["at 2^63", 2 ** 63, 16],
     ["of no power of two", 0x1000, 3],
+    ["above its largest size", 0x1000, 32],
   ])("refuses to go live with a queue %s, and works after a reset", (_, address, size) => {
     const s = setup();
     negotiate(s);

@@ -241,7 +241,7 @@ describe("a snapshot that is not this device's, or lies, is refused with nothing
     ["a status of unknown bits", edit({ status: 0x200 }), "state"],
     ["DRIVER_OK without being active", edit({ active: false }), "state"],
     ["being active without DRIVER_OK", edit({ status: 11 }), "state"],
-    ["an interface in reset", edit({ status: 0, active: false, legacy: true }), "state"],
+    ["an interface in reset", { ...asleep(), status: 0, legacy: true }, "state"],
     ["features that are not offered", edit({ driverFeatures: [0x4000, 1, 0, 0] }), "mismatch"],
     ["features without VERSION_1", edit({ driverFeatures: [0x20, 0, 0, 0] }), "mismatch"],
     [

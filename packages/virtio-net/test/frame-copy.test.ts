@@ -40,6 +40,21 @@ describe("copying into guest memory", () => {
     );
   });
 
+  it("takes one buffer for another never, however alike they are", () => {
+    const copier = new FrameCopier();
+    const region = new MemoryRegion(0, new Uint8Array(2048));
+    const [a, b] = [1, 2].map((value) => new Uint8Array(4096).fill(value));
+    for (const [source, value] of [
+      [a, 1],
+      [b, 2],
+      [a, 1],
+    ] as const) {
+      copier.copy(region, 0, source, 512, 1500);
+      copier.copy(region, 1500, source, 512, 100);
+      expect([region.u8[0], region.u8[1499], region.u8[1500], region.u8[1599]]).toEqual([value, value, value, value]);
+    }
+  });
+
   it("sees what a source holds now, not what it held", () => {
     const copier = new FrameCopier();
     const region = new MemoryRegion(0, new Uint8Array(2048));
