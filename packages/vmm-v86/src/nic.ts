@@ -70,6 +70,8 @@ export function addNic(target: V86Emulator | V86Machine, options: NicOptions = {
   const device = new NetDevice({
     // The guest runs in turns of our event loop: what it sends in one is best sent on together.
     transmit: "gathered",
+    // And what comes in during one has to fit into the ring: v86's own has as many entries.
+    queueSize: 1024,
     ...options,
     ...(mac && { mac }),
     ...(mtu !== undefined && { mtu }),

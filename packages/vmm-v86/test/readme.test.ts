@@ -49,7 +49,7 @@ it("the README's example puts a NIC into v86 as it is published", async () => {
     set(4, 2);
     expect(cpu.read16(0xfeb0_0012)).toBe(2); // num_queues, behind the emulator's own memory map
     cpu.write16(0xfeb0_0016, 1); // queue_select, whole
-    expect([nic?.pci.core.queueSelect, cpu.read32s(0xfeb0_0018) & 0xffff]).toEqual([1, 256]);
+    expect([nic?.pci.core.queueSelect, cpu.read32s(0xfeb0_0018) & 0xffff]).toEqual([1, 1024]);
   } finally {
     await emulator.destroy();
     network.close();
