@@ -12,7 +12,7 @@ import {
   type RegisterBlock,
 } from "@virtio-ts/vm-device";
 
-export class ScratchBlock implements RegisterBlock {
+class ScratchBlock implements RegisterBlock {
   readonly size: number;
   readonly bytes: DataView;
   readonly log: string[] = [];
