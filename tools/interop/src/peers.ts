@@ -80,6 +80,6 @@ function isExecutable(file: string): boolean {
 }
 
 /** Whether this machine promises every peer, so that a missing one is a failure. */
-function peersRequired(): boolean {
+export function peersRequired(): boolean {
   return process.env.VIRTIO_TS_REQUIRE_PEERS === "1";
 }
