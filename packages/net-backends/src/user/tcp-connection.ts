@@ -135,6 +135,10 @@ export class TcpConnection implements HostTcpHandlers, FrameOwner {
   // What is to be said.
   synPending = false;
   ackPending = false;
+  /** The ACK may wait until the host's socket has taken what is acknowledged. */
+  ackCanWait = false;
+  /** The last acknowledgement the guest was sent. */
+  acknowledged = 0;
   /** ACKs to be said besides, one for each segment out of order: three of them are a loss (RFC 5681, 3.2). */
   duplicatesPending = 0;
   probePending = false;
@@ -223,10 +227,11 @@ export class TcpConnection implements HostTcpHandlers, FrameOwner {
     const given = this.toHost.length - this.staged;
     this.toHost.consume(Math.min(Math.max(0, count), given));
     this.lastActive = this.#owner.now();
-    if (this.phase !== PHASE_OPEN || !this.#windowGrew()) return;
+    if (this.phase !== PHASE_OPEN || !(this.ackPending || this.#windowGrew())) return;
     this.#owner.enter();
     try {
       this.ackPending = true;
+      this.ackCanWait = false;
       this.#owner.touch(this);
     } finally {
       this.#owner.leave();

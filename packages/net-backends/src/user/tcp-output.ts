@@ -102,8 +102,19 @@ export function output(connection: TcpConnection, egress: Egress, mtu: number, c
     connection.duplicatesPending--;
     send(connection, egress, connection.sendNext, ACK, 0, 0);
   }
-  if (connection.ackPending && !egress.full) send(connection, egress, connection.sendNext, ACK, 0, 0);
-  return more || connection.ackPending;
+  const speaks = connection.ackPending && !isAckWaiting(connection);
+  if (speaks && !egress.full) send(connection, egress, connection.sendNext, ACK, 0, 0);
+  return more || (speaks && connection.ackPending);
+}
+
+/**
+ * Whether an ACK is better said later: large segments come many at a time, each ACK costs the guest an interrupt, and
+ * when the host's socket has taken them, in a moment, one ACK does for all and opens the window too. It does not wait
+ * when a quarter of the window is at stake, nor for a guest that sends again.
+ */
+function isAckWaiting(connection: TcpConnection): boolean {
+  const owed = ahead(connection.receiveNext, connection.acknowledged);
+  return connection.ackCanWait && connection.toHost.length > 0 && owed < connection.grant >> 2;
 }
 
 function sendData(
@@ -188,6 +199,7 @@ function send(
   if ((flags & ACK) !== 0) {
     view.setInt32(at + TCP_AT + TCP_ACKNOWLEDGEMENT, connection.receiveNext);
     connection.ackPending = false;
+    connection.acknowledged = connection.receiveNext;
   }
   view.setUint8(at + TCP_AT + TCP_DATA_OFFSET, (tcpHeader >> 2) << 4);
   view.setUint8(at + TCP_AT + TCP_FLAGS, flags);

@@ -43,6 +43,8 @@ const TIME_WAIT_MS = 2_000;
 /** How long a guest may keep a connection half open that the host has closed, and a host what it was left. */
 const ORPHAN_MS = 60_000;
 const SWEEP_MS = 15_000;
+/** An ACK waits for the host's socket so long at most (RFC 9293, 3.8.6.3 allows half a second). */
+const ACK_DELAY_MS = 10;
 /** RFC 5961, 7: ACKs that answer segments out of place, per second; between two of us they could go on for ever. */
 const CHALLENGES_PER_SECOND = 100;
 const FIRST_EPHEMERAL_PORT = 1024;
@@ -60,6 +62,9 @@ export class Tcp implements TcpOwner {
   readonly #connections = new Set<TcpConnection>();
   readonly #segment = new TcpSegment();
   readonly #sweep: Timer = new Timer(() => this.#dropIdle());
+  /** Connections whose ACK waits, and for how long. */
+  readonly #waiting = new Set<TcpConnection>();
+  readonly #patience: Timer = new Timer(() => this.#sayWaiting());
   readonly #turns = new TcpTurns();
   #pending = 0;
   #challenges = 0;
@@ -157,8 +162,25 @@ export class Tcp implements TcpOwner {
       if (connection === undefined) return;
       if (connection.phase === PHASE_CLOSED || !this.#knowsGuest(connection)) continue;
       if (output(connection, egress, mtu, this.#stack.counters)) this.#turns.touch(connection);
+      else if (connection.ackPending) this.#sayLater(connection);
       this.#arm(connection);
     }
+  }
+
+  /** The ACK waits for the host's socket, but not for long. */
+  #sayLater(connection: TcpConnection): void {
+    if (this.#waiting.has(connection)) return;
+    this.#waiting.add(connection);
+    const { timers, now } = this.#stack;
+    if (this.#waiting.size === 1) timers.set(this.#patience, now + ACK_DELAY_MS);
+  }
+
+  #sayWaiting(): void {
+    for (const connection of this.#waiting) {
+      connection.ackCanWait = false;
+      if (connection.ackPending) this.touch(connection);
+    }
+    this.#waiting.clear();
   }
 
   /** Gives the host's sockets what guests have sent. */
@@ -179,6 +201,8 @@ export class Tcp implements TcpOwner {
     this.#pending = 0;
     this.#stack.counters.tcpActive = 0;
     this.#stack.timers.remove(this.#sweep);
+    this.#waiting.clear();
+    this.#stack.timers.remove(this.#patience);
   }
 
   enter(): void {
@@ -260,7 +284,10 @@ export class Tcp implements TcpOwner {
     switch (verdict) {
       case "challenge":
         counters.dropped.tcpUnexpected++;
-        if (this.#mayChallenge()) connection.ackPending = true;
+        if (this.#mayChallenge()) {
+          connection.ackPending = true;
+          connection.ackCanWait = false;
+        }
         // The guest's FIN again: our last ACK got lost, and may once more (RFC 9293, 3.10.7.8).
         if (connection.phase === PHASE_TIME_WAIT) this.#waitLonger(connection);
         break;
@@ -413,6 +440,7 @@ export class Tcp implements TcpOwner {
   /** Nothing of a connection is left, neither here nor at the host. */
   #forget(connection: TcpConnection): void {
     this.#connections.delete(connection);
+    this.#waiting.delete(connection);
     connection.toGuest.release();
     connection.toHost.release();
   }
