@@ -31,6 +31,8 @@ export interface NicOptions extends NetDeviceOptions, V86PlugOptions {
   readonly interrupt?: "msix" | "intx";
   /** Kind of the BAR of its modern registers: `memory` by default. */
   readonly bar?: "memory" | "io";
+  /** Ring and transport features to offer: as of `DeviceCoreOptions` of @virtio-ts/virtio-device. */
+  readonly ringFeatures?: bigint;
 }
 
 /** A NIC that is plugged in. */
@@ -82,6 +84,10 @@ export function addNic(target: V86Emulator | V86Machine, options: NicOptions = {
     mode: options.transport ?? "modern",
     interrupt,
     bar: options.bar ?? "memory",
+    // One for configuration changes and one for both queues: a guest of one processor is interrupted once for an
+    // answer and what it answers, not twice.
+    vectors: 2,
+    ...(options.ringFeatures !== undefined && { ringFeatures: options.ringFeatures }),
   });
   const plugged = machine.plugPci(pci, { name: "virtio-net", ...options });
   const link = backend === undefined ? null : connect(device, backend);

@@ -33,7 +33,9 @@ async function main(args: readonly string[]): Promise<number> {
     return 0;
   }
   if (bench === undefined || positionals.length > 1) {
-    process.stderr.write(`no benchmark ${positionals.join(" ")}: expected one of ${BENCHES.map((b) => b.name).join(", ")}\n`);
+    process.stderr.write(
+      `no benchmark ${positionals.join(" ")}: expected one of ${BENCHES.map((b) => b.name).join(", ")}\n`,
+    );
     return 2;
   }
   const rows = await bench.run((message) => process.stderr.write(`  ${message}\n`), values.only);

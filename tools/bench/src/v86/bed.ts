@@ -4,13 +4,12 @@
  *
  * @module
  */
-import { bootGuest, type Emulator, type Guest, configureAddress, interfaces } from "@virtio-ts/guest";
-import { connect, type NetBackend, UserNetwork } from "@virtio-ts/net-backends";
+import { bootGuest, configureAddress, type Emulator, type Guest, interfaces } from "@virtio-ts/guest";
+import { connect, UserNetwork } from "@virtio-ts/net-backends";
 import { nodeHostSockets } from "@virtio-ts/net-backends/node";
 import { feature, VIRTIO_F_VERSION_1 } from "@virtio-ts/virtio-bindings";
-import { NetDevice, VIRTIO_NET_F_MAC, VIRTIO_NET_F_MTU, VIRTIO_NET_F_STATUS } from "@virtio-ts/virtio-net";
-import { VirtioPciDevice } from "@virtio-ts/virtio-pci";
-import { attachToV86 } from "@virtio-ts/vmm-v86";
+import { VIRTIO_NET_F_MAC, VIRTIO_NET_F_MTU, VIRTIO_NET_F_STATUS } from "@virtio-ts/virtio-net";
+import { addNic } from "@virtio-ts/vmm-v86";
 import { BuiltinNic } from "./builtin-nic.ts";
 import { Valve } from "./valve.ts";
 
@@ -34,11 +33,13 @@ export interface Bed {
   close(): Promise<void>;
 }
 
-/** What the built-in offers of what we have; no ring features either. */
+/** What the built-in offers of what we have, no ring features, and interrupts by its pin. */
 const EQUAL = {
+  interrupt: "intx",
+  bar: "io",
   features: feature(VIRTIO_NET_F_MAC, VIRTIO_NET_F_STATUS, VIRTIO_NET_F_MTU),
   ringFeatures: feature(VIRTIO_F_VERSION_1),
-};
+} as const;
 
 interface Wired {
   readonly name: Contestant["name"];
@@ -79,31 +80,23 @@ export async function makeBed(onProgress: (message: string) => void): Promise<Be
 }
 
 function plugOurs(emulator: Emulator, name: "full" | "equal", subnet: number): Wired {
-  const machine = attachToV86(emulator as never);
-  const full = name === "full";
   const mac = Uint8Array.of(0x52, 0x54, 0, 0, 0, subnet);
-  const nic = new NetDevice({ mac, ...(full ? {} : { features: EQUAL.features, queueSize: 1024 }) });
-  const pci = new VirtioPciDevice(nic, {
-    memory: machine.memory,
-    scheduler: machine.scheduler,
-    interrupt: full ? "msix" : "intx",
-    bar: full ? "memory" : "io",
-    ...(full ? (process.env.VEC ? { vectors: Number(process.env.VEC) } : {}) : { ringFeatures: EQUAL.ringFeatures }),
-  });
-  machine.plugPci(pci);
-  return { name, subnet, mac: [...mac].map((b) => b.toString(16).padStart(2, "0")).join(":"), ...joined(nic, subnet) };
+  const { valve, network } = backend(subnet);
+  const plug = { mac, backend: valve };
+  addNic(emulator as never, name === "full" ? plug : { ...plug, ...EQUAL });
+  return { name, subnet, mac: [...mac].map((b) => b.toString(16).padStart(2, "0")).join(":"), valve, network };
 }
 
 function plugBuiltin(emulator: Emulator, subnet: number): Wired {
-  return { name: "builtin", subnet, mac: null, ...joined(new BuiltinNic(emulator), subnet) };
+  const { valve, network } = backend(subnet);
+  connect(new BuiltinNic(emulator), valve);
+  return { name: "builtin", subnet, mac: null, valve, network };
 }
 
-function joined(nic: NetBackend, subnet: number): { valve: Valve; network: UserNetwork } {
+function backend(subnet: number): { valve: Valve; network: UserNetwork } {
   const network = new UserNetwork({
     host: nodeHostSockets(),
     options: { subnet: `10.0.${subnet}.0/24`, hostLoopback: true },
   });
-  const valve = new Valve(network);
-  connect(nic, valve);
-  return { valve, network };
+  return { valve: new Valve(network), network };
 }

@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { FrameBurst, type NetBackend, type NetPort } from "@virtio-ts/net-backends";
+
 import type { Emulator } from "@virtio-ts/guest";
+import { FrameBurst, type NetBackend, type NetPort } from "@virtio-ts/net-backends";
 
 /** The built-in NIC, outside of the guest. It accepts no offloads, and has no way to say that it has room again. */
 export class BuiltinNic implements NetBackend {

@@ -41,7 +41,14 @@ async function contest(bed: Bed, job: Job, progress: (message: string) => void):
   const peer = last.get("builtin") ?? Number.NaN;
   return (["full", "equal"] as const).map((features) => {
     const ours = last.get(features) ?? Number.NaN;
-    return { job: job.name, features, ours: round3(ours), peer: round3(peer), unit: job.unit, ratio: round3(ours / peer) };
+    return {
+      job: job.name,
+      features,
+      ours: round3(ours),
+      peer: round3(peer),
+      unit: job.unit,
+      ratio: round3(ours / peer),
+    };
   });
 }
 

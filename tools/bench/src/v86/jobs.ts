@@ -4,8 +4,8 @@
  * @module
  */
 import { get } from "node:http";
-import { createServer, type Server } from "node:net";
 import type { AddressInfo } from "node:net";
+import { createServer, type Server } from "node:net";
 import { drain, type Guest, ping, pktgen, type ServedFile, serveFile } from "@virtio-ts/guest";
 import type { Contestant } from "./bed.ts";
 
@@ -45,7 +45,8 @@ async function generate(guest: Guest, nic: Contestant, size: number): Promise<nu
   nic.valve.swallowed = 0;
   try {
     const { packetsPerSecond, sent } = await pktgen(guest, nic.ifname, { count: PACKETS, size, ...EXEC });
-    if (nic.valve.swallowed < sent) throw new Error(`of ${sent} packets ${nic.valve.swallowed} came out of ${nic.name}`);
+    if (nic.valve.swallowed < sent)
+      throw new Error(`of ${sent} packets ${nic.valve.swallowed} came out of ${nic.name}`);
     return packetsPerSecond;
   } finally {
     nic.valve.sink = false;
