@@ -9,35 +9,51 @@
 import type { GuestMemory, MemoryRegion } from "@virtio-ts/vm-memory";
 import { moveIn, moveOut, WordView } from "./move.ts";
 
-/** How many chains a new burst has room for; more are made room for when asked for. */
+/** How many chains and segments a new burst has room for; more are made room for when they come. */
 const INITIAL_CHAINS = 64;
 const INITIAL_SEGMENTS = 128;
 
-/** A burst of descriptor chains over one memory. Made once, filled by `DeviceQueue.pop` again and again. */
+/**
+ * A burst of descriptor chains over one memory. Made once, filled by `DeviceQueue.pop` again and again.
+ *
+ * The arrays are replaced when the burst grows: read them from the burst after each `pop`.
+ */
 export class ChainBurst {
   /** The memory whose regions the segments lie in. */
   readonly memory: GuestMemory;
   /** Chains in this burst. */
   count = 0;
   /** What to give back by: head descriptor (split) or buffer id (packed) of each chain. */
-  heads: Uint16Array = new Uint16Array(INITIAL_CHAINS);
-  /** Index of each chain's first segment; `first[count]` is one past the last chain's last. */
-  first: Uint32Array = new Uint32Array(INITIAL_CHAINS + 1);
-  /** Index of each chain's first device-writable segment; `first[i + 1]` when it has none. */
-  writable: Uint32Array = new Uint32Array(INITIAL_CHAINS);
-  /** Bytes of each chain's device-readable part. */
-  readableBytes: Float64Array = new Float64Array(INITIAL_CHAINS);
-  /** Bytes of each chain's device-writable part. */
-  writableBytes: Float64Array = new Float64Array(INITIAL_CHAINS);
+  heads!: Uint32Array;
   /** What `DeviceQueue.pushAll` gives each chain back with: bytes written, for the device to say; 0 at first. */
-  written: Uint32Array = new Uint32Array(INITIAL_CHAINS);
+  written!: Uint32Array;
+  /** Index of each chain's first segment; `first[count]` is one past the last chain's last. */
+  first!: Uint32Array;
+  /** Index of each chain's first device-writable segment; `first[i + 1]` when it has none. */
+  writable!: Uint32Array;
+  /** Bytes of each chain's device-readable part. */
+  readableBytes!: Float64Array;
+  /** Bytes of each chain's device-writable part. */
+  writableBytes!: Float64Array;
   /** Region of each segment: an index into `memory.regions`. */
-  regions: Uint16Array = new Uint16Array(INITIAL_SEGMENTS);
+  regions!: Uint32Array;
   /** First byte of each segment, from its region's start. */
-  offsets: Uint32Array = new Uint32Array(INITIAL_SEGMENTS);
+  offsets!: Uint32Array;
   /** Bytes of each segment; never 0. */
-  lengths: Uint32Array = new Uint32Array(INITIAL_SEGMENTS);
+  lengths!: Uint32Array;
 
+  /**
+   * All but the byte counts lie in one array, of which the others are views: a loop that fills several of them checks
+   * one array instead of five. `heads` starts at 0, `regions`, `offsets` and `lengths` where these say.
+   * @internal
+   */
+  words!: Uint32Array;
+  /** @internal */
+  regionsAt = 0;
+  /** @internal */
+  offsetsAt = 0;
+  /** @internal */
+  lengthsAt = 0;
   /**
    * How many chains from the first on are known to be of one segment each, all device-readable or (`plainDirection`
    * not 0) all device-writable: a queue that fills the burst with more of the same need not say it again.
@@ -51,6 +67,7 @@ export class ChainBurst {
 
   constructor(memory: GuestMemory) {
     this.memory = memory;
+    this.allocate(INITIAL_CHAINS, INITIAL_SEGMENTS);
   }
 
   /**
@@ -142,30 +159,49 @@ export class ChainBurst {
     this.first[0] = 0;
   }
 
-  /** Makes room for `chains` chains. The arrays are replaced: read the fields again. */
+  /** Makes room for `chains` chains. */
   reserveChains(chains: number): void {
-    if (chains <= this.heads.length) return;
-    const room = Math.max(chains, 2 * this.heads.length);
-    this.heads = grown(this.heads, new Uint16Array(room));
-    this.first = grown(this.first, new Uint32Array(room + 1));
-    this.writable = grown(this.writable, new Uint32Array(room));
-    this.readableBytes = grown(this.readableBytes, new Float64Array(room));
-    this.writableBytes = grown(this.writableBytes, new Float64Array(room));
-    this.written = new Uint32Array(room);
-    this.plain = 0;
+    if (chains > this.heads.length) this.grow(Math.max(chains, 2 * this.heads.length), this.lengths.length);
   }
 
-  /** Makes room for `segments` segments. The arrays are replaced: read the fields again. */
+  /** Makes room for `segments` segments. */
   reserveSegments(segments: number): void {
-    if (segments <= this.lengths.length) return;
-    const room = Math.max(segments, 2 * this.lengths.length);
-    this.regions = grown(this.regions, new Uint16Array(room));
-    this.offsets = grown(this.offsets, new Uint32Array(room));
-    this.lengths = grown(this.lengths, new Uint32Array(room));
+    if (segments > this.lengths.length) this.grow(this.heads.length, Math.max(segments, 2 * this.lengths.length));
   }
-}
 
-function grown<T extends Uint16Array | Uint32Array | Float64Array>(old: T, larger: T): T {
-  larger.set(old);
-  return larger;
+  private grow(chains: number, segments: number): void {
+    const { heads, written, first, writable, regions, offsets, lengths, readableBytes, writableBytes } = this;
+    this.allocate(chains, segments);
+    this.heads.set(heads);
+    this.written.set(written);
+    this.first.set(first);
+    this.writable.set(writable);
+    this.regions.set(regions);
+    this.offsets.set(offsets);
+    this.lengths.set(lengths);
+    this.readableBytes.set(readableBytes);
+    this.writableBytes.set(writableBytes);
+  }
+
+  private allocate(chains: number, segments: number): void {
+    const words = new Uint32Array(4 * chains + 1 + 3 * segments);
+    let end = 0;
+    const take = (length: number): Uint32Array => {
+      end += length;
+      return words.subarray(end - length, end);
+    };
+    this.words = words;
+    this.heads = take(chains);
+    this.written = take(chains);
+    this.writable = take(chains);
+    this.first = take(chains + 1);
+    this.regionsAt = end;
+    this.regions = take(segments);
+    this.offsetsAt = end;
+    this.offsets = take(segments);
+    this.lengthsAt = end;
+    this.lengths = take(segments);
+    this.readableBytes = new Float64Array(chains);
+    this.writableBytes = new Float64Array(chains);
+  }
 }

@@ -152,6 +152,15 @@ describe.each(Object.keys(halves) as (keyof typeof halves)[])("%s", (half) => {
     }
   });
 
+  test("values that no string can be made of are refused as others are", () => {
+    for (const value of [Symbol("enemy"), Object.create(null), { toString: 1 }, 1n]) {
+      for (const key of Object.keys(halves[half].state)) {
+        const state = { ...halves[half].state, [key]: value } as never;
+        expect(() => halves[half].make(state)).toThrow(expect.objectContaining({ code: "state" }));
+      }
+    }
+  });
+
   test("what is no state is refused", () => {
     for (const state of [null, 7, "state", []]) {
       expect(() => halves[half].make(state as never)).toThrow(expect.objectContaining({ code: "state" }));
@@ -187,7 +196,7 @@ describe.each(Object.keys(halves) as (keyof typeof halves)[])("%s", (half) => {
           expect(halves[half].make(saved as never).save()).toEqual(saved);
         },
       ),
-      { numRuns: 300 },
+      { numRuns: 1000 },
     );
   });
 });

@@ -75,7 +75,7 @@ export class ChainWalker extends Placer {
     let readableBytes = 0;
     let bytes = 0;
     for (;;) {
-      const { regions, offsets, lengths } = burst;
+      const { words: out, regionsAt, offsetsAt, lengthsAt, lengths } = burst;
       const { words, current, other } = windows;
       const lowA = words[current + WINDOW_LOW];
       const highA = words[current + WINDOW_HIGH];
@@ -97,17 +97,17 @@ export class ChainWalker extends Placer {
         const length = table[word + 2];
         const flags = table[word + 3];
         if ((flags & (F_WRITE | F_INDIRECT)) !== direction || length === 0) break;
-        let offset = (low - lowA) >>> 0;
+        let offset = ((low | 0) - (lowA | 0)) >>> 0;
         if (high === highA && offset <= lastA && length <= (lastA - offset) >>> 0) {
-          regions[at] = regionA;
-          offsets[at] = offset + offsetA;
+          out[regionsAt + at] = regionA;
+          out[offsetsAt + at] = offset + offsetA;
         } else {
-          offset = (low - lowB) >>> 0;
+          offset = ((low | 0) - (lowB | 0)) >>> 0;
           if (high !== highB || offset > lastB || length > (lastB - offset) >>> 0) break;
-          regions[at] = regionB;
-          offsets[at] = offset + offsetB;
+          out[regionsAt + at] = regionB;
+          out[offsetsAt + at] = offset + offsetB;
         }
-        lengths[at] = length;
+        out[lengthsAt + at] = length;
         at++;
         bytes += length;
         more = (flags & F_NEXT) !== 0;

@@ -63,8 +63,10 @@ export class PackedDeviceQueue implements DeviceQueue {
   private availWrap = 1;
   private nextUsed = 0;
   private usedWrap = 1;
+  /** `marks`, `order`, `descriptors`: one array, for the loop that writes all. */
+  private readonly book: Uint16Array;
   /** What became of each buffer id, and how many ring entries its list takes. */
-  private readonly marks: Uint8Array;
+  private readonly marks: Uint16Array;
   private readonly descriptors: Uint16Array;
   /** Ids in the order they were taken: a ring, `orderNext` is where the next one goes. */
   private readonly order: Uint16Array;
@@ -101,9 +103,10 @@ export class PackedDeviceQueue implements DeviceQueue {
     this.driverWord = driver.offset / 4;
     this.deviceRegion = device.region;
     this.deviceWord = device.offset / 4;
-    this.marks = new Uint8Array(size);
-    this.descriptors = new Uint16Array(size);
-    this.order = new Uint16Array(size);
+    this.book = new Uint16Array(3 * size);
+    this.marks = this.book.subarray(0, size);
+    this.order = this.book.subarray(size, 2 * size);
+    this.descriptors = this.book.subarray(2 * size);
     this.staged = new Uint32Array(2 * size);
     this.inOrder = config.inOrder === true;
     this.writable = new Float64Array(this.inOrder ? size : 0);
@@ -417,8 +420,9 @@ export class PackedDeviceQueue implements DeviceQueue {
    * @returns the first list not taken
    */
   private takeSingles(burst: ChainBurst, chain: number, wanted: number): number {
-    const { marks, order, descriptors, size, nextAvail, orderNext } = this;
-    const { heads, regions, offsets, lengths } = burst;
+    const { book, size, nextAvail, orderNext } = this;
+    const orderAt = size + orderNext - chain;
+    const { words: out, regionsAt, offsetsAt, lengthsAt, lengths } = burst;
     const { words, current, other } = this.walker.windows;
     const lowA = words[current + WINDOW_LOW];
     const highA = words[current + WINDOW_HIGH];
@@ -447,24 +451,24 @@ export class PackedDeviceQueue implements DeviceQueue {
       const length = ring[word + 2];
       const flags = ring[word + 3];
       const id = flags & 0xffff;
-      if ((flags & watched) !== expected || length === 0 || id >= size || marks[id] !== FREE) break;
+      if ((flags & watched) !== expected || length === 0 || id >= size || book[id] !== FREE) break;
       const at = behind + next;
-      let offset = (low - lowA) >>> 0;
+      let offset = ((low | 0) - (lowA | 0)) >>> 0;
       if (high === highA && offset <= lastA && length <= (lastA - offset) >>> 0) {
-        regions[at] = regionA;
-        offsets[at] = offset + offsetA;
+        out[regionsAt + at] = regionA;
+        out[offsetsAt + at] = offset + offsetA;
       } else {
-        offset = (low - lowB) >>> 0;
+        offset = ((low | 0) - (lowB | 0)) >>> 0;
         if (high !== highB || offset > lastB || length > (lastB - offset) >>> 0) break;
-        regions[at] = regionB;
-        offsets[at] = offset + offsetB;
+        out[regionsAt + at] = regionB;
+        out[offsetsAt + at] = offset + offsetB;
       }
-      lengths[at] = length;
+      out[lengthsAt + at] = length;
       bytes[next] = length;
-      heads[next] = id;
-      marks[id] = TAKEN;
-      descriptors[id] = 1;
-      order[orderNext + next - chain] = id;
+      out[next] = id;
+      book[id] = TAKEN;
+      book[2 * size + id] = 1;
+      book[orderAt + next] = id;
       word += 4;
     }
     describeSingles(burst, chain, next, direction);

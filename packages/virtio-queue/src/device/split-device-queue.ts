@@ -51,8 +51,10 @@ export class SplitDeviceQueue implements DeviceQueue {
   private notifications = true;
   private nextAvail = 0;
   private nextUsed = 0;
+  /** `marks`, then `order`: one array, for the loop that writes both. */
+  private readonly book: Uint16Array;
   /** What became of each head. */
-  private readonly marks: Uint8Array;
+  private readonly marks: Uint16Array;
   /** Heads in the order they were taken, at their available index modulo the size. */
   private readonly order: Uint16Array;
   /** How many of the last chains taken `order` knows. */
@@ -84,8 +86,9 @@ export class SplitDeviceQueue implements DeviceQueue {
     this.availHalf = avail.offset / 2;
     this.usedRegion = used.region;
     this.usedHalf = used.offset / 2;
-    this.marks = new Uint8Array(size);
-    this.order = new Uint16Array(size);
+    this.book = new Uint16Array(2 * size);
+    this.marks = this.book.subarray(0, size);
+    this.order = this.book.subarray(size, 2 * size);
     this.staged = new Uint32Array(2 * size);
     this.inOrder = config.inOrder === true;
     this.writable = new Float64Array(this.inOrder ? size : 0);
@@ -345,8 +348,8 @@ export class SplitDeviceQueue implements DeviceQueue {
    * @returns the first chain not taken
    */
   private takeSingles(burst: ChainBurst, chain: number, wanted: number): number {
-    const { mask, marks, order, size, nextAvail, tableWord } = this;
-    const { heads, regions, offsets, lengths } = burst;
+    const { mask, book, size, nextAvail, tableWord } = this;
+    const { words: out, regionsAt, offsetsAt, lengthsAt, lengths } = burst;
     const { words, current, other } = this.walker.windows;
     const lowA = words[current + WINDOW_LOW];
     const highA = words[current + WINDOW_HIGH];
@@ -370,7 +373,7 @@ export class SplitDeviceQueue implements DeviceQueue {
     for (; next < stop; next++) {
       const position = (nextAvail + next) & mask;
       const head = avail[ring + position];
-      if (head >= size || marks[head] !== FREE) break;
+      if (head >= size || book[head] !== FREE) break;
       const word = tableWord + head * 4;
       const low = table[word];
       const high = table[word + 1];
@@ -378,21 +381,21 @@ export class SplitDeviceQueue implements DeviceQueue {
       const flags = table[word + 3];
       if ((flags & (F_NEXT | F_WRITE | F_INDIRECT)) !== direction || length === 0) break;
       const at = behind + next;
-      let offset = (low - lowA) >>> 0;
+      let offset = ((low | 0) - (lowA | 0)) >>> 0;
       if (high === highA && offset <= lastA && length <= (lastA - offset) >>> 0) {
-        regions[at] = regionA;
-        offsets[at] = offset + offsetA;
+        out[regionsAt + at] = regionA;
+        out[offsetsAt + at] = offset + offsetA;
       } else {
-        offset = (low - lowB) >>> 0;
+        offset = ((low | 0) - (lowB | 0)) >>> 0;
         if (high !== highB || offset > lastB || length > (lastB - offset) >>> 0) break;
-        regions[at] = regionB;
-        offsets[at] = offset + offsetB;
+        out[regionsAt + at] = regionB;
+        out[offsetsAt + at] = offset + offsetB;
       }
-      lengths[at] = length;
+      out[lengthsAt + at] = length;
       bytes[next] = length;
-      heads[next] = head;
-      marks[head] = TAKEN;
-      order[position] = head;
+      out[next] = head;
+      book[head] = TAKEN;
+      book[size + position] = head;
     }
     describeSingles(burst, chain, next, direction);
     return next;

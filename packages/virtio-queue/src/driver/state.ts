@@ -23,7 +23,7 @@ export interface DriverQueueState {
   readonly nextAvail: number;
   /** The same, of the next used buffer to take. */
   readonly nextUsed: number;
-  /** With VIRTIO_F_IN_ORDER in a split ring: the next descriptor, for they are used in ring order. Else 0 to `size` - 1. */
+  /** With VIRTIO_F_IN_ORDER in a split ring: the next descriptor, for they are used in ring order. 0 in a packed ring. */
   readonly nextDescriptor: number;
   /** With VIRTIO_F_IN_ORDER: how many buffers are left of a batch that was taken in part, and the last one's length. */
   readonly batch: { readonly left: number; readonly length: number };
