@@ -201,6 +201,14 @@ describe("split", () => {
       poke: (d) => indirect(d, [{ flags: NEXT, next: 1 }]),
     },
     {
+      name: "next past an indirect table, where a sound descriptor lies",
+      fault: "next-out-of-range",
+      poke: (d) => {
+        const entry = { address: 0x1000, length: 4, flags: NEXT, next: 1 };
+        poke(d, 1, { flags: INDIRECT, address: d.table([entry, { ...entry, flags: 0 }]), length: 16 });
+      },
+    },
+    {
       name: "more entries in an indirect table than the queue has",
       fault: "chain-too-long",
       poke: (d) =>

@@ -266,5 +266,7 @@ function assign(target: Record<string, unknown>, path: string[], value: unknown)
     if (typeof inner !== "object" || inner === null) return;
     object = inner as Record<string, unknown>;
   }
-  object[path[path.length - 1]] = value;
+  const key = path[path.length - 1];
+  if (Array.isArray(object) && key === "length") return;
+  object[key] = value;
 }

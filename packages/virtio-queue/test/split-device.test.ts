@@ -489,4 +489,22 @@ describe("memory", () => {
       [used + 2, 2],
     ]);
   });
+
+  test("used entries around the end of the ring are told in two parts", () => {
+    const { driver, queue, memory, useAll } = rig();
+    for (let i = 0; i < 6; i++) driver.offer([{ length: 1 }]);
+    useAll();
+    driver.collect();
+    for (let i = 0; i < 5; i++) driver.offer([{ length: 1 }]);
+    const written: [number, number][] = [];
+    memory.regions[0].tracker = { written: (offset, length) => void written.push([offset, length]) };
+    useAll();
+    const used = driver.areas.deviceArea;
+    expect(written).toEqual([
+      [used + 4 + 48, 16],
+      [used + 4, 24],
+      [used + 2, 2],
+    ]);
+    expect(queue.outstanding).toBe(0);
+  });
 });
