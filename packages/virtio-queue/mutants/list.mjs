@@ -28,8 +28,8 @@ export const mutants = [
   [SPLIT, "if (ready > this.size) return", "if (ready >= this.size) return"],
   [SPLIT, "if (head >= size) {", "if (false) {"],
   [SPLIT, "      if (marks[head] !== FREE) {", "      if (false) {"],
-  [SPLIT, "if (head >= size || marks[head] !== FREE) break;", "if (head >= size) break;"],
-  [SPLIT, "if (head >= size || marks[head] !== FREE) break;", "if (marks[head] !== FREE) break;"],
+  [SPLIT, "if (head >= size || book[head] !== FREE) break;", "if (head >= size) break;"],
+  [SPLIT, "if (head >= size || book[head] !== FREE) break;", "if (book[head] !== FREE) break;"],
   [SPLIT, "!== direction || length === 0) break;", "!== direction) break;"],
   [SPLIT, "(flags & (F_NEXT | F_WRITE | F_INDIRECT)) !== direction", "(flags & (F_WRITE | F_INDIRECT)) !== direction"],
   [SPLIT, "(flags & (F_NEXT | F_WRITE | F_INDIRECT)) !== direction", "(flags & (F_NEXT | F_WRITE)) !== direction"],
@@ -46,11 +46,7 @@ export const mutants = [
     "high === highA && offset <= lastA && length <= (lastA - offset) >>> 0",
     "high === highA && length <= (lastA - offset) >>> 0",
   ],
-  [
-    SPLIT,
-    "      lengths[at] = length;\n      bytes[next] = length;\n      heads[next] = head;\n      marks[head] = TAKEN;",
-    "      lengths[at] = length;\n      bytes[next] = length;\n      heads[next] = head;",
-  ],
+  [SPLIT, "      out[next] = head;\n      book[head] = TAKEN;", "      out[next] = head;"],
   [SPLIT, "walker.steps < BURST_DESCRIPTORS", "true"],
   [SPLIT, "      if (marks[head] !== TAKEN) break;\n      marks[head] = FREE;", "      marks[head] = FREE;"],
   [SPLIT, "if (done < count) this.fail(", "if (false) this.fail("],
@@ -130,8 +126,8 @@ export const mutants = [
   [WALKER, "    if (writable < 0) readableBytes = bytes;", ""],
   [
     WALKER,
-    "else {\n          offset = (low - lowB) >>> 0;\n          if (high !== highB || offset > lastB || length > (lastB - offset) >>> 0) break;",
-    "else {\n          offset = (low - lowB) >>> 0;",
+    "else {\n          offset = ((low | 0) - (lowB | 0)) >>> 0;\n          if (high !== highB || offset > lastB || length > (lastB - offset) >>> 0) break;",
+    "else {\n          offset = ((low | 0) - (lowB | 0)) >>> 0;",
   ],
 
   // Finding buffers.
@@ -147,9 +143,9 @@ export const mutants = [
   [PACKED, "if (this.heldDescriptors === this.size) {", "if (false) {"],
   [PACKED, 'walker.fail("id-out-of-range", id);\n        break;', ""],
   [PACKED, 'walker.fail("head-outstanding", id);\n        break;', ""],
-  [PACKED, "length === 0 || id >= size || marks[id] !== FREE) break;", "length === 0 || id >= size) break;"],
-  [PACKED, "length === 0 || id >= size || marks[id] !== FREE) break;", "length === 0 || marks[id] !== FREE) break;"],
-  [PACKED, "length === 0 || id >= size || marks[id] !== FREE) break;", "id >= size || marks[id] !== FREE) break;"],
+  [PACKED, "length === 0 || id >= size || book[id] !== FREE) break;", "length === 0 || id >= size) break;"],
+  [PACKED, "length === 0 || id >= size || book[id] !== FREE) break;", "length === 0 || book[id] !== FREE) break;"],
+  [PACKED, "length === 0 || id >= size || book[id] !== FREE) break;", "id >= size || book[id] !== FREE) break;"],
   [
     PACKED,
     "const watched = (F_AVAIL | F_USED | F_NEXT | F_WRITE | F_INDIRECT) << 16;",
@@ -344,5 +340,5 @@ export const mutants = [
   [DRIVER_RESTORE, "check(ahead === entries && entries <= size,", "check(true,"],
   [DRIVER_RESTORE, "check(isInteger(batch.left, 0, outstanding.length),", "check(true,"],
   [DRIVER_RESTORE, "check(isInteger(batch.length, 0, last),", "check(true,"],
-  [DRIVER_RESTORE, "check(descriptor === (nextDescriptor - all.length + i + size) % size,", "check(true,"],
+  [DRIVER_RESTORE, "descriptor === (nextDescriptor - all.length + i + size) % size,", "true,"],
 ];
