@@ -29,8 +29,7 @@ const MEMORY = "0x0000000000040200";
 /** Who is interrupted, by which controller. */
 const MESSAGES = [
   ["PCI-MSI", "virtio0-config"],
-  ["PCI-MSI", "virtio0-input.0"],
-  ["PCI-MSI", "virtio0-output.0"],
+  ["PCI-MSI", "virtio0-virtqueues"],
 ];
 const LINE = [["XT-PIC", "virtio0"]];
 
