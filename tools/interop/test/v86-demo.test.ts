@@ -10,6 +10,8 @@ import { findProgram, peer } from "../src/peers.ts";
 import { buildDemo, runDemo } from "./support/demo.ts";
 
 const bootable = await hasKernel();
+/** Brings a terminal; on every Debian. */
+const script = findProgram("script");
 let cwd: string;
 beforeAll(() => {
   buildDemo();
@@ -119,9 +121,9 @@ describe.runIf(bootable)("the demo", () => {
     expect(stdout).toContain("1 packets transmitted, 1 packets received");
   });
 
-  it.runIf(findProgram("script"))("with --shell gives a terminal to the user, until the shell is left", async () => {
+  it.runIf(script)("with --shell gives a terminal to the user, until the shell is left", async () => {
     const output = execFileSync(
-      "script",
+      script!,
       [
         "-qec",
         `${process.execPath} ${new URL("../../guest/dist/demo.js", import.meta.url).pathname} --shell`,
