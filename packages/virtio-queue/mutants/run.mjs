@@ -17,13 +17,13 @@ const copy = join(root, ".cache/mutants");
 /** The tests most likely to catch a mutant of a file come first; then all quick ones, then the slow ones. */
 const LIKELY = [
   [/restore/, ["restore"]],
-  [/device\/split|chain-walker|singles/, ["split-device", "device-hostile"]],
-  [/device\/packed/, ["packed-device", "device-hostile"]],
+  [/device\/split|chain-walker|singles/, ["split-device", "device-hostile", "windows"]],
+  [/device\/packed/, ["packed-device", "device-hostile", "windows"]],
   [/driver\/split|elements/, ["split-driver"]],
   [/driver\/packed|layout\/packed/, ["packed-driver", "packed-device"]],
-  [/./, ["split-", "device-hostile"]],
+  [/./, ["split-", "device-hostile", "windows"]],
 ];
-const QUICK = ["split-", "packed-", "device-", "restore"];
+const QUICK = ["split-", "packed-", "device-", "restore", "windows"];
 const SLOW = ["halves", "run-time"];
 
 function prepare() {

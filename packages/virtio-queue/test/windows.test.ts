@@ -1,0 +1,151 @@
+/**
+ * Buffers at the edges of memory, for each way a queue finds them: in the region of the last buffer, in that of the one
+ * before, in any other, alone and in chains, below and above 2^32.
+ * @module
+ */
+
+import { ChainBurst, PackedDeviceQueue, QUEUE_MALFORMED, SplitDeviceQueue } from "@virtio-ts/virtio-queue";
+import { MockPackedDriver, MockSplitDriver } from "@virtio-ts/virtio-queue/testing";
+import { GuestMemory, MemoryRegion } from "@virtio-ts/vm-memory";
+import { describe, expect, test } from "vitest";
+
+const LOW = 0x1_0000;
+const HIGH = 0x1_ffff_8000; // crosses 2^33 in its middle
+const BYTES = 0x1_0000;
+
+/** Rings in a region of their own; buffers in two others, between holes. */
+function rig(format: string, order: number[] = [LOW, HIGH]) {
+  const regions = order.map((start) => new MemoryRegion(start, new Uint8Array(BYTES)));
+  const memory = new GuestMemory([new MemoryRegion(0, new Uint8Array(0x8000)), ...regions]);
+  const Driver = format === "split" ? MockSplitDriver : MockPackedDriver;
+  const Queue = format === "split" ? SplitDeviceQueue : PackedDeviceQueue;
+  const driver = new Driver(memory, { size: 16, base: 0x1000 });
+  const queue = new Queue(memory, { ...driver.areas, indirect: true, eventIdx: false });
+  return { driver, queue, burst: new ChainBurst(memory) };
+}
+
+describe.each(["split", "packed"])("%s", (format) => {
+  // Buffers that lead up to the one in question: they decide which regions the queue has at hand.
+  const leads: [string, number[]][] = [
+    ["nothing before it", []],
+    ["the same region before it", [LOW]],
+    ["the other region before it", [HIGH]],
+    ["both regions before it, the same last", [HIGH, LOW]],
+    ["both regions before it, the other last", [LOW, HIGH]],
+  ];
+  const shapes: [string, { extra: number; indirect: boolean }][] = [
+    ["alone", { extra: 0, indirect: false }],
+    ["in a chain", { extra: 2, indirect: false }],
+    ["in a table", { extra: 2, indirect: true }],
+  ];
+
+  describe.each(leads)("%s", (_, lead) => {
+    test.each(shapes)("%s", (_name, { extra, indirect }) => {
+      const take = (address: number, length: number): [number, ...number[]] => {
+        const { driver, queue, burst } = rig(format);
+        for (const start of lead) driver.offer([{ address: start + 64, length: 8 }]);
+        const more = Array.from({ length: extra }, () => ({ address: LOW + 128, length: 8 }));
+        driver.offer([...more, { address, length }], { indirect });
+        let taken = queue.pop(burst, 16);
+        if (taken === lead.length && lead.length > 0) taken = queue.pop(burst, 16) === QUEUE_MALFORMED ? -1 : taken;
+        if (taken < 0) return [-1];
+        const segments: [number, ...number[]] = [burst.first[taken] - burst.first[taken - 1] - extra];
+        for (let s = burst.first[taken - 1] + extra; s < burst.first[taken]; s++) {
+          segments.push(burst.regions[s], burst.offsets[s], burst.lengths[s]);
+        }
+        return segments;
+      };
+      expect(take(LOW, 1)).toEqual([1, 1, 0, 1]);
+      expect(take(LOW, BYTES)).toEqual([1, 1, 0, BYTES]);
+      expect(take(LOW + BYTES - 1, 1)).toEqual([1, 1, BYTES - 1, 1]);
+      expect(take(LOW + BYTES - 4, 4)).toEqual([1, 1, BYTES - 4, 4]);
+      expect(take(LOW - 1, 1)).toEqual([-1]);
+      expect(take(LOW - 1, 2)).toEqual([-1]);
+      expect(take(LOW + BYTES, 1)).toEqual([-1]);
+      expect(take(LOW + BYTES - 1, 2)).toEqual([-1]);
+      expect(take(LOW, BYTES + 1)).toEqual([-1]);
+      expect(take(LOW + 1, 0xffff_ffff)).toEqual([-1]);
+      // The same low words in other highs are no memory.
+      expect(take(LOW + 0x1_0000_0000, 1)).toEqual([-1]);
+      expect(take(LOW + 64 + 0x2_0000_0000, 8)).toEqual([-1]);
+      expect(take(HIGH - 0x1_0000_0000, 1)).toEqual([-1]);
+      expect(take(HIGH % 0x1_0000_0000, 1)).toEqual([-1]);
+      expect(take(HIGH, 1)).toEqual([1, 2, 0, 1]);
+      expect(take(HIGH, 0x8000)).toEqual([1, 2, 0, 0x8000]);
+      expect(take(HIGH + 0x7fff, 1)).toEqual([1, 2, 0x7fff, 1]);
+      expect(take(HIGH + 0x8000, 0x8000)).toEqual([1, 2, 0x8000, 0x8000]);
+      expect(take(HIGH + 0x7ffc, 8)).toEqual([1, 2, 0x7ffc, 8]);
+      expect(take(HIGH, BYTES)).toEqual([1, 2, 0, BYTES]);
+      expect(take(HIGH + BYTES - 1, 1)).toEqual([1, 2, BYTES - 1, 1]);
+      expect(take(HIGH + BYTES - 1, 2)).toEqual([-1]);
+      expect(take(HIGH + BYTES, 1)).toEqual([-1]);
+      expect(take(HIGH - 1, 2)).toEqual([-1]);
+      // Empty ones take no segment, wherever they claim to be.
+      expect(take(LOW, 0)).toEqual([0]);
+      expect(take(0x7000_0000, 0)).toEqual([0]);
+    });
+  });
+
+  test("more regions than a queue has at hand", () => {
+    const starts = Array.from({ length: 12 }, (_, i) => LOW * (i + 1) * 2);
+    const { driver, queue, burst } = rig(format, starts);
+    for (const start of starts) driver.offer([{ address: start + 5, length: 3 }]);
+    driver.offer([{ address: starts[11] + BYTES - 1, length: 2 }]);
+    expect(queue.pop(burst, 16)).toBe(12);
+    expect([...burst.regions.slice(0, 12)]).toEqual(starts.map((_, i) => i + 1));
+    expect([...burst.offsets.slice(0, 12)]).toEqual(starts.map(() => 5));
+    expect(queue.pop(burst, 16)).toBe(QUEUE_MALFORMED);
+  });
+
+  test("bursts of changing shape say what they hold, nothing of the last one", () => {
+    const { driver, queue, burst } = rig(format);
+    const readable = (length: number) => ({ address: LOW, length });
+    const writable = (length: number) => ({ address: LOW, length, writable: true });
+    const bursts = [
+      [[readable(1)], [readable(2)]],
+      [[writable(3)], [writable(4)], [writable(5)]],
+      [[readable(6)], [writable(7)], [readable(8), writable(9)]],
+      [[readable(1), readable(1)], [readable(2)], [readable(3)]],
+      [[writable(1)], [readable(2)]],
+      [[readable(0)], [readable(2)]],
+      [[readable(5)], [readable(6)], [readable(7)]],
+    ];
+    for (const chains of bursts) {
+      for (const chain of chains) driver.add(chain);
+      driver.publish();
+      expect(queue.pop(burst, 16)).toBe(chains.length);
+      let at = 0;
+      const sum = (chain: (typeof chains)[0], write: boolean) =>
+        chain.filter((e) => "writable" in e === write).reduce((n, e) => n + e.length, 0);
+      chains.forEach((chain, i) => {
+        const readables = chain.filter((e) => !("writable" in e) && e.length > 0).length;
+        const all = chain.filter((e) => e.length > 0).length;
+        expect([burst.first[i], burst.writable[i], burst.first[i + 1]]).toEqual([at, at + readables, at + all]);
+        expect([burst.readableBytes[i], burst.writableBytes[i], burst.written[i]]).toEqual([
+          sum(chain, false),
+          sum(chain, true),
+          0,
+        ]);
+        at += all;
+        burst.written[i] = 1;
+      });
+      queue.pushAll(burst);
+      queue.flush();
+      expect(driver.collect().map(({ length }) => length)).toEqual(chains.map(() => 1));
+    }
+  });
+});
+
+test("split: a head past the table is refused, though a sound descriptor lies there", () => {
+  const memory = GuestMemory.of(new Uint8Array(0x8000));
+  const areas = { size: 8, descriptorArea: 0x1000, driverArea: 0x2000, deviceArea: 0x3000 };
+  const queue = new SplitDeviceQueue(memory, { ...areas, indirect: false, eventIdx: false });
+  for (let i = 0; i < 32; i++) {
+    memory.writeU64(0x1000 + 16 * i, 0x4000);
+    memory.writeU32(0x1008 + 16 * i, 8);
+  }
+  memory.writeU16(0x2004, 8);
+  memory.writeU16(0x2002, 1);
+  expect(queue.pop(new ChainBurst(memory), 8)).toBe(QUEUE_MALFORMED);
+  expect(queue.fault?.code).toBe("head-out-of-range");
+});
