@@ -17,8 +17,9 @@ import {
   VIRTQ_DESC_F_AVAIL,
   VIRTQ_DESC_F_USED,
 } from "../layout/packed.ts";
-import type { OutstandingChain, PackedQueueState } from "../state.ts";
+import type { PackedQueueState } from "../state.ts";
 import type { DeviceQueueConfig } from "./config.ts";
+import { type Holdings, listHoldings } from "./holdings.ts";
 import { BURST_DESCRIPTORS, MARK_FREE, MARK_STAGED, MARK_TAKEN } from "./marks.ts";
 import { PackedWalker } from "./packed-walker.ts";
 import { WALK_FAILED } from "./placer.ts";
@@ -253,56 +254,18 @@ export class PackedDeviceQueue implements DeviceQueue {
   }
 
   save(): PackedQueueState {
-    const { size, marks, order, orderNext } = this;
-    const taken: number[] = [];
-    const seen = new Set<number>();
-    let rewindable = 0;
-    // From the list taken last backwards; an id met twice was given back and taken again in between.
-    for (let i = 0; i < this.known; i++) {
-      const id = order[(orderNext - 1 - i + size) % size];
-      if (marks[id] === FREE || seen.has(id)) continue;
-      if (rewindable === i && marks[id] === TAKEN) rewindable++;
-      seen.add(id);
-      taken.push(id);
-    }
-    for (let id = 0; id < size; id++) if (marks[id] !== FREE && !seen.has(id)) taken.push(id);
-    taken.reverse();
-    return {
-      version: 1,
-      format: "packed",
-      size,
-      nextAvail: this.nextAvail,
-      availWrap: this.availWrap === 1 ? 1 : 0,
-      nextUsed: this.nextUsed,
-      usedWrap: this.usedWrap === 1 ? 1 : 0,
-      outstanding: (this.inOrder ? taken : this.stagedFirst(taken)).map((id) => this.describe(id)),
-      rewindable,
-      notifications: this.notifications,
-      fault: this.fault?.code ?? null,
-    };
+    const { size, nextAvail, nextUsed, notifications } = this;
+    const availWrap = this.availWrap === 1 ? 1 : 0;
+    const usedWrap = this.usedWrap === 1 ? 1 : 0;
+    const fault = this.fault?.code ?? null;
+    const holdings = listHoldings(this.holdings(), this.orderNext, this.known);
+    const positions = { nextAvail, availWrap, nextUsed, usedWrap } as const;
+    return { version: 1, format: "packed", size, ...positions, ...holdings, notifications, fault };
   }
 
-  /** What was given back, in that order, before what was not. */
-  private stagedFirst(taken: number[]): number[] {
-    const staged = Array.from({ length: this.stagedCount }, (_, i) => this.staged[2 * i]);
-    return [...staged, ...taken.filter((id) => this.marks[id] === TAKEN)];
-  }
-
-  private describe(id: number): OutstandingChain {
-    return {
-      head: id,
-      descriptors: this.descriptors[id],
-      writableBytes: this.inOrder ? this.writable[id] : 0,
-      written: this.marks[id] === STAGED ? this.writtenOf(id) : null,
-    };
-  }
-
-  /** What a staged id was given back with. */
-  private writtenOf(id: number): number {
-    if (this.inOrder) return this.written[id];
-    let at = 0;
-    while (this.staged[at] !== id) at += 2;
-    return this.staged[at + 1];
+  private holdings(): Holdings {
+    const { marks, order, descriptors, writable, written, staged, stagedCount, inOrder } = this;
+    return { marks, order, descriptors, writable, written, staged, stagedCount, inOrder };
   }
 
   private restore(state: PackedQueueState): void {

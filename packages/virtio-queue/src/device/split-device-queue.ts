@@ -9,9 +9,10 @@ import { type DeviceQueue, QUEUE_EMPTY, QUEUE_MALFORMED, type QueueCounters } fr
 import { QueueFault, type QueueFaultCode } from "../fault.ts";
 import { VIRTQ_DESC_F_INDIRECT, VIRTQ_DESC_F_NEXT, VIRTQ_DESC_F_WRITE } from "../layout/descriptor.ts";
 import { locateSplit, needsEvent, VIRTQ_AVAIL_F_NO_INTERRUPT, VIRTQ_USED_F_NO_NOTIFY } from "../layout/split.ts";
-import type { OutstandingChain, SplitQueueState } from "../state.ts";
+import type { SplitQueueState } from "../state.ts";
 import { ChainWalker } from "./chain-walker.ts";
 import type { DeviceQueueConfig } from "./config.ts";
+import { type Holdings, listHoldings } from "./holdings.ts";
 import { BURST_DESCRIPTORS, MARK_FREE, MARK_STAGED, MARK_TAKEN } from "./marks.ts";
 import { WALK_FAILED } from "./placer.ts";
 import { checkSplitState, restoredFault } from "./restore.ts";
@@ -230,54 +231,15 @@ export class SplitDeviceQueue implements DeviceQueue {
   }
 
   save(): SplitQueueState {
-    const { size, marks, order, mask, nextAvail, nextUsed } = this;
-    const taken: number[] = [];
-    const seen = new Set<number>();
-    let rewindable = 0;
-    // From the chain taken last backwards; a head met twice was given back and taken again in between.
-    for (let i = 0; i < this.known; i++) {
-      const head = order[(nextAvail - 1 - i) & mask];
-      if (marks[head] === FREE || seen.has(head)) continue;
-      if (rewindable === i && marks[head] === TAKEN) rewindable++;
-      seen.add(head);
-      taken.push(head);
-    }
-    for (let head = 0; head < size; head++) if (marks[head] !== FREE && !seen.has(head)) taken.push(head);
-    taken.reverse();
-    return {
-      version: 1,
-      format: "split",
-      size,
-      nextAvail,
-      nextUsed,
-      outstanding: (this.inOrder ? taken : this.stagedFirst(taken)).map((head) => this.describe(head)),
-      rewindable,
-      notifications: this.notifications,
-      fault: this.fault?.code ?? null,
-    };
+    const { size, nextAvail, nextUsed, notifications } = this;
+    const fault = this.fault?.code ?? null;
+    const holdings = listHoldings(this.holdings(), nextAvail & this.mask, this.known);
+    return { version: 1, format: "split", size, nextAvail, nextUsed, ...holdings, notifications, fault };
   }
 
-  /** What was given back, in that order, before what was not. */
-  private stagedFirst(taken: number[]): number[] {
-    const staged = Array.from({ length: this.stagedCount }, (_, i) => this.staged[2 * i]);
-    return [...staged, ...taken.filter((head) => this.marks[head] === TAKEN)];
-  }
-
-  private describe(head: number): OutstandingChain {
-    return {
-      head,
-      descriptors: 1,
-      writableBytes: this.inOrder ? this.writable[head] : 0,
-      written: this.marks[head] === STAGED ? this.writtenOf(head) : null,
-    };
-  }
-
-  /** What a staged head was given back with. */
-  private writtenOf(head: number): number {
-    if (this.inOrder) return this.written[head];
-    let at = 0;
-    while (this.staged[at] !== head) at += 2;
-    return this.staged[at + 1];
+  private holdings(): Holdings {
+    const { marks, order, writable, written, staged, stagedCount, inOrder } = this;
+    return { marks, order, descriptors: null, writable, written, staged, stagedCount, inOrder };
   }
 
   private restore(state: SplitQueueState): void {

@@ -9,7 +9,7 @@
 import type { GuestMemory } from "@virtio-ts/vm-memory";
 
 /** Words of one window in {@link Windows.words}. */
-export const WINDOW_WORDS = 5;
+const WINDOW_WORDS = 5;
 /** Low and high word of its address. */
 export const WINDOW_LOW = 0;
 export const WINDOW_HIGH = 1;
