@@ -152,7 +152,7 @@ function takeData(
   window: number,
   verdict: Verdict,
 ): Verdict {
-  connection.ackCanWait = segment.length > connection.mss && offset === 0;
+  connection.ackCanWait = segment.length >= connection.mss && offset === 0;
   connection.ackPending = true;
   if (connection.guestEnded) return verdict;
   const length = Math.min(segment.length + offset, window) - Math.max(0, offset);
