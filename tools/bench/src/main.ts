@@ -5,10 +5,12 @@
  */
 import { parseArgs } from "node:util";
 import { formatTable } from "@virtio-ts/terminal";
+import { allocBench } from "./alloc.ts";
 import type { Bench, Row } from "./bench.ts";
+import { queueBench } from "./queue.ts";
 import { v86Bench } from "./v86/index.ts";
 
-const BENCHES: readonly Bench[] = [v86Bench];
+const BENCHES: readonly Bench[] = [v86Bench, queueBench, allocBench];
 
 const HELP = `Measures, side by side with peers. Figures of one run compare with each other, not with another machine's.
 

@@ -6,7 +6,7 @@
 
 import { FrameBurst, GSO_NONE, GSO_TCPV4, HDR_F_NEEDS_CSUM, type NetPort, OFFLOAD_ALL } from "@virtio-ts/net-backends";
 import { feature, VIRTIO_F_EVENT_IDX, VIRTIO_F_VERSION_1 } from "@virtio-ts/virtio-bindings";
-import { DeviceCore, noopInterrupts } from "@virtio-ts/virtio-device";
+import { DeviceCore, type DeviceCoreOptions, noopInterrupts } from "@virtio-ts/virtio-device";
 import { GuestMemory, MemoryRegion } from "@virtio-ts/vm-memory";
 import { NetDevice } from "../device/index.ts";
 import {
@@ -26,8 +26,18 @@ import {
 } from "../layout/index.ts";
 import { FastRing } from "./fast-ring.ts";
 
+/** What a NIC is driven through. */
+export interface RigTransport {
+  /** The state machine behind it. */
+  readonly core: DeviceCore;
+  /** The driver's notification of a queue, by whatever road the transport has for it. */
+  kick(queue: number): void;
+}
+
 /** How a {@link NicRig} is made. */
 export interface NicRigOptions {
+  /** Puts the NIC behind a transport; without one the rig kicks the state machine itself. */
+  readonly transport?: (nic: NetDevice, machine: Pick<DeviceCoreOptions, "memory" | "scheduler">) => RigTransport;
   /** Bytes of each frame; above 1514 it is one TCP segment to be cut up. */
   readonly frameBytes: number;
   /** Frames handed over at a time; 64 by default. */
@@ -52,6 +62,7 @@ export class NicRig {
   readonly nic: NetDevice;
   /** Its state machine. */
   readonly core: DeviceCore;
+  readonly #kick: (queue: number) => void;
   readonly #tx: FastRing;
   readonly #rx: FastRing;
   readonly #frames: FrameBurst;
@@ -77,11 +88,9 @@ export class NicRig {
     this.nic = new NetDevice({ queueSize });
     const sink: NetPort = { accepts: OFFLOAD_ALL, take: (taken) => taken.count, resume() {} };
     this.nic.attach(sink);
-    this.core = new DeviceCore(this.nic, {
-      memory,
-      scheduler: { defer: (task) => task() },
-      interrupts: noopInterrupts,
-    });
+    const { core, kick } = (options.transport ?? direct)(this.nic, { memory, scheduler: { defer: (task) => task() } });
+    this.core = core;
+    this.#kick = kick;
     this.#start();
   }
 
@@ -89,7 +98,7 @@ export class NicRig {
   transmit(frames: number): void {
     for (let left = frames; left > 0; left -= this.#burst) {
       this.#tx.offer(Math.min(left, this.#burst));
-      this.core.notify(TRANSMIT_QUEUE);
+      this.#kick(TRANSMIT_QUEUE);
     }
     if (this.#tx.pending !== 0) throw new Error(`${this.#tx.pending} frames were not sent`);
   }
@@ -128,6 +137,11 @@ export class NicRig {
     core.writeStatus(15);
     if (core.status !== 15) throw new Error(`the device did not start: status ${core.status}`);
   }
+}
+
+function direct(nic: NetDevice, machine: Pick<DeviceCoreOptions, "memory" | "scheduler">): RigTransport {
+  const core = new DeviceCore(nic, { ...machine, interrupts: noopInterrupts });
+  return { core, kick: (queue) => core.notify(queue) };
 }
 
 /** Frames as a backend hands them over: one after the other in one piece of memory. */
