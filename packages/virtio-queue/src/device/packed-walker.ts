@@ -122,31 +122,59 @@ export class PackedWalker extends Placer {
       const start = at;
       const stop = Math.min(lengths.length, at + left, at + wrap - index);
       let more = true;
-      for (; at < stop; at++) {
-        const word = base + index * 4;
-        const low = table[word];
-        const high = table[word + 1];
-        const length = table[word + 2];
-        const flags = table[word + 3];
-        if ((flags & (F_WRITE | indirectFlag)) !== direction || length === 0) break;
-        let offset = ((low | 0) - (lowA | 0)) >>> 0;
-        if (high === highA && offset <= lastA && length <= (lastA - offset) >>> 0) {
-          out[regionsAt + at] = regionA;
-          out[offsetsAt + at] = offset + offsetA;
-        } else {
-          offset = ((low | 0) - (lowB | 0)) >>> 0;
-          if (high !== highB || offset > lastB || length > (lastB - offset) >>> 0) break;
-          out[regionsAt + at] = regionB;
-          out[offsetsAt + at] = offset + offsetB;
+      // The same loop twice: with one window it is a fifth faster, and most memories have but one.
+      if (windows.single) {
+        for (; at < stop; at++) {
+          const word = base + index * 4;
+          const low = table[word];
+          const high = table[word + 1];
+          const length = table[word + 2];
+          const flags = table[word + 3];
+          if ((flags & (F_WRITE | indirectFlag)) !== direction || length === 0) break;
+          const offset = ((low | 0) - (lowA | 0)) >>> 0;
+          if (high === highA && offset <= lastA && length <= (lastA - offset) >>> 0) {
+            out[regionsAt + at] = regionA;
+            out[offsetsAt + at] = offset + offsetA;
+          } else {
+            break;
+          }
+          out[lengthsAt + at] = length;
+          bytes += length;
+          last = flags;
+          index++;
+          more = (flags & nextFlag) === nextFlag;
+          if (!more) {
+            at++;
+            break;
+          }
         }
-        out[lengthsAt + at] = length;
-        bytes += length;
-        last = flags;
-        index++;
-        more = (flags & nextFlag) === nextFlag;
-        if (!more) {
-          at++;
-          break;
+      } else {
+        for (; at < stop; at++) {
+          const word = base + index * 4;
+          const low = table[word];
+          const high = table[word + 1];
+          const length = table[word + 2];
+          const flags = table[word + 3];
+          if ((flags & (F_WRITE | indirectFlag)) !== direction || length === 0) break;
+          let offset = ((low | 0) - (lowA | 0)) >>> 0;
+          if (high === highA && offset <= lastA && length <= (lastA - offset) >>> 0) {
+            out[regionsAt + at] = regionA;
+            out[offsetsAt + at] = offset + offsetA;
+          } else {
+            offset = ((low | 0) - (lowB | 0)) >>> 0;
+            if (high !== highB || offset > lastB || length > (lastB - offset) >>> 0) break;
+            out[regionsAt + at] = regionB;
+            out[offsetsAt + at] = offset + offsetB;
+          }
+          out[lengthsAt + at] = length;
+          bytes += length;
+          last = flags;
+          index++;
+          more = (flags & nextFlag) === nextFlag;
+          if (!more) {
+            at++;
+            break;
+          }
         }
       }
       left -= at - start;

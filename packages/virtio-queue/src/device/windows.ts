@@ -27,6 +27,8 @@ const HIGH_WORD = 2 ** 32;
 export class Windows {
   /** {@link WINDOW_WORDS} words for each window. */
   readonly words: Uint32Array;
+  /** There is but one window. */
+  readonly single: boolean;
   /** First word of the window that was found last. */
   current = 0;
   /** First word of the one found before: guests whose buffers lie in two regions are common. */
@@ -42,6 +44,7 @@ export class Windows {
         start = end;
       }
     });
+    this.single = words.length === WINDOW_WORDS;
     this.words = Uint32Array.from(words.slice(0, MOST_WINDOWS * WINDOW_WORDS));
   }
 
