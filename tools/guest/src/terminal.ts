@@ -42,7 +42,7 @@ export async function runShell(
 PS1='guest:\\w# ' sh -i </dev/ttyS0
 status=$?
 stty raw -echo isig </dev/ttyS0
-(timeout 0.2 cat </dev/ttyS0 >/dev/null) 2>/dev/null
+(timeout 0.2 cat </dev/ttyS0 >/dev/null; true) 2>/dev/null
 exit $status`;
     const { status } = await guest.exec(script, {
       timeoutMs: SHELL_TIMEOUT_MS,

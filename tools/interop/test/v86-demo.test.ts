@@ -119,6 +119,7 @@ describe.runIf(bootable)("the demo", () => {
     const { status, stdout } = await runDemo(["--shell"], { cwd, input: "ping -c 1 10.0.2.2\n" });
     expect(status).toBe(0);
     expect(stdout).toContain("1 packets transmitted, 1 packets received");
+    expect(stdout).not.toContain("Terminated");
   });
 
   it.runIf(script)("with --shell gives a terminal to the user, until the shell is left", async () => {
