@@ -86,6 +86,37 @@ describe.each(["split", "packed"])("%s", (format) => {
     });
   });
 
+  test.each(shapes)("all of memory in one region: %s", (_name, { extra, indirect }) => {
+    const start = 0x1_0000_8000;
+    const take = (address: number, length: number, writable = false): number[] => {
+      const memory = GuestMemory.of(new Uint8Array(BYTES), start);
+      const Driver = format === "split" ? MockSplitDriver : MockPackedDriver;
+      const Queue = format === "split" ? SplitDeviceQueue : PackedDeviceQueue;
+      const driver = new Driver(memory, { size: 16, base: start + 0x1000 });
+      const queue = new Queue(memory, { ...driver.areas, indirect: true, eventIdx: false });
+      const burst = new ChainBurst(memory);
+      const more = Array.from({ length: extra }, () => ({ address: start + 128, length: 8 }));
+      driver.offer([...more, { address, length, writable }], { indirect });
+      if (queue.pop(burst, 16) < 0) return [-1];
+      const segments = [burst.first[1] - extra, burst.writable[0] - extra];
+      for (let i = extra; i < burst.first[1]; i++) segments.push(burst.offsets[i], burst.lengths[i]);
+      return segments;
+    };
+    expect(take(start, 1)).toEqual([1, 1, 0, 1]);
+    expect(take(start, BYTES, true)).toEqual([1, 0, 0, BYTES]);
+    expect(take(start + BYTES - 4, 4)).toEqual([1, 1, BYTES - 4, 4]);
+    expect(take(start + BYTES - 4, 3)).toEqual([1, 1, BYTES - 4, 3]);
+    expect(take(start + BYTES - 4, 5)).toEqual([-1]);
+    expect(take(start + 8, BYTES - 7)).toEqual([-1]);
+    expect(take(start + BYTES, 1)).toEqual([-1]);
+    expect(take(start + BYTES + 8, 1)).toEqual([-1]);
+    expect(take(start - 1, 2)).toEqual([-1]);
+    expect(take(start + 0x1_0000_0000, 1)).toEqual([-1]);
+    expect(take(start - 0x1_0000_0000, 1)).toEqual([-1]);
+    expect(take(start, 0)).toEqual([0, 0]);
+    expect(take(start, 0, true)).toEqual([0, 0]);
+  });
+
   test("more regions than a queue has at hand", () => {
     const starts = Array.from({ length: 12 }, (_, i) => LOW * (i + 1) * 2);
     const { driver, queue, burst } = rig(format, starts);
@@ -136,16 +167,105 @@ describe.each(["split", "packed"])("%s", (format) => {
   });
 });
 
-test("split: a head past the table is refused, though a sound descriptor lies there", () => {
-  const memory = GuestMemory.of(new Uint8Array(0x8000));
+/** Memory of one region, or of two. */
+function memoryOf(regions: number): GuestMemory {
+  const starts = [0, 0x2_0000].slice(0, regions);
+  return new GuestMemory(starts.map((start) => new MemoryRegion(start, new Uint8Array(0x8000))));
+}
+
+describe.each([1, 2])("in memory of %s regions", (regions) => {
   const areas = { size: 8, descriptorArea: 0x1000, driverArea: 0x2000, deviceArea: 0x3000 };
-  const queue = new SplitDeviceQueue(memory, { ...areas, indirect: false, eventIdx: false });
-  for (let i = 0; i < 32; i++) {
-    memory.writeU64(0x1000 + 16 * i, 0x4000);
-    memory.writeU32(0x1008 + 16 * i, 8);
+
+  /** A split ring whose every entry, and what follows the table, is a sound descriptor. */
+  function split(heads: number[]) {
+    const memory = memoryOf(regions);
+    const queue = new SplitDeviceQueue(memory, { ...areas, indirect: false, eventIdx: false });
+    for (let i = 0; i < 32; i++) {
+      memory.writeU64(0x1000 + 16 * i, 0x4000);
+      memory.writeU32(0x1008 + 16 * i, 8);
+    }
+    heads.forEach((head, i) => {
+      memory.writeU16(0x2004 + 2 * i, head);
+    });
+    memory.writeU16(0x2002, heads.length);
+    return { queue, burst: new ChainBurst(memory) };
   }
-  memory.writeU16(0x2004, 8);
-  memory.writeU16(0x2002, 1);
-  expect(queue.pop(new ChainBurst(memory), 8)).toBe(QUEUE_MALFORMED);
-  expect(queue.fault?.code).toBe("head-out-of-range");
+
+  test("split: a head past the table is refused, though a sound descriptor lies there", () => {
+    for (const head of [8, 9, 15, 16, 31]) {
+      const { queue, burst } = split([0, head]);
+      expect(queue.pop(burst, 8)).toBe(1);
+      expect(queue.pop(burst, 8)).toBe(QUEUE_MALFORMED);
+      expect(queue.fault?.code).toBe("head-out-of-range");
+    }
+  });
+
+  test("split: a head twice in one burst is refused", () => {
+    const { queue, burst } = split([3, 4, 3]);
+    expect(queue.pop(burst, 8)).toBe(2);
+    expect(queue.pop(burst, 8)).toBe(QUEUE_MALFORMED);
+    expect(queue.fault?.code).toBe("head-outstanding");
+  });
+
+  test.each([
+    ["an id twice", [3, 4, 3], "head-outstanding"],
+    ["an id past the ring", [3, 4, 8], "id-out-of-range"],
+    ["an id far past the ring", [3, 4, 0xffff], "id-out-of-range"],
+  ])("packed: %s in one burst is refused", (_, ids, code) => {
+    const memory = memoryOf(regions);
+    const driver = new MockPackedDriver(memory, { size: 8 });
+    const queue = new PackedDeviceQueue(memory, { ...driver.areas, indirect: false, eventIdx: false });
+    const burst = new ChainBurst(memory);
+    for (const next of ids) driver.addDescriptor({ address: 0x4000, length: 8, flags: 0, next }, true);
+    driver.publish();
+    expect(queue.pop(burst, 8)).toBe(2);
+    expect(queue.pop(burst, 8)).toBe(QUEUE_MALFORMED);
+    expect(queue.fault?.code).toBe(code);
+  });
+
+  test.each(["split", "packed"])("%s: what was given back and not published is still the device's", (format) => {
+    const memory = memoryOf(regions);
+    const Driver = format === "split" ? MockSplitDriver : MockPackedDriver;
+    const Queue = format === "split" ? SplitDeviceQueue : PackedDeviceQueue;
+    const driver = new Driver(memory, { size: 8 });
+    const queue = new Queue(memory, { ...driver.areas, indirect: false, eventIdx: false });
+    const burst = new ChainBurst(memory);
+    const head = driver.offer([{ address: 0x4000, length: 8 }]);
+    queue.pop(burst, 8);
+    queue.push(head, 0);
+    if (driver instanceof MockSplitDriver) {
+      driver.setAvail(1, head);
+      driver.setAvailIndex(2);
+    } else {
+      driver.addDescriptor({ address: 0x4000, length: 8, flags: 0, next: head }, true);
+      driver.publish();
+    }
+    expect(queue.pop(burst, 8)).toBe(QUEUE_MALFORMED);
+    expect(queue.fault?.code).toBe("head-outstanding");
+  });
+
+  test.each(["split", "packed"])("%s: directions and kinds that change within a burst", (format) => {
+    const memory = memoryOf(regions);
+    const Driver = format === "split" ? MockSplitDriver : MockPackedDriver;
+    const Queue = format === "split" ? SplitDeviceQueue : PackedDeviceQueue;
+    const driver = new Driver(memory, { size: 16 });
+    const queue = new Queue(memory, { ...driver.areas, indirect: true, eventIdx: false });
+    const burst = new ChainBurst(memory);
+    driver.add([{ length: 1 }]);
+    driver.add([{ length: 2, writable: true }]);
+    driver.add([{ length: 3 }, { length: 4 }]);
+    driver.add([{ length: 5 }], { indirect: true });
+    driver.add([{ length: 6 }]);
+    driver.add([
+      { length: 7, writable: true },
+      { length: 8, writable: true },
+    ]);
+    driver.publish();
+    expect(queue.pop(burst, 16)).toBe(6);
+    expect([...burst.first.slice(0, 7)]).toEqual([0, 1, 2, 4, 5, 6, 8]);
+    expect([...burst.writable.slice(0, 6)]).toEqual([1, 1, 4, 5, 6, 6]);
+    expect([...burst.lengths.slice(0, 8)]).toEqual([1, 2, 3, 4, 5, 6, 7, 8]);
+    expect([...burst.readableBytes.slice(0, 6)]).toEqual([1, 0, 7, 5, 6, 0]);
+    expect([...burst.writableBytes.slice(0, 6)]).toEqual([0, 2, 0, 0, 0, 15]);
+  });
 });
