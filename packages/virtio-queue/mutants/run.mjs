@@ -1,5 +1,5 @@
 /**
- * Breaks every check of the queues in turn and wants a test to fail: `node mutants/run.mjs [text in a mutant]`.
+ * Breaks every check of the queues in turn and wants a test to fail: `pnpm mutants [text in a mutant...]`.
  *
  * Works on a copy under `.cache`, so that the sources stay as they are. Prints the survivors and the score; leaves with
  * 1 when a mutant survives.
@@ -13,7 +13,7 @@ import { fileURLToPath } from "node:url";
 import { mutants } from "./list.mjs";
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
-const copy = join(root, ".cache/mutants");
+const copy = join(root, `.cache/mutants-${process.pid}`);
 /** The tests most likely to catch a mutant of a file come first; then all quick ones, then the slow ones. */
 const LIKELY = [
   [/restore/, ["restore"]],
@@ -57,7 +57,7 @@ function testsFail(filters) {
   const { status } = spawnSync(process.execPath, [...args, ...paths], {
     cwd: copy,
     stdio: "ignore",
-    timeout: 180_000,
+    timeout: 45_000,
   });
   return status !== 0;
 }
@@ -65,10 +65,10 @@ function testsFail(filters) {
 prepare();
 if (testsFail([...QUICK, ...SLOW])) throw new Error("the tests fail without a mutant");
 
-const only = process.argv[2];
+const only = process.argv.slice(2);
 let killed = 0;
 let tried = 0;
-const chosen = mutants.filter((mutant) => only === undefined || mutant.join(" ").includes(only));
+const chosen = mutants.filter((mutant) => only.length === 0 || only.some((text) => mutant.join(" ").includes(text)));
 for (const [file, from, to] of chosen) {
   const path = join(copy, "packages/virtio-queue", file);
   if (!existsSync(path)) throw new Error(`no file ${file}`);
@@ -86,5 +86,6 @@ for (const [file, from, to] of chosen) {
   }
   writeFileSync(path, source);
 }
+rmSync(copy, { recursive: true, force: true });
 console.log(`${killed} of ${tried} mutants caught`);
 process.exitCode = killed === tried ? 0 : 1;

@@ -331,6 +331,31 @@ test("what a burst reads is ordered behind its first and its last list's flags",
   ]);
 });
 
+test("lists that change between the look at their flags and the walk take no more entries than the ring has", () => {
+  const { driver, queue, burst, memory } = rig({ size: 4 });
+  const add = (flags: number, id: number): void =>
+    driver.addDescriptor({ address: 0x8000, length: 4, flags, next: id }, false);
+  for (let id = 0; id < 4; id++) add(0, id);
+  const region = memory.regions[0];
+  const { u32 } = region;
+  // The look sees four lists of one. The walk finds one of three, then one of one; and then the first entry once more.
+  region.u16 = region.u16.slice();
+  const last = (entry: number): number => driver.areas.descriptorArea / 4 + 4 * entry + 3;
+  u32[last(0)] = (AVAIL | NEXT) << 16;
+  u32[last(1)] = (AVAIL | NEXT) << 16;
+  let reads = 0;
+  region.u32 = new Proxy(u32, {
+    get(target, key) {
+      if (key !== String(last(0))) return Reflect.get(target, key, target);
+      reads++;
+      return reads > 4 ? (USED << 16) | 1 : target[last(0)];
+    },
+  });
+  expect(queue.pop(burst, 8)).toBe(2);
+  expect([...burst.heads.slice(0, 2)]).toEqual([2, 3]);
+  expect(reads).toBeGreaterThanOrEqual(4);
+});
+
 test("in order, one used descriptor at the batch's first entry uses lists that were written completely", () => {
   const { driver, queue, burst, entry } = rig({ inOrder: true });
   const shapes = [[4], [4, 4], [4], [4]];

@@ -210,6 +210,7 @@ describe.each([1, 2])("in memory of %s regions", (regions) => {
   test.each([
     ["an id twice", [3, 4, 3], "head-outstanding"],
     ["an id past the ring", [3, 4, 8], "id-out-of-range"],
+    ["an id past the ring, after id 0", [0, 4, 8], "id-out-of-range"],
     ["an id far past the ring", [3, 4, 0xffff], "id-out-of-range"],
   ])("packed: %s in one burst is refused", (_, ids, code) => {
     const memory = memoryOf(regions);
