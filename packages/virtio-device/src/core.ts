@@ -240,6 +240,7 @@ export class DeviceCore {
   save(): CoreState {
     const active = this.#active;
     const resetting = this.#resetting !== null;
+    const device = this.device.save?.() ?? null; // first, for it may give back buffers
     return {
       version: 1,
       deviceType: this.device.deviceType,
@@ -252,7 +253,7 @@ export class DeviceCore {
       configGeneration: this.config.generation >>> 0,
       queues: this.queues.map((queue, index) => queue.save(active?.queues[index]?.queue.save() ?? null)),
       earlyKicks: [...this.#early],
-      device: this.device.save?.() ?? null,
+      device,
     };
   }
 

@@ -27,7 +27,25 @@ describe("kicks that are gathered", () => {
     s.scheduler.run();
     expect(s.backend.frames.length).toBe(20);
     expect(s.tx.usedFlags).toBe(0);
-    expect(s.interruptsOf(TX)).toBe(9);
+    expect(s.tx.usedIndex).toBe(20);
+    expect(s.interruptsOf(TX)).toBe(1);
+  });
+
+  it("have their buffers given back when the turn is over, however few they are", () => {
+    const s = gathering();
+    sendEach(s, 3);
+    expect(s.tx.usedIndex).toBe(0);
+    s.scheduler.run();
+    expect(s.tx.usedIndex).toBe(3);
+    expect(s.interruptsOf(TX)).toBe(1);
+  });
+
+  it("have them given back before a snapshot", () => {
+    const s = gathering();
+    sendEach(s, 3);
+    const { queues } = s.core.save();
+    expect(s.tx.usedIndex).toBe(3);
+    expect(queues[TX].position).toMatchObject({ nextUsed: 3, outstanding: [] });
   });
 
   it("are answered at once again in the next turn", () => {

@@ -218,6 +218,7 @@ export class NetDevice implements VirtioDevice, NetBackend {
   }
 
   save(): NetDeviceState {
+    this.#transmitter?.publish();
     return { version: 1, mac: [...this.mac], ownMac: [...this.#ownMac], mtu: this.mtu, linkUp: this.linkUp };
   }
 

@@ -61,10 +61,12 @@ export class Transmitter {
   #answered = 0;
   readonly #nextTurn = (): void => {
     this.#answered = 0;
+    if (!this.#deferred) this.publish(); // else together with what was gathered
   };
   readonly #later = (): void => {
     this.#deferred = false;
     this.run();
+    this.publish();
   };
 
   constructor(
@@ -87,9 +89,10 @@ export class Transmitter {
   }
 
   /**
-   * The driver kicked the queue. Where kicks are gathered, a few in each turn are answered at once, for somebody may
-   * wait for what comes back; more of them are a flood, which is better sent in one go: until then the driver is asked
-   * not to kick.
+   * The driver kicked the queue. Where kicks are gathered, the frames of a few in each turn are sent at once, for
+   * somebody may wait for what comes back; more of them are a flood, which is better sent in one go: until then the
+   * driver is asked not to kick. Nobody waits for the buffers: they are given back when the turn is over, all by one
+   * interrupt.
    */
   notified(): void {
     this.#counters.tx.notifications++;
@@ -136,13 +139,18 @@ export class Transmitter {
       }
       this.#blocked = true; // unless the link says, perhaps from within `take`, that it has room again
       const done = this.#send();
-      if (queue.flush()) this.#active.notifier.notify();
+      if (this.#answered === 0) this.publish();
       if (!done && this.#blocked) {
         this.#counters.tx.stalls++;
         return;
       }
       this.#blocked = false;
     }
+  }
+
+  /** Gives back the buffers that are used, and tells the driver if it wants to hear of it. */
+  publish(): void {
+    if (this.#active.queue.flush()) this.#active.notifier.notify();
   }
 
   /** Hands the chains' frames over. False when the link is full: what it left is available again. */
