@@ -14,20 +14,20 @@ describe("kicks that are gathered", () => {
 
   it("are answered at once while they are few", () => {
     const s = gathering();
-    sendEach(s, 8);
-    expect(s.backend.frames.length).toBe(8);
+    sendEach(s, 24);
+    expect(s.backend.frames.length).toBe(24);
     expect(s.tx.usedFlags).toBe(0);
   });
 
   it("make one burst of the rest of the turn, without further kicks and with one interrupt", () => {
     const s = gathering();
-    sendEach(s, 20);
-    expect(s.backend.frames.length).toBe(8);
+    sendEach(s, 40);
+    expect(s.backend.frames.length).toBe(24);
     expect(s.tx.usedFlags).toBe(1);
     s.scheduler.run();
-    expect(s.backend.frames.length).toBe(20);
+    expect(s.backend.frames.length).toBe(40);
     expect(s.tx.usedFlags).toBe(0);
-    expect(s.tx.usedIndex).toBe(20);
+    expect(s.tx.usedIndex).toBe(40);
     expect(s.interruptsOf(TX)).toBe(1);
   });
 
@@ -50,29 +50,29 @@ describe("kicks that are gathered", () => {
 
   it("are answered at once again in the next turn", () => {
     const s = gathering();
-    sendEach(s, 9);
+    sendEach(s, 25);
     s.scheduler.run();
-    sendEach(s, 8);
-    expect(s.backend.frames.length).toBe(17);
+    sendEach(s, 24);
+    expect(s.backend.frames.length).toBe(49);
   });
 
   it("are nobody's after a reset", () => {
     const s = gathering();
-    sendEach(s, 9);
+    sendEach(s, 25);
     s.core.writeStatus(0);
     s.scheduler.run();
-    expect(s.backend.frames.length).toBe(8);
+    expect(s.backend.frames.length).toBe(24);
   });
 
   it("wait for the link's room, as others do", () => {
     const s = gathering();
-    s.backend.room = 8;
-    sendEach(s, 10);
+    s.backend.room = 24;
+    sendEach(s, 30);
     s.scheduler.run();
-    expect(s.backend.frames.length).toBe(8);
-    s.backend.room = 10;
+    expect(s.backend.frames.length).toBe(24);
+    s.backend.room = 30;
     s.nic.resume();
-    expect(s.backend.frames.length).toBe(10);
+    expect(s.backend.frames.length).toBe(30);
   });
 
   it("are not, unless asked for", () => {
