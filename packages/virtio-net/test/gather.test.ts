@@ -10,7 +10,7 @@ function sendEach(s: Nic, count: number): void {
 }
 
 describe("kicks that are gathered", () => {
-  const gathering = (): Nic => setupNic({ size: 64, nic: { transmit: "gathered" } });
+  const gathering = (): Nic => setupNic({ size: 128, nic: { transmit: "gathered" } });
 
   it("are answered at once while they are few", () => {
     const s = gathering();
