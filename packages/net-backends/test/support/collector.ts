@@ -52,7 +52,7 @@ export class Collector implements NetBackend {
   }
 }
 
-export function collect(burst: FrameBurst, i: number): Collected {
+function collect(burst: FrameBurst, i: number): Collected {
   const bytes = new Uint8Array(burst.lengths[i]);
   burst.copyFrame(i, 0, bytes, 0, bytes.length);
   return {
