@@ -120,7 +120,6 @@ export const mutants = [
   [WALKER, "if (length === 0 || length % DESCRIPTOR_SIZE !== 0)", "if (length === 0)"],
   [WALKER, "if (index >= 0 && address % 4 === 0) {", "if (index >= 0) {"],
   [WALKER, 'if (!this.memory.contains(address, length)) return this.refuse("indirect-out-of-range", address);', ""],
-  [WALKER, "while (count <= left) {", "while (count < left) {"],
   [WALKER, "if (index >= entries) break;\n      words", "words"],
   [WALKER, "if (chain < burst.plain) burst.plain = chain;", ""],
   [WALKER, "    if (writable < 0) readableBytes = bytes;", ""],
@@ -132,7 +131,6 @@ export const mutants = [
   [WINDOWS, "high === words[w + WINDOW_HIGH] && offset <= last", "offset <= last"],
   [WINDOWS, "length - 1 <= (last - offset) >>> 0", "length - 2 <= (last - offset) >>> 0"],
   [WINDOWS, "end - start - 1, index", "end - start, index"],
-  [SINGLES, "if (start < burst.plain) burst.plain = start;", ""],
   [SINGLES, "burst.plainDirection === direction ? burst.plain : 0", "burst.plain"],
 
   // The packed ring, device side.
@@ -255,7 +253,6 @@ export const mutants = [
   [PACKED_DRIVER, "else if (length > this.writable[id] && !this.legacy)", "else if (false)"],
   [PACKED_DRIVER, "used.lengths[at] = Math.min(length, this.writable[id]);", "used.lengths[at] = length;"],
   [PACKED_DRIVER, "return (idFlags & (F_WRITE << 16)) === 0 ? 0 : length;", "return length;"],
-  [PACKED_DRIVER, "      if (batch > given) {", "      if (false) {"],
   [PACKED_DRIVER, "if (count > this.free) return QUEUE_FULL;", ""],
   [
     PACKED_DRIVER,

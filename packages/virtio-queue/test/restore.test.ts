@@ -201,6 +201,13 @@ describe.each(Object.keys(halves) as (keyof typeof halves)[])("%s", (half) => {
   });
 });
 
+test.each(["split", "packed"] as const)("%s: fewer or more chains than were taken are refused", (half) => {
+  for (const outstanding of [[], [chain(0)], [chain(0), chain(1), chain(2)]]) {
+    const state = changed(half, (s) => Object.assign(s, { outstanding, rewindable: 0 }));
+    expect(() => halves[half].make(state)).toThrow(expect.objectContaining({ code: "state" }));
+  }
+});
+
 test.each([
   ["wrap counters that are no bits", (s: Record<string, unknown>) => (s.availWrap = 2)],
   ["positions a lap apart from what is outstanding", (s: Record<string, unknown>) => (s.usedWrap = 0)],

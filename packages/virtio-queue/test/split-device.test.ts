@@ -73,6 +73,39 @@ describe("message framing", () => {
     }
   });
 
+  test("readers and writers are cut in two anywhere, and each ends where it should", () => {
+    for (let cut = 0; cut <= 41; cut++) {
+      const { driver, queue, burst, memory } = rig(false, 16);
+      const parts = [7, 1, 20, 12];
+      const head = driver.offer([
+        ...parts.map((length, i) => ({ bytes: message.slice([0, 7, 8, 28][i], [0, 7, 8, 28][i] + length) })),
+        ...parts.map((length) => ({ length, writable: true })),
+      ]);
+      queue.pop(burst, 1);
+      const at = Math.min(cut, 40);
+      const [reader, tail] = [new ChainReader(burst).seat(burst, 0), new ChainReader(burst)];
+      reader.splitAt(cut, tail);
+      expect([reader.remaining, tail.remaining]).toEqual([at, 40 - at]);
+      const [front, back] = [new Uint8Array(64), new Uint8Array(64)];
+      expect([reader.read(front), tail.read(back)]).toEqual([at, 40 - at]);
+      expect([reader.readU8(), tail.readU8(), tail.region, tail.contiguous]).toEqual([-1, -1, null, 0]);
+      expect([...front.subarray(0, at), ...back.subarray(0, 40 - at)]).toEqual([...message]);
+      const [writer, end] = [new ChainWriter(burst).seat(burst, 0), new ChainWriter(burst)];
+      writer.skip(1);
+      writer.splitAt(cut, end);
+      const room = Math.min(cut, 39);
+      expect([writer.write(message), end.write(message)]).toEqual([room, 39 - room]);
+      expect([writer.written, end.written]).toEqual([1 + room, 39 - room]);
+      const written: number[] = [];
+      for (const { address, length, writable } of driver.elements(head)) {
+        const bytes = new Uint8Array(length);
+        memory.read(address, bytes);
+        if (writable) written.push(...bytes);
+      }
+      expect(written).toEqual([0, ...message.slice(0, room), ...message.slice(0, 39 - room)]);
+    }
+  });
+
   test("[split.device.message-framing.2] a chain may have as many descriptors as the queue, not more", () => {
     const { driver, queue, burst } = rig();
     driver.offer(Array.from({ length: 8 }, () => ({ length: 1 })));

@@ -428,6 +428,15 @@ describe("the used ring", () => {
     expect(faults.length).toBe(1);
   });
 
+  test.each([8, 9, 0xffff, 0xffff_ffff])("an id past the table is refused when all is published, too: %s", (id) => {
+    const { queue, used, add, use } = rig();
+    add(0, 1);
+    queue.publish();
+    use(id);
+    expect(queue.take(used, 8)).toBe(QUEUE_MALFORMED);
+    expect(queue.fault?.code).toBe("id-out-of-range");
+  });
+
   test("of a legacy device, a length above what was offered is cut", () => {
     const { queue, used, add, use } = rig({ legacy: true });
     use(add(1, 1), 99);

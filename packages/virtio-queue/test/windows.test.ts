@@ -4,7 +4,14 @@
  * @module
  */
 
-import { ChainBurst, PackedDeviceQueue, QUEUE_MALFORMED, SplitDeviceQueue } from "@virtio-ts/virtio-queue";
+import {
+  ChainBurst,
+  PackedDeviceQueue,
+  QUEUE_MALFORMED,
+  SplitDeviceQueue,
+  VIRTQ_DESC_F_INDIRECT,
+  VIRTQ_DESC_F_NEXT,
+} from "@virtio-ts/virtio-queue";
 import { MockPackedDriver, MockSplitDriver } from "@virtio-ts/virtio-queue/testing";
 import { GuestMemory, MemoryRegion } from "@virtio-ts/vm-memory";
 import { describe, expect, test } from "vitest";
@@ -140,6 +147,10 @@ describe.each(["split", "packed"])("%s", (format) => {
       [[writable(1)], [readable(2)]],
       [[readable(0)], [readable(2)]],
       [[readable(5)], [readable(6)], [readable(7)]],
+      [[readable(1)], [writable(2)], [writable(3)]],
+      [[readable(5)], [readable(6)], [readable(7)]],
+      [[readable(1)], [readable(2), readable(3)], [readable(4)]],
+      [[readable(5)], [readable(6)], [readable(7)]],
     ];
     for (const chains of bursts) {
       for (const chain of chains) driver.add(chain);
@@ -198,6 +209,24 @@ describe.each([1, 2])("in memory of %s regions", (regions) => {
       expect(queue.pop(burst, 8)).toBe(QUEUE_MALFORMED);
       expect(queue.fault?.code).toBe("head-out-of-range");
     }
+  });
+
+  test.each([
+    ["after a sound one", 8],
+    ["after an empty one", 0],
+  ])("split: next past an indirect table, %s, is refused, though a sound descriptor lies there", (_, length) => {
+    const memory = memoryOf(regions);
+    const driver = new MockSplitDriver(memory, { size: 8 });
+    const queue = new SplitDeviceQueue(memory, { ...driver.areas, indirect: true, eventIdx: false });
+    const entries = [
+      { address: 0x4000, length, flags: VIRTQ_DESC_F_NEXT, next: 1 },
+      { address: 0x4000, length: 8, flags: 0 },
+    ];
+    const table = { address: driver.table(entries), length: 16, flags: VIRTQ_DESC_F_INDIRECT };
+    driver.setDescriptor(0, table);
+    driver.setAvailIndex(1);
+    expect(queue.pop(new ChainBurst(memory), 8)).toBe(QUEUE_MALFORMED);
+    expect(queue.fault?.code).toBe("next-out-of-range");
   });
 
   test("split: a head twice in one burst is refused", () => {

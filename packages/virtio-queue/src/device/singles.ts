@@ -9,7 +9,8 @@ import type { ChainBurst } from "../chain-burst.ts";
  * Says of chains `[start, end)`, whose segments are in place from `first[start]` on, that each has one segment. Their
  * bytes, `readableBytes` or `writableBytes`, are in place, too.
  *
- * Bursts of one shape follow each other: what the burst still says from the last one is not said again.
+ * Bursts of one shape follow each other: what the burst still says from the last one is not said again. (A start
+ * other than 0 follows a chain that was walked, which has ended what the burst is known to say.)
  * @param direction VIRTQ_DESC_F_WRITE when the device writes them all, 0 when it reads them all
  */
 export function describeSingles(burst: ChainBurst, start: number, end: number, direction: number): void {
@@ -24,7 +25,6 @@ export function describeSingles(burst: ChainBurst, start: number, end: number, d
     return;
   }
   describe(burst, start, end, behind, direction);
-  if (start < burst.plain) burst.plain = start;
   if (start === 0 && behind === 0) {
     burst.plain = end;
     burst.plainDirection = direction;

@@ -365,12 +365,9 @@ export class PackedDriverQueue implements DriverQueue {
       const length = this.lengthOf(ring[word + 2], idFlags);
       const id = idFlags & 0xffff;
       if (!this.isAcceptable(id, length)) return false;
+      // It is one of those: they are what the device was told of, and so is the one named.
       let batch = 1;
-      while (batch <= given && order[(oldest + batch - 1) % size] !== id) batch++;
-      if (batch > given) {
-        this.problem = "id-not-outstanding";
-        return false;
-      }
+      while (batch < given && order[(oldest + batch - 1) % size] !== id) batch++;
       this.batchLeft = batch;
       this.batchLength = Math.min(length, this.writable[id]);
     }
