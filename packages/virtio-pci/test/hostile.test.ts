@@ -266,6 +266,16 @@ describe("any access at any offset and width", () => {
     },
   );
 
+  it("counts by the low bytes of its value", () => {
+    for (const mode of ["modern", "legacy"] as const) {
+      const s = setup({ mode }, new RecordingDevice({ queues: [8, 8, 8] }));
+      const { block } = s.fn.bars[0];
+      const select = mode === "modern" ? 0x16 : 14;
+      block.write(select, 2, 0xffff_0002);
+      expect(block.read(select, 2)).toBe(2);
+    }
+  });
+
   it.each(KINDS)("exhaustively in the registers of %j, a device up and running", (options) => {
     const s = setup(options);
     const others = bystander(s.machine);

@@ -9,6 +9,11 @@
  */
 export type AccessWidth = 1 | 2 | 4;
 
+/** The low `width` bytes of a value, as an unsigned number: what an access of that width carries. */
+export function lowBytes(value: number, width: AccessWidth): number {
+  return width === 4 ? value >>> 0 : value & (width === 2 ? 0xffff : 0xff);
+}
+
 /**
  * A block of device registers. It answers every access at every offset: what it does not know reads as zero
  * and ignores writes; nothing throws.
@@ -25,7 +30,7 @@ export interface RegisterBlock {
   /**
    * Writes `width` bytes, little endian.
    * @param offset bytes from the start of the block; with `width` never past its end
-   * @param value an unsigned number
+   * @param value an unsigned number, of which the low `width` bytes count
    */
   write(offset: number, width: AccessWidth, value: number): void;
 }

@@ -5,7 +5,7 @@
  */
 
 import { VIRTIO_F_RING_PACKED } from "@virtio-ts/virtio-bindings";
-import type { AccessWidth, RegisterBlock } from "@virtio-ts/vm-device";
+import { type AccessWidth, lowBytes, type RegisterBlock } from "@virtio-ts/vm-device";
 import * as field from "../layout/common-config.ts";
 import type { PciTransport } from "./transport.ts";
 
@@ -40,7 +40,7 @@ export class CommonConfig implements RegisterBlock {
   }
 
   write(offset: number, width: AccessWidth, value: number): void {
-    if (FIELD_START[offset] === offset && FIELD_WIDTH[offset] === width) this.#set(offset, value);
+    if (FIELD_START[offset] === offset && FIELD_WIDTH[offset] === width) this.#set(offset, lowBytes(value, width));
   }
 
   #byte(at: number): number {

@@ -6,7 +6,7 @@
 
 import { STATUS_DRIVER_OK } from "@virtio-ts/virtio-bindings";
 import { AREA_DESCRIPTOR } from "@virtio-ts/virtio-device";
-import type { AccessWidth, RegisterBlock } from "@virtio-ts/vm-device";
+import { type AccessWidth, lowBytes, type RegisterBlock } from "@virtio-ts/vm-device";
 import * as field from "../layout/legacy.ts";
 import type { PciTransport } from "./transport.ts";
 
@@ -54,7 +54,7 @@ export class LegacyRegisters implements RegisterBlock {
   write(offset: number, width: AccessWidth, value: number): void {
     const header = this.#headerSize;
     if (offset >= header) this.#transport.core.config.write(offset - header, width, value);
-    else if (FIELD_START[offset] === offset && FIELD_WIDTH[offset] === width) this.#set(offset, value);
+    else if (FIELD_START[offset] === offset && FIELD_WIDTH[offset] === width) this.#set(offset, lowBytes(value, width));
   }
 
   /** The header grows, and the device's configuration moves, while MSI-X is enabled. */
