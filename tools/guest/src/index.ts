@@ -32,7 +32,6 @@ export { runShell, type Terminal } from "./terminal.ts";
 export {
   type DigestAlgorithm,
   download,
-  drain,
   type ServedFile,
   serveFile,
   stopServing,

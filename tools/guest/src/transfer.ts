@@ -137,24 +137,6 @@ export async function stopServing(guest: Guest, options?: ExecOptions): Promise<
   await guest.exec(`killall httpd; rm -rf ${SERVED_DIRECTORY}`, options);
 }
 
-/**
- * Connects from the guest and reads until the other side closes; nothing is kept.
- *
- * @returns seconds, by the guest's clock
- * @throws GuestError `COMMAND_FAILED`; as {@link Guest.exec}
- */
-export async function drain(guest: Guest, address: string, port: number, options?: ExecOptions): Promise<number> {
-  const output = await guest.run(
-    `read begin rest </proc/uptime
-nc ${shellQuote(address)} ${port} >/dev/null || exit
-read end rest </proc/uptime
-echo "$begin $end"`,
-    options,
-  );
-  const [begin, end] = lastLine(output).split(" ");
-  return elapsed(begin, end);
-}
-
 /** Runs a command that has to succeed, and returns its last line; when it fails, that is what wget complained of. */
 async function fetchWith(guest: Guest, failure: string, command: string, options: ExecOptions): Promise<string> {
   const { status, output } = await guest.exec(command, options);
