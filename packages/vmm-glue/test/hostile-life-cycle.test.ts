@@ -4,10 +4,10 @@
  */
 
 import type { CoreState } from "@virtio-ts/virtio-device";
+import { randomNumbers as random } from "@virtio-ts/virtio-device/testing";
 import { describe, expect, it } from "vitest";
 import { frame, type Interface, RX, TX } from "./support/nic.ts";
 import { Pair } from "./support/pair.ts";
-import { random } from "./support/random.ts";
 import { WRITE } from "./support/ring.ts";
 
 const faces: readonly Interface[] = ["modern", "legacy"];

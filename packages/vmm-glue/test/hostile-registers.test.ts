@@ -2,11 +2,12 @@
  * A driver that pokes at every register, set up or not, seen from the machine: nothing throws, what can't be is
  * ignored or ends in a reset's being asked for, and the other card on the bus works on.
  */
+
+import { randomNumbers as random } from "@virtio-ts/virtio-device/testing";
 import type { AccessWidth } from "@virtio-ts/vm-device";
 import { describe, expect, it } from "vitest";
 import { type Interface, RX, TX } from "./support/nic.ts";
 import { HIGH_START, Pair, RAM_END } from "./support/pair.ts";
-import { random } from "./support/random.ts";
 import type { ModernRegisters, Window } from "./support/registers.ts";
 import { Ring } from "./support/ring.ts";
 

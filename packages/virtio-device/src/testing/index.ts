@@ -1,6 +1,6 @@
 /**
  * For tests of other packages: a device that records its life, interrupts that are counted, a scheduler that
- * waits to be told.
+ * waits to be told, a driver gone mad.
  * @module
  */
 
@@ -9,6 +9,8 @@ import { ConfigSpace } from "../config-space.ts";
 import type { ActivationContext, VirtioDevice } from "../device.ts";
 import type { ConfigError } from "../errors.ts";
 import type { InterruptNotifier, TransportInterrupts } from "../notifier.ts";
+
+export * from "./register-fuzz.ts";
 
 /** A device that does nothing but remember what was asked of it. */
 export class RecordingDevice implements VirtioDevice {
