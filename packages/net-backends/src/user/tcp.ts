@@ -457,7 +457,9 @@ export class Tcp implements TcpOwner {
     const { now, config, timers } = this.#stack;
     for (const connection of this.#connections) {
       const idle = now - connection.lastActive;
-      const isOrphan = connection.phase === PHASE_CLOSED || connection.hostGone;
+      // What the guest has yet to acknowledge is sent again so many times, and waited for as long.
+      const isTrying = connection.timer.deadline !== Number.POSITIVE_INFINITY;
+      const isOrphan = connection.phase === PHASE_CLOSED || (connection.hostGone && !isTrying);
       if (idle > (isOrphan ? ORPHAN_MS : config.limits.tcpIdleMs)) {
         if (connection.phase === PHASE_CLOSED) this.#cut(connection);
         else this.#reset(connection);

@@ -81,7 +81,7 @@ export class TcpModel {
   read(n: number): void {
     const was = this.#free();
     this.unread = Math.max(0, this.unread - n);
-    if (was < this.mss && this.#free() > was) this.ackDue = true;
+    if (!this.remoteEnded && was < this.mss && this.#free() > was) this.ackDue = true; // a sender that is done needs no room
   }
 
   /** Takes all frames of this connection the guest has got. */
