@@ -26,7 +26,7 @@ export class FeatureNegotiation {
 
   /** 32 bits of what is offered. The legacy interface has the first page only, and offers ANY_LAYOUT in it. */
   offeredPage(page: number, legacy: boolean): number {
-    if (page >= FEATURE_PAGES) return 0;
+    if (page >= (legacy ? 1 : FEATURE_PAGES)) return 0;
     const offered = legacy ? this.offered | LEGACY_ONLY : this.offered;
     return Number((offered >> BigInt(page * 32)) & PAGE);
   }

@@ -1,0 +1,82 @@
+/**
+ * The control registers that only version 2 has (VIRTIO 1.4, 4.2.2): queues by their areas, shared memory, the
+ * configuration's generation.
+ * @module
+ */
+
+import type { SharedMemoryRegion } from "@virtio-ts/virtio-device";
+import * as register from "../layout/registers.ts";
+import type { RegisterSet } from "./registers.ts";
+import type { MmioTransport } from "./transport.ts";
+
+const MISSING = 0xffff_ffff;
+
+/** Where each register of an area's address is among the six halves of a queue's addresses. */
+const HALVES: ReadonlyMap<number, number> = new Map(
+  [register.QUEUE_DESC_LOW, register.QUEUE_DRIVER_LOW, register.QUEUE_DEVICE_LOW].flatMap((low, area) => [
+    [low, 2 * area],
+    [low + 4, 2 * area + 1],
+  ]),
+);
+
+/** The registers of version 2. */
+export class ModernRegisters implements RegisterSet {
+  readonly #transport: MmioTransport;
+
+  constructor(transport: MmioTransport) {
+    this.#transport = transport;
+  }
+
+  get(offset: number): number {
+    const { core } = this.#transport;
+    switch (offset) {
+      case register.QUEUE_READY:
+        return core.selectedQueue?.enabled ? 1 : 0;
+      case register.SHM_LEN_LOW:
+        return low(this.#region?.length);
+      case register.SHM_LEN_HIGH:
+        return high(this.#region?.length);
+      case register.SHM_BASE_LOW:
+        return low(this.#regionBase);
+      case register.SHM_BASE_HIGH:
+        return high(this.#regionBase);
+      case register.CONFIG_GENERATION:
+        return core.configGeneration >>> 0;
+      default:
+        return 0;
+    }
+  }
+
+  set(offset: number, value: number): void {
+    const { core } = this.#transport;
+    const queue = core.selectedQueue;
+    const half = HALVES.get(offset);
+    if (half !== undefined) {
+      if (queue !== null && core.queueWritable) queue.halves[half] = value;
+    } else if (offset === register.QUEUE_READY) {
+      if (value === 1) core.enableQueue();
+      else if (value === 0 && queue !== null) queue.enabled = false;
+    } else if (offset === register.SHM_SEL) {
+      this.#transport.shmSel = value;
+    }
+  }
+
+  get #region(): SharedMemoryRegion | undefined {
+    const { core, shmSel } = this.#transport;
+    return core.sharedMemory?.regions.find(({ id }) => id === shmSel);
+  }
+
+  get #regionBase(): number | undefined {
+    const region = this.#region;
+    const start = this.#transport.core.sharedMemory?.guestAddress;
+    return region === undefined || start === undefined ? undefined : start + region.offset;
+  }
+}
+
+function low(value: number | undefined): number {
+  return value === undefined ? MISSING : value % 2 ** 32;
+}
+
+function high(value: number | undefined): number {
+  return value === undefined ? MISSING : Math.floor(value / 2 ** 32);
+}

@@ -1,0 +1,125 @@
+/**
+ * Dragonball's messages: a vector for configuration changes and one for each queue, programmed by commands.
+ * @module
+ */
+
+import type { MsiSink } from "@virtio-ts/vm-device";
+import * as layout from "../layout/dragonball.ts";
+
+/** A vector: its message, whether it is masked, and whether one waits for it not to be. */
+interface Vector {
+  addressLow: number;
+  addressHigh: number;
+  data: number;
+  masked: boolean;
+  pending: boolean;
+}
+
+/** Messages as plain data. */
+export interface MsiState {
+  /** Whether they are enabled. */
+  readonly enabled: boolean;
+  /** The message registers: address, low and high half, and data. */
+  readonly message: readonly number[];
+  /** Each vector's address, low and high half, data, and 1 for masked, 2 for pending. */
+  readonly vectors: readonly (readonly number[])[];
+}
+
+const MASKED = 1;
+const PENDING = 2;
+
+/** The vectors of a device, and the registers that program them. */
+export class MsiVectors {
+  /** Whether the driver has enabled messages: otherwise there is the line. */
+  enabled = false;
+  readonly #sink: MsiSink;
+  readonly #vectors: readonly Vector[];
+  readonly #message: Uint32Array = new Uint32Array(3);
+
+  constructor(sink: MsiSink, vectors: number) {
+    this.#sink = sink;
+    this.#vectors = Array.from({ length: vectors }, () => ({
+      addressLow: 0,
+      addressHigh: 0,
+      data: 0,
+      masked: false,
+      pending: false,
+    }));
+  }
+
+  /** The driver enables messages, or goes back to the line: each time, it programs them anew. */
+  control(value: number): void {
+    const enabled = (value & layout.MSI_CSR_ENABLED) !== 0;
+    if (enabled === this.enabled) return;
+    this.reset();
+    this.enabled = enabled;
+  }
+
+  /** The driver gives a command. Unknown ones, and those for vectors that are not there, do nothing. */
+  command(value: number): void {
+    const vector = this.#vectors[value & layout.MSI_COMMAND_VECTOR];
+    if (!this.enabled || vector === undefined) return;
+    switch (value & layout.MSI_COMMAND_CODE) {
+      case layout.MSI_COMMAND_UPDATE:
+        [vector.addressLow, vector.addressHigh, vector.data] = this.#message;
+        break;
+      case layout.MSI_COMMAND_MASK:
+        vector.masked = true;
+        break;
+      case layout.MSI_COMMAND_UNMASK:
+        vector.masked = false;
+        if (vector.pending) this.#send(vector);
+    }
+  }
+
+  /** The driver writes {@link layout.MSI_ADDRESS_LOW}, `MSI_ADDRESS_HIGH` or `MSI_DATA`. */
+  write(offset: number, value: number): void {
+    if (this.enabled) this.#message[(offset - layout.MSI_ADDRESS_LOW) >>> 2] = value;
+  }
+
+  /** Sends a vector's message, or leaves it pending while that is masked. */
+  fire(index: number): void {
+    const vector = this.#vectors[index];
+    if (vector.masked) vector.pending = true;
+    else this.#send(vector);
+  }
+
+  /** Device reset: disabled, and nothing is left of what was programmed. */
+  reset(): void {
+    this.enabled = false;
+    this.#message.fill(0);
+    for (const vector of this.#vectors) {
+      vector.addressLow = vector.addressHigh = vector.data = 0;
+      vector.masked = vector.pending = false;
+    }
+  }
+
+  /** As plain data. */
+  save(): MsiState {
+    const vectors = this.#vectors.map(({ addressLow, addressHigh, data, masked, pending }) => [
+      addressLow,
+      addressHigh,
+      data,
+      (masked ? MASKED : 0) | (pending ? PENDING : 0),
+    ]);
+    return { enabled: this.enabled, message: [...this.#message], vectors };
+  }
+
+  /** Takes back what {@link save} gave: checked already. */
+  restore(state: MsiState): void {
+    this.enabled = state.enabled;
+    this.#message.set(state.message);
+    this.#vectors.forEach((vector, index) => {
+      const [addressLow, addressHigh, data, flags] = state.vectors[index];
+      const masked = (flags & MASKED) !== 0;
+      const pending = masked && (flags & PENDING) !== 0;
+      Object.assign(vector, { addressLow, addressHigh, data, masked, pending });
+    });
+  }
+
+  #send(vector: Vector): void {
+    vector.pending = false;
+    const address = vector.addressHigh * 2 ** 32 + vector.addressLow;
+    if (address <= Number.MAX_SAFE_INTEGER) this.#sink.send(address, vector.data);
+  }
+}

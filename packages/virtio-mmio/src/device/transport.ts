@@ -1,0 +1,51 @@
+/**
+ * What the registers of one device share: the state machine, the interrupts, and the transport's own state.
+ * @module
+ */
+
+import type { DeviceCore } from "@virtio-ts/virtio-device";
+import type { MmioInterrupts } from "./interrupts.ts";
+
+/** GuestPageSize and QueueAlign of a driver that sets neither. */
+const DEFAULT_PAGE = 4096;
+
+/** The transport's state. A snapshot is of this, the interrupts and the state machine. */
+export class MmioTransport {
+  /** The state machine. */
+  readonly core: DeviceCore;
+  /** The interrupts. */
+  readonly interrupts: MmioInterrupts;
+  /** DeviceFeaturesSel. */
+  deviceFeaturesSel = 0;
+  /** DriverFeaturesSel. */
+  driverFeaturesSel = 0;
+  /** SHMSel. */
+  shmSel = 0;
+  /** GuestPageSize: a power of 2. */
+  guestPageSize: number = DEFAULT_PAGE;
+  /** QueueAlign of each queue: a power of 2. */
+  readonly queueAligns: Uint32Array;
+
+  constructor(core: DeviceCore, interrupts: MmioInterrupts) {
+    this.core = core;
+    this.interrupts = interrupts;
+    this.queueAligns = new Uint32Array(core.queueCount).fill(DEFAULT_PAGE);
+  }
+
+  /** The driver writes Status. */
+  writeStatus(value: number, legacy: boolean): void {
+    if (value === 0) this.reset();
+    else this.core.writeStatus(value, legacy);
+  }
+
+  /** Resets the virtio device and what this transport adds to it. */
+  reset(): void {
+    this.core.reset();
+    this.interrupts.reset();
+    this.deviceFeaturesSel = 0;
+    this.driverFeaturesSel = 0;
+    this.shmSel = 0;
+    this.guestPageSize = DEFAULT_PAGE;
+    this.queueAligns.fill(DEFAULT_PAGE);
+  }
+}

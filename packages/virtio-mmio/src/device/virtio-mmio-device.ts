@@ -1,0 +1,129 @@
+/**
+ * A virtio device as memory-mapped registers (VIRTIO 1.4, 4.2): puts the registers over the state machine. For
+ * machines.
+ * @module
+ */
+
+import {
+  feature,
+  VIRTIO_F_ADMIN_VQ,
+  VIRTIO_F_NOTIF_CONFIG_DATA,
+  VIRTIO_F_RING_RESET,
+  VIRTIO_F_SR_IOV,
+} from "@virtio-ts/virtio-bindings";
+import { DEFAULT_RING_FEATURES, DeviceCore, type DeviceCoreOptions, type VirtioDevice } from "@virtio-ts/virtio-device";
+import { type AccessWidth, type InterruptLine, lowBytes, type RegisterBlock } from "@virtio-ts/vm-device";
+import { DOORBELL_OFFSET, DOORBELL_SCALE, DRAGONBALL_WINDOW, MSI_COMMAND_VECTOR } from "../layout/dragonball.ts";
+import { CONFIG } from "../layout/registers.ts";
+import { type DragonballOptions, DragonballRegisters, dragonballVendorId } from "./dragonball.ts";
+import { VirtioMmioError } from "./errors.ts";
+import { MmioInterrupts } from "./interrupts.ts";
+import { LegacyRegisters } from "./legacy.ts";
+import { ModernRegisters } from "./modern.ts";
+import { MsiVectors } from "./msi.ts";
+import { ControlRegisters, type RegisterSet } from "./registers.ts";
+import { MmioTransport } from "./transport.ts";
+
+/** What a {@link VirtioMmioDevice} is made with. */
+export interface VirtioMmioOptions extends Omit<DeviceCoreOptions, "interrupts"> {
+  /** The interrupt line, level-triggered: up while InterruptStatus is not zero. */
+  readonly line: InterruptLine;
+  /** The interface to offer: 2, which is the default, or 1 for drivers from before version 1 of the standard. */
+  readonly version?: 1 | 2;
+  /** VendorID, 32 bits; 0x1af4, which is PCI's for virtio, by default. Dragonball's extensions say their own. */
+  readonly vendorId?: number;
+  /** Dragonball's extensions to offer; none by default. */
+  readonly dragonball?: DragonballOptions;
+}
+
+const DEFAULT_VENDOR_ID = 0x1af4;
+/** Bytes of the window: at least a page, so that a guest can map it for one driver alone. */
+const PAGE = 0x1000;
+/** Features that need registers which this transport does not have (4.2.5, 4.1). */
+const ELSEWHERE = feature(VIRTIO_F_ADMIN_VQ, VIRTIO_F_NOTIF_CONFIG_DATA, VIRTIO_F_SR_IOV);
+
+/**
+ * A virtio device as memory-mapped registers. A control register is written by aligned accesses of 32 bits, and other
+ * writes are ignored; reads of any width give the bytes that are there. Once it is made nothing in it throws.
+ */
+export class VirtioMmioDevice implements RegisterBlock {
+  /** The state machine, with its counters. */
+  readonly core: DeviceCore;
+  readonly size: number;
+  readonly #transport: MmioTransport;
+  readonly #registers: RegisterSet;
+  readonly #dragonball: DragonballRegisters | null;
+
+  /** @throws VirtioMmioError where the options do not go together with the device */
+  constructor(device: VirtioDevice, options: VirtioMmioOptions) {
+    const { dragonball, line, version = 2 } = options;
+    const queues = device.queueMaxSizes.length + ((device.controlQueueMaxSize ?? 0) > 0 ? 1 : 0);
+    if (dragonball !== undefined) checkExtensions(dragonball, version, queues, device.configSize ?? 0);
+    const msi = dragonball?.msi === undefined ? null : new MsiVectors(dragonball.msi, queues + 1);
+    const interrupts = new MmioInterrupts(line, msi);
+    // Dragonball's message registers are where QueueReset is.
+    const absent = ELSEWHERE | (msi === null ? 0n : feature(VIRTIO_F_RING_RESET));
+    const ringFeatures = (options.ringFeatures ?? DEFAULT_RING_FEATURES) & ~absent;
+    this.core = new DeviceCore(device, { ...options, interrupts, ringFeatures });
+    this.#transport = new MmioTransport(this.core, interrupts);
+    const legacy = version === 1;
+    const others = legacy ? new LegacyRegisters(this.#transport) : new ModernRegisters(this.#transport);
+    const vendorId =
+      dragonball === undefined ? (options.vendorId ?? DEFAULT_VENDOR_ID) : dragonballVendorId(dragonball);
+    const control = new ControlRegisters(this.#transport, vendorId, legacy, others);
+    this.#dragonball = dragonball === undefined ? null : new DragonballRegisters(control, this.core, msi, dragonball);
+    this.#registers = this.#dragonball ?? control;
+    this.size =
+      dragonball === undefined ? Math.ceil((CONFIG + this.core.config.size) / PAGE) * PAGE : DRAGONBALL_WINDOW;
+  }
+
+  read(offset: number, width: AccessWidth): number {
+    if (offset >= CONFIG) return this.core.config.read(offset - CONFIG, width);
+    if (width === 4 && (offset & 3) === 0) return this.#registers.get(offset);
+    let value = 0;
+    for (let i = width - 1; i >= 0; i--) value = value * 256 + this.#byte(offset + i);
+    return value;
+  }
+
+  write(offset: number, width: AccessWidth, value: number): void {
+    const dragonball = this.#dragonball;
+    if (offset >= CONFIG) {
+      if (dragonball !== null && offset >= DOORBELL_OFFSET) dragonball.ring(offset - DOORBELL_OFFSET);
+      else this.core.config.write(offset - CONFIG, width, value);
+    } else if (width === 4) {
+      if ((offset & 3) === 0) this.#registers.set(offset, lowBytes(value, 4));
+    } else if (width === 2) {
+      dragonball?.setShort(offset, lowBytes(value, 2));
+    }
+  }
+
+  /** The machine is reset: the device and all its registers start anew. */
+  reset(): void {
+    this.#transport.reset();
+  }
+
+  /** Takes the device out of the machine, for good. */
+  async remove(): Promise<void> {
+    this.reset();
+    await this.core.remove();
+  }
+
+  #byte(at: number): number {
+    if (at >= CONFIG) return this.core.config.read(at - CONFIG, 1);
+    return (this.#registers.get(at & ~3) >>> (8 * (at & 3))) & 0xff;
+  }
+}
+
+function checkExtensions(options: DragonballOptions, version: number, queues: number, configSize: number): void {
+  if (version !== 2) throw new VirtioMmioError("dragonball", `Dragonball's extensions on version ${version}, not 2`);
+  const config = DOORBELL_OFFSET - CONFIG;
+  if (configSize > config) {
+    throw new VirtioMmioError("config-size", `${configSize} bytes of configuration space, above ${config}`);
+  }
+  const doorbells = (DRAGONBALL_WINDOW - DOORBELL_OFFSET) / DOORBELL_SCALE;
+  const most = Math.min(
+    options.perQueueNotify ? doorbells : Number.POSITIVE_INFINITY,
+    options.msi === undefined ? Number.POSITIVE_INFINITY : MSI_COMMAND_VECTOR,
+  );
+  if (queues > most) throw new VirtioMmioError("queue-count", `${queues} queues, above ${most}`);
+}
