@@ -1,0 +1,91 @@
+/**
+ * Frames into a stream of bytes, in the framing of {@link FrameDecoder}. Two buffers take turns: one is filled while
+ * the other is on its way, so that nothing is allocated, what waits is bounded, and the slower the stream, the more
+ * frames go in one write.
+ * @module
+ */
+
+import type { FrameBurst } from "../../frame-burst.ts";
+import { ETH_HEADER } from "../../user/wire.ts";
+import { MAX_FRAME, PREFIX } from "./frame-decoder.ts";
+
+/** Bytes of each of the two buffers. */
+const BUFFER_BYTES = 0x4_0000;
+
+/** Writes bytes to the stream, and calls back when they may be overwritten. */
+export type Write = (bytes: Uint8Array, done: () => void) => void;
+
+/** What waits to be written to one stream. */
+export class FrameEncoder {
+  /** Frames written, or waiting. */
+  frames = 0;
+  /** Frames that no stream carries, too short or too long: left out. */
+  dropped = 0;
+  readonly #write: Write;
+  readonly #hasRoom: () => void;
+  #filling = new Uint8Array(BUFFER_BYTES);
+  #writing = new Uint8Array(BUFFER_BYTES);
+  #filled = 0;
+  #underWay = false;
+  #refused = false;
+
+  /** @param hasRoom called, after {@link add} left frames, when there is room again */
+  constructor(write: Write, hasRoom: () => void) {
+    this.#write = write;
+    this.#hasRoom = hasRoom;
+  }
+
+  /**
+   * Adds frames of a burst, from frame `first` on.
+   * @returns the first one for which there was no room, `burst.count` when there was for all
+   */
+  add(burst: FrameBurst, first: number): number {
+    let i = first;
+    for (; i < burst.count; i++) {
+      const length = burst.lengths[i];
+      if (length < ETH_HEADER || length > MAX_FRAME) this.dropped++;
+      else if (!this.#fits(length)) break;
+      else this.#encode(burst, i, length);
+    }
+    this.#flush();
+    this.#refused ||= i < burst.count;
+    return i;
+  }
+
+  /** Whether there is room; sends what there is on its way to make some. */
+  #fits(length: number): boolean {
+    const fits = (): boolean => this.#filled + PREFIX + length <= BUFFER_BYTES;
+    if (fits()) return true;
+    this.#flush();
+    return fits();
+  }
+
+  #encode(burst: FrameBurst, i: number, length: number): void {
+    const to = this.#filling;
+    let at = this.#filled;
+    to[at++] = 0;
+    to[at++] = length >>> 16;
+    to[at++] = length >>> 8;
+    to[at++] = length;
+    burst.copyFrame(i, 0, to, at, length);
+    this.#filled = at + length;
+    this.frames++;
+  }
+
+  #flush(): void {
+    if (this.#underWay || this.#filled === 0) return;
+    const bytes = this.#filling.subarray(0, this.#filled);
+    [this.#filling, this.#writing] = [this.#writing, this.#filling];
+    this.#filled = 0;
+    this.#underWay = true;
+    this.#write(bytes, this.#written);
+  }
+
+  readonly #written = (): void => {
+    this.#underWay = false;
+    this.#flush();
+    if (!this.#refused) return;
+    this.#refused = false;
+    this.#hasRoom();
+  };
+}
