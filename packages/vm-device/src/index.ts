@@ -7,7 +7,10 @@
 export * from "./interrupt.ts";
 export * from "./io.ts";
 export * from "./pci.ts";
+export type { PciCapabilityHooks } from "./pci-capabilities.ts";
 export * from "./pci-config.ts";
 export * from "./pci-config-error.ts";
+export * from "./pci-express.ts";
 export * from "./pci-header.ts";
+export * from "./pci-power.ts";
 export * from "./scheduler.ts";

@@ -7,7 +7,7 @@
 import type { AccessWidth } from "./io.ts";
 import type { PciBar, PciHost } from "./pci.ts";
 import { PciBars } from "./pci-bars.ts";
-import { PciConfigError } from "./pci-config-error.ts";
+import { PciCapabilities, type PciCapabilityHooks } from "./pci-capabilities.ts";
 import * as header from "./pci-header.ts";
 
 /** Who a function says it is. */
@@ -32,58 +32,45 @@ export interface PciConfigOptions {
   readonly identity: PciIdentity;
   /** Interrupt pin: 0 none (default), 1 INTA to 4 INTD. */
   readonly interruptPin?: number;
-  /** Called after each write to the command register, with its new value. */
-  readonly onCommand?: (command: number) => void;
-}
-
-/** Takes part in a driver's accesses to a capability. Offsets count from the start of the capability. */
-export interface PciCapabilityHooks {
-  /** The driver is about to read bytes `start` to `end`, `end` not included. */
-  reading?(start: number, end: number): void;
-  /** The driver has written bytes `start` to `end`, `end` not included. */
-  written?(start: number, end: number): void;
-}
-
-interface Capability {
-  readonly offset: number;
-  readonly end: number;
-  readonly hooks: PciCapabilityHooks;
+  /** Whether it has the 4096 bytes of a PCI Express function; 256 by default. */
+  readonly extended?: boolean;
+  /** Called after each write that may have changed {@link PciConfigSpace.activity}. */
+  readonly onActivity?: () => void;
 }
 
 const COMMAND_BITS =
   header.PCI_COMMAND_IO | header.PCI_COMMAND_MEMORY | header.PCI_COMMAND_BUS_MASTER | header.PCI_COMMAND_INTX_DISABLE;
 
 /**
- * 256 bytes of configuration space. Every byte has a mask of the bits a driver may write; the rest are read-only.
- * Nothing throws once it is built.
+ * Configuration space. Every byte has a mask of the bits a driver may write; the rest are read-only. Nothing throws
+ * once it is built.
  */
 export class PciConfigSpace {
   /** The contents. The function changes its own registers here. */
-  readonly bytes: Uint8Array = new Uint8Array(header.PCI_CONFIG_SIZE);
+  readonly bytes: Uint8Array;
   /** Little-endian fields of the contents. */
   readonly view: DataView;
-  readonly #writable = new Uint8Array(header.PCI_CONFIG_SIZE);
-  readonly #clearable = new Uint8Array(header.PCI_CONFIG_SIZE);
+  readonly #writable: Uint8Array;
+  readonly #clearable: Uint8Array;
   readonly #bars: PciBars;
-  readonly #capabilities: Capability[] = [];
-  readonly #onCommand: ((command: number) => void) | null;
-  #free = header.PCI_HEADER_END;
+  readonly #capabilities: PciCapabilities;
+  readonly #onActivity: (() => void) | null;
+  #asleep = false;
   #host: PciHost | null = null;
   /** What a bus reset brings back; taken when the function is first plugged in. */
   #initial: Uint8Array | null = null;
 
   constructor(options: PciConfigOptions) {
-    const view = new DataView(this.bytes.buffer);
-    const { identity } = options;
-    view.setUint16(header.PCI_VENDOR_ID, identity.vendorId, true);
-    view.setUint16(header.PCI_DEVICE_ID, identity.deviceId, true);
-    view.setUint32(header.PCI_REVISION_ID, (identity.classCode << 8) | (identity.revision ?? 0), true);
-    view.setUint16(header.PCI_SUBSYSTEM_VENDOR_ID, identity.subsystemVendorId ?? 0, true);
-    view.setUint16(header.PCI_SUBSYSTEM_ID, identity.subsystemId ?? 0, true);
-    view.setUint8(header.PCI_INTERRUPT_PIN, options.interruptPin ?? 0);
-    this.view = view;
+    const size = options.extended === true ? header.PCI_EXTENDED_CONFIG_SIZE : header.PCI_CONFIG_SIZE;
+    this.bytes = new Uint8Array(size);
+    this.view = new DataView(this.bytes.buffer);
+    this.#writable = new Uint8Array(size);
+    this.#clearable = new Uint8Array(size);
     this.#bars = new PciBars(this.bytes, this.#writable);
-    this.#onCommand = options.onCommand ?? null;
+    this.#capabilities = new PciCapabilities(this.bytes, this.#writable);
+    this.#onActivity = options.onActivity ?? null;
+    this.#identify(options.identity);
+    this.bytes[header.PCI_INTERRUPT_PIN] = options.interruptPin ?? 0;
     this.makeWritable(header.PCI_COMMAND, COMMAND_BITS & 0xff, COMMAND_BITS >> 8);
     this.makeWritable(header.PCI_CACHE_LINE_SIZE, 0xff);
     this.makeWritable(header.PCI_INTERRUPT_LINE, 0xff);
@@ -95,9 +82,24 @@ export class PciConfigSpace {
     return this.#bars.list;
   }
 
-  /** The command register. */
-  get command(): number {
-    return this.view.getUint16(header.PCI_COMMAND, true);
+  /**
+   * What the function may do: the command register, as far as it has effect. Asleep it decodes nothing and starts
+   * nothing, and its interrupt pin is down.
+   */
+  get activity(): number {
+    return this.#asleep ? header.PCI_COMMAND_INTX_DISABLE : this.view.getUint16(header.PCI_COMMAND, true);
+  }
+
+  /** Puts the function to sleep, or wakes it up: for its power management. */
+  setAsleep(asleep: boolean): void {
+    if (asleep === this.#asleep) return;
+    this.#asleep = asleep;
+    this.#activityChanged();
+  }
+
+  /** Sets bits of the command register, as if the driver had. */
+  setCommand(bits: number): void {
+    this.write(header.PCI_COMMAND, 2, this.view.getUint16(header.PCI_COMMAND, true) | bits);
   }
 
   /** Sets the status register's Interrupt Status bit. */
@@ -133,61 +135,28 @@ export class PciConfigSpace {
    * @throws PciConfigError `capability-space` when there is no room left, `capability-mask`
    */
   addCapability(id: number, body: Uint8Array, writable?: Uint8Array, hooks: PciCapabilityHooks = {}): DataView {
-    const offset = this.#free;
-    const end = offset + 2 + body.length;
-    if (end > header.PCI_CONFIG_SIZE) {
-      throw new PciConfigError("capability-space", `a capability of ${2 + body.length} bytes at offset ${offset}`);
-    }
-    if (writable !== undefined && writable.length !== body.length) {
-      throw new PciConfigError("capability-mask", `a mask of ${writable.length} bytes for ${body.length}`);
-    }
-    this.bytes[this.#tail()] = offset;
-    this.bytes[offset] = id;
-    this.bytes.set(body, offset + 2);
-    if (writable !== undefined) this.#writable.set(writable, offset + 2);
-    this.bytes[header.PCI_STATUS] |= header.PCI_STATUS_CAPABILITIES;
-    this.#capabilities.push({ offset, end, hooks });
-    this.#free = (end + 3) & ~3;
-    return new DataView(this.bytes.buffer, offset, end - offset);
+    return this.#capabilities.add(id, body, writable, hooks);
   }
 
   /** Takes the capability at `offset` out of the list; its bytes stay, read-only. Harmless when it is not in it. */
   hideCapability(offset: number): void {
-    const index = this.#capabilities.findIndex((capability) => capability.offset === offset);
-    if (index < 0) return;
-    const before = index === 0 ? header.PCI_CAPABILITIES_POINTER : this.#capabilities[index - 1].offset + 1;
-    this.bytes[before] = this.bytes[offset + 1];
-    const [hidden] = this.#capabilities.splice(index, 1);
-    this.#writable.fill(0, hidden.offset, hidden.end);
-    if (this.#capabilities.length === 0) this.bytes[header.PCI_STATUS] &= ~header.PCI_STATUS_CAPABILITIES;
+    this.#capabilities.hide(offset);
   }
 
-  /** A driver's read. Bytes past the end read as zero. */
+  /** A driver's read. What is past the end reads as all ones, as where there is nobody. */
   read(offset: number, width: AccessWidth): number {
-    for (const capability of this.#capabilities) {
-      if (offset >= capability.end || offset + width <= capability.offset) continue;
-      capability.hooks.reading?.(
-        Math.max(offset, capability.offset) - capability.offset,
-        Math.min(offset + width, capability.end) - capability.offset,
-      );
-    }
+    this.#capabilities.reading(offset, width);
     let value = 0;
-    for (let i = width - 1; i >= 0; i--) value = value * 256 + (this.bytes[offset + i] ?? 0);
+    for (let i = width - 1; i >= 0; i--) value = value * 256 + (this.bytes[offset + i] ?? 0xff);
     return value;
   }
 
   /** A driver's write. Read-only bits and bytes past the end ignore it. */
   write(offset: number, width: AccessWidth, value: number): void {
-    for (let i = 0; i < width && offset + i < header.PCI_CONFIG_SIZE; i++) this.#store(offset + i, value >>> (8 * i));
-    if (offset < header.PCI_COMMAND + 2 && offset + width > header.PCI_COMMAND) this.#onCommand?.(this.command);
-    if (offset < header.PCI_BAR0 + 24) this.#decode();
-    for (const capability of this.#capabilities) {
-      if (offset >= capability.end || offset + width <= capability.offset) continue;
-      capability.hooks.written?.(
-        Math.max(offset, capability.offset) - capability.offset,
-        Math.min(offset + width, capability.end) - capability.offset,
-      );
-    }
+    for (let i = 0; i < width && offset + i < this.bytes.length; i++) this.#store(offset + i, value >>> (8 * i));
+    if (offset < header.PCI_COMMAND + 2 && offset + width > header.PCI_COMMAND) this.#activityChanged();
+    else if (offset < header.PCI_BAR0 + 24) this.#decode();
+    this.#capabilities.written(offset, width);
   }
 
   /** The function is put on a bus: from now on the bus hears where its BARs are. */
@@ -206,10 +175,45 @@ export class PciConfigSpace {
 
   /** Bus reset: all registers as they were when the function was first plugged in. */
   reset(): void {
-    if (this.#initial === null) return;
-    this.bytes.set(this.#initial);
-    this.#decode();
-    this.#onCommand?.(this.command);
+    if (this.#initial !== null) this.#putBack(this.#initial);
+  }
+
+  /** The contents, as plain data: with them everything a driver has written. */
+  save(): readonly number[] {
+    return Array.from(this.bytes);
+  }
+
+  /** Whether {@link save} of a function like this one, on a machine like this one, can have given these contents. */
+  accepts(contents: readonly number[]): boolean {
+    const own = header.PCI_STATUS_INTERRUPT; // the function's, whatever the driver does
+    return (
+      contents.length === this.bytes.length &&
+      this.bytes.every((byte, at) => {
+        const free = this.#writable[at] | this.#clearable[at] | (at === header.PCI_STATUS ? own : 0);
+        const saved = contents[at];
+        return saved === (saved & 0xff) && ((saved ^ byte) & ~free) === 0;
+      })
+    );
+  }
+
+  /** Takes back contents it {@link accepts}: BARs decode where they did, capabilities are what they were. */
+  restore(contents: readonly number[]): void {
+    this.#putBack(contents);
+  }
+
+  #putBack(contents: ArrayLike<number>): void {
+    this.bytes.set(contents);
+    this.#capabilities.putBack();
+    this.#activityChanged();
+  }
+
+  #identify(identity: PciIdentity): void {
+    const { view } = this;
+    view.setUint16(header.PCI_VENDOR_ID, identity.vendorId, true);
+    view.setUint16(header.PCI_DEVICE_ID, identity.deviceId, true);
+    view.setUint32(header.PCI_REVISION_ID, (identity.classCode << 8) | (identity.revision ?? 0), true);
+    view.setUint16(header.PCI_SUBSYSTEM_VENDOR_ID, identity.subsystemVendorId ?? 0, true);
+    view.setUint16(header.PCI_SUBSYSTEM_ID, identity.subsystemId ?? 0, true);
   }
 
   #store(at: number, value: number): void {
@@ -218,13 +222,12 @@ export class PciConfigSpace {
     this.bytes[at] = (this.bytes[at] & ~writable & ~cleared) | (value & writable);
   }
 
-  #decode(): void {
-    if (this.#host !== null) this.#bars.place(this.command, this.#host);
+  #activityChanged(): void {
+    this.#decode();
+    this.#onActivity?.();
   }
 
-  /** The byte that holds the last next pointer. */
-  #tail(): number {
-    const last = this.#capabilities.at(-1);
-    return last === undefined ? header.PCI_CAPABILITIES_POINTER : last.offset + 1;
+  #decode(): void {
+    if (this.#host !== null) this.#bars.place(this.activity, this.#host);
   }
 }

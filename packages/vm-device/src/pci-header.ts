@@ -7,6 +7,8 @@
 
 /** Bytes of a conventional function's configuration space. */
 export const PCI_CONFIG_SIZE = 256;
+/** Bytes of a PCI Express function's configuration space. */
+export const PCI_EXTENDED_CONFIG_SIZE = 4096;
 
 /** Vendor id, 16 bits. */
 export const PCI_VENDOR_ID = 0x00;

@@ -36,16 +36,16 @@ export interface PciHost {
   readonly msi: MsiSink | null;
 }
 
-/** A PCI function: 256 bytes of configuration space and up to six BARs. */
+/** A PCI function: configuration space, of 256 bytes or the 4096 of PCI Express, and up to six BARs. */
 export interface PciFunction {
   /** Its BARs, by rising index. */
   readonly bars: readonly PciBar[];
   /**
-   * Reads configuration space.
-   * @param offset 0 to 255; with `width` never past the end
+   * Reads configuration space. What is past the end of the function's own reads as all ones.
+   * @param offset 0 to 4095; with `width` never past 4096
    */
   configRead(offset: number, width: AccessWidth): number;
-  /** Writes configuration space; read-only bits ignore it. */
+  /** Writes configuration space; read-only bits, and what is past the end, ignore it. */
   configWrite(offset: number, width: AccessWidth, value: number): void;
   /** The function is put on a bus. */
   plug(host: PciHost): void;

@@ -34,10 +34,10 @@ const WIDE = bar(2, "memory64", 2 ** 33, true);
 
 let space: PciConfigSpace;
 let host: RecordingHost;
-let commands: number[];
+let activities: number[];
 
 beforeEach(() => {
-  commands = [];
+  activities = [];
   host = new RecordingHost();
   space = new PciConfigSpace({
     identity: {
@@ -49,7 +49,7 @@ beforeEach(() => {
       subsystemId: 0x5678,
     },
     interruptPin: 1,
-    onCommand: (command) => commands.push(command),
+    onActivity: () => activities.push(space.activity),
   });
   for (const one of [MEMORY, WIDE, IO]) space.addBar(one);
 });
@@ -78,10 +78,10 @@ describe("the header", () => {
   it("has I/O, memory, bus master and INTx disable in the command register, all other bits fixed at 0", () => {
     space.write(4, 2, 0xffff);
     expect(space.read(4, 2)).toBe(0x0407);
-    expect(space.command).toBe(0x0407);
+    expect(space.activity).toBe(0x0407);
     space.write(5, 1, 0);
-    expect(space.command).toBe(0x0007);
-    expect(commands).toEqual([0x0407, 0x0007]);
+    expect(space.activity).toBe(0x0007);
+    expect(activities).toEqual([0x0407, 0x0007]);
   });
 
   it("shows the interrupt status in the status register, read-only for drivers", () => {
@@ -131,6 +131,19 @@ describe("base address registers", () => {
     expect(host.places).toEqual([0xc000, 0xfebf_0000, 2 * 2 ** 32]);
     space.write(4, 2, 0);
     expect(host.places).toEqual([null, null, null]);
+  });
+
+  it("can be moved while decoding is off: the bus hears of the last place alone", () => {
+    space.plug(host);
+    space.write(0x18, 4, 0);
+    space.write(0x1c, 4, 2);
+    space.write(4, 2, 2);
+    space.write(4, 2, 0);
+    space.write(0x1c, 4, 4);
+    space.write(0x1c, 4, 6);
+    expect(host.moves).toBe(2);
+    space.write(4, 2, 2);
+    expect([host.places[2], host.moves]).toEqual([6 * 2 ** 32, 3]);
   });
 
   it("are reported once for each new place, and not for other writes", () => {
@@ -191,7 +204,7 @@ describe("base address registers", () => {
     space.reset();
     expect(host.places).toEqual([null]);
     expect(space.bytes).toEqual(before);
-    expect(commands.at(-1)).toBe(0);
+    expect(activities.at(-1)).toBe(0);
   });
 
   it.each([
@@ -287,6 +300,57 @@ describe("any access", () => {
       expect(space.read(0, 4)).toBe(0x1041_1af4);
       expect(space.read(8, 4)).toBe(0x02_0301_01);
       expect(space.read(0x40, 2)).toBe(0x0009);
+      expect(space.accepts(space.save())).toBe(true);
     },
   );
+
+  it("past the end finds all ones, as where there is nobody", () => {
+    space.write(0xfe, 4, 0);
+    expect([space.read(0x100, 4), space.read(0xfe, 4), space.read(0xff, 1)]).toEqual([0xffff_ffff, 0xffff_0000, 0]);
+  });
+});
+
+describe("saved contents", () => {
+  it("bring everything back that a driver has written, and tell bus and function", () => {
+    space.plug(host);
+    space.write(0x10, 4, 0xc000);
+    space.write(4, 2, 0x0005);
+    space.write(0x3c, 1, 9);
+    const saved = JSON.parse(JSON.stringify(space.save())) as number[];
+    space.reset();
+    expect(host.places).toEqual([null]);
+    expect(space.accepts(saved)).toBe(true);
+    space.restore(saved);
+    expect([host.places, space.read(4, 2), space.read(0x3c, 1), activities.at(-1)]).toEqual([[0xc000], 5, 9, 5]);
+  });
+
+  it("are not accepted with a bit that no driver can have written", () => {
+    space.addCapability(0x09, Uint8Array.of(1, 2), Uint8Array.of(0, 0xf0));
+    const saved = space.save();
+    const changed = (at: number, value: number) => space.accepts(saved.with(at, value));
+    expect([changed(0x3c, 77), changed(0x43, 0xf2), changed(7, 0xf9), changed(6, 0x18)]).toEqual([
+      true,
+      true,
+      true,
+      true,
+    ]);
+    for (const [at, value] of [
+      [0, 0xf5],
+      [0x3d, 2],
+      [0x43, 3],
+      [0x41, 0x40],
+      [0x34, 0],
+      [7, 2],
+      [6, 0],
+      [0x10, 0],
+    ]) {
+      expect(changed(at, value), `byte ${at} is ${value}`).toBe(false);
+    }
+    for (const value of [256, -1, 0.5, Number.NaN]) expect(changed(0x3c, value)).toBe(false);
+    expect([space.accepts([]), space.accepts([...saved, 0]), space.accepts(saved.slice(1))]).toEqual([
+      false,
+      false,
+      false,
+    ]);
+  });
 });

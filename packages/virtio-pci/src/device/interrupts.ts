@@ -73,7 +73,7 @@ export class PciInterrupts implements TransportInterrupts {
   update(): void {
     const pending = this.isr.bits !== 0 && !this.msixEnabled;
     this.#space.setInterruptStatus(pending);
-    const level = pending && this.#line !== null && (this.#space.command & PCI_COMMAND_INTX_DISABLE) === 0;
+    const level = pending && this.#line !== null && (this.#space.activity & PCI_COMMAND_INTX_DISABLE) === 0;
     if (level === this.#level) return;
     this.#level = level;
     if (level) this.#line?.raise();

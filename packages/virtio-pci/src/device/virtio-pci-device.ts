@@ -76,7 +76,7 @@ export class VirtioPciDevice implements PciFunction {
     this.space = new PciConfigSpace({
       identity: virtioIdentity(device.deviceType, mode, options.identity),
       interruptPin: options.interruptPin ?? 1,
-      onCommand: (command) => this.#commandWritten(command),
+      onActivity: () => this.#activityChanged(),
     });
     this.#interrupts = new PciInterrupts(queues, this.space, this.#msix);
     this.core = new DeviceCore(device, { ...options, interrupts: this.#interrupts });
@@ -133,8 +133,8 @@ export class VirtioPciDevice implements PciFunction {
     await this.core.remove();
   }
 
-  #commandWritten(command: number): void {
-    this.#msix?.setBusMaster((command & PCI_COMMAND_BUS_MASTER) !== 0);
+  #activityChanged(): void {
+    this.#msix?.setBusMaster((this.space.activity & PCI_COMMAND_BUS_MASTER) !== 0);
     this.#interrupts.update();
   }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type AccessWidth, PCI_CONFIG_SIZE, type RegisterBlock } from "@virtio-ts/vm-device";
+import { type AccessWidth, PCI_EXTENDED_CONFIG_SIZE, type RegisterBlock } from "@virtio-ts/vm-device";
 import type { PciRoot } from "./pci-root.ts";
 
 /** Where a PC has the ports of configuration mechanism 1. */
@@ -57,12 +57,9 @@ export class ConfigMechanism1 implements RegisterBlock {
   }
 }
 
-/** Bytes of a function's page in the ECAM window. */
-const PAGE = 0x1000;
-
-/** PCI Express's memory window for one bus: 4 KiB for each function, of which conventional ones have the first 256 bytes. */
+/** PCI Express's memory window for one bus: 4 KiB for each function. No access crosses from one to the next. */
 export class EcamWindow implements RegisterBlock {
-  readonly size: number = PAGE * 256;
+  readonly size: number = PCI_EXTENDED_CONFIG_SIZE * 256;
   readonly #root: PciRoot;
 
   constructor(root: PciRoot) {
@@ -70,16 +67,13 @@ export class EcamWindow implements RegisterBlock {
   }
 
   read(offset: number, width: AccessWidth): number {
-    const register = offset % PAGE;
-    const devfn = (offset - register) / PAGE;
-    // Past a conventional function's space the root complex answers for it; nobody crosses functions.
-    if (register + width > PCI_CONFIG_SIZE) return mask(width);
-    return this.#root.configRead(devfn, register, width);
+    const register = offset % PCI_EXTENDED_CONFIG_SIZE;
+    return this.#root.configRead((offset - register) / PCI_EXTENDED_CONFIG_SIZE, register, width);
   }
 
   write(offset: number, width: AccessWidth, value: number): void {
-    const register = offset % PAGE;
-    if (register + width <= PCI_CONFIG_SIZE) this.#root.configWrite((offset - register) / PAGE, register, width, value);
+    const register = offset % PCI_EXTENDED_CONFIG_SIZE;
+    this.#root.configWrite((offset - register) / PCI_EXTENDED_CONFIG_SIZE, register, width, value);
   }
 }
 

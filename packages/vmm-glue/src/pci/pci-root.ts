@@ -9,7 +9,7 @@ import {
   type AccessWidth,
   type InterruptLine,
   type MsiSink,
-  PCI_CONFIG_SIZE,
+  PCI_EXTENDED_CONFIG_SIZE,
   PCI_HEADER_TYPE,
   PCI_INTERRUPT_LINE,
   PCI_INTERRUPT_PIN,
@@ -132,11 +132,11 @@ export class PciRoot {
   /**
    * A configuration read. Where there is nobody it reads as all ones, which no vendor has as id.
    * @param devfn device number times 8, plus the function number
-   * @param offset 0 to 255; with `width` never past the end
+   * @param offset 0 to 4095, of which functions that are not PCI Express have the first 256
    */
   configRead(devfn: number, offset: number, width: AccessWidth): number {
     const slot = this.#slots[devfn] ?? null;
-    if (slot === null || offset + width > PCI_CONFIG_SIZE) return allOnes(width);
+    if (slot === null || offset + width > PCI_EXTENDED_CONFIG_SIZE) return allOnes(width);
     const value = slot.fn.configRead(offset, width) >>> 0;
     return this.#hasSiblings(slot) ? withMultiFunction(value, offset, width) : value;
   }
@@ -144,7 +144,7 @@ export class PciRoot {
   /** A configuration write. Where there is nobody it is lost. */
   configWrite(devfn: number, offset: number, width: AccessWidth, value: number): void {
     const slot = this.#slots[devfn] ?? null;
-    if (slot !== null && offset + width <= PCI_CONFIG_SIZE) slot.fn.configWrite(offset, width, value);
+    if (slot !== null && offset + width <= PCI_EXTENDED_CONFIG_SIZE) slot.fn.configWrite(offset, width, value);
   }
 
   #firstFree(): number {
