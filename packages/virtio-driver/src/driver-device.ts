@@ -1,0 +1,353 @@
+/**
+ * A device in the hands of its driver: the order of initialization, negotiation, queues, failure and the end
+ * (VIRTIO 1.4, 2.1 and 3; libvirtio's `virtio_*`). For drivers.
+ *
+ * ```ts
+ * const device = await DriverDevice.open(connectFirst(finders, VIRTIO_ID_ENTROPY), host);
+ * await device.negotiate();
+ * await device.bindInterrupts(1);
+ * const queue = await device.createQueue<string>(0);
+ * await device.start();
+ * ```
+ * @module
+ */
+
+import {
+  feature,
+  STATUS_ACKNOWLEDGE,
+  STATUS_DEVICE_NEEDS_RESET,
+  STATUS_DRIVER,
+  STATUS_DRIVER_OK,
+  STATUS_FAILED,
+  STATUS_FEATURES_OK,
+  STATUS_SUSPEND,
+  VIRTIO_F_NOTIFICATION_DATA,
+  VIRTIO_F_SUSPEND,
+} from "@virtio-ts/virtio-bindings";
+import { DeviceConfig } from "./device-config.ts";
+import { DriverError, type DriverErrorCode } from "./errors.ts";
+import { chooseFeatures, type FeatureRequest } from "./features.ts";
+import type { DriverHost } from "./host.ts";
+import { type QueueOptions, setUpQueue } from "./queue-setup.ts";
+import type { DriverInterrupts, DriverTransport } from "./transport.ts";
+import { type QueueOwner, Virtqueue } from "./virtqueue.ts";
+import { checkPresent, waitFor } from "./wait.ts";
+
+/** Errors that say something about an argument, not about the device: it is not given up for them. */
+const ARGUMENT_ERRORS: readonly DriverErrorCode[] = ["invalid", "queue-unavailable", "not-supported"];
+
+interface OwnedQueue {
+  readonly virtqueue: Virtqueue<unknown>;
+  /** Address of its block of memory. */
+  readonly block: number;
+}
+
+/** One device, from its reset to the next one. A driver that starts anew opens it anew. */
+export class DriverDevice {
+  /** How it is reached. */
+  readonly transport: DriverTransport;
+  /** The machine the driver runs on. */
+  readonly host: DriverHost;
+  /** Device configuration space. */
+  readonly config: DeviceConfig;
+  /** The features the device offers, as they were read once. */
+  readonly offered: bigint;
+  /** Told when configuration space has changed: in the host's interrupt delivery, and never throwing. */
+  onConfigChange: (() => void) | null = null;
+  /** Told once, when the device is given up while it is driven; never throwing. */
+  onFailure: ((cause: DriverError) => void) | null = null;
+  #features = 0n;
+  #negotiated = false;
+  #live = false;
+  #closed = false;
+  #barrier: DriverError | null = null;
+  #failure: DriverError | null = null;
+  readonly #queues = new Map<number, OwnedQueue>();
+  /** Queues whose notification waits until the device may have one. */
+  readonly #held = new Set<Virtqueue<unknown>>();
+  readonly #owner: QueueOwner;
+
+  private constructor(transport: DriverTransport, host: DriverHost, offered: bigint) {
+    this.transport = transport;
+    this.host = host;
+    this.offered = offered;
+    this.config = new DeviceConfig(transport, () => this.#barrier);
+    this.#owner = { sendNotification: (queue) => this.#notify(queue), barrier: () => this.#barrier };
+  }
+
+  /**
+   * Resets a device, says that it was noticed and that there is a driver for it, and reads what it offers (3.1.1, steps
+   * 1 to 4). When that fails, the device was told so by FAILED.
+   * @throws DriverError `timeout`, `device-gone`
+   */
+  static async open(transport: DriverTransport, host: DriverHost): Promise<DriverDevice> {
+    try {
+      await transport.reset();
+      await addStatus(transport, STATUS_ACKNOWLEDGE);
+      await addStatus(transport, STATUS_DRIVER);
+      return new DriverDevice(transport, host, transport.readFeatures());
+    } catch (cause) {
+      await tellFailed(transport);
+      throw cause;
+    }
+  }
+
+  /** The negotiated features; none before {@link negotiate}. */
+  get features(): bigint {
+    return this.#features;
+  }
+
+  /** Why the device was given up, or `null`. */
+  get failure(): DriverError | null {
+    return this.#failure;
+  }
+
+  /** Whether the device was told that its driver is ready. */
+  get live(): boolean {
+    return this.#live;
+  }
+
+  /** Whether feature bit `bit` was negotiated. */
+  has(bit: number): boolean {
+    return (this.#features & feature(bit)) !== 0n;
+  }
+
+  /** Device status. */
+  readStatus(): number {
+    return this.transport.readStatus();
+  }
+
+  /**
+   * Chooses among the features the device offers, and has it agree (3.1.1, steps 4 to 6). Only once.
+   * @returns the negotiated features
+   * @throws DriverError `invalid` the second time; `no-version-1`, `not-supported`, `features-refused`, `timeout`,
+   * `device-gone`: the device is then given up
+   */
+  async negotiate(request: FeatureRequest = {}): Promise<bigint> {
+    this.#check(!this.#negotiated, "features were negotiated already");
+    this.#negotiated = true;
+    return this.#step(async () => {
+      const { transport } = this;
+      const features = chooseFeatures(this.offered, transport.legacy, request);
+      transport.writeFeatures(features);
+      if (!transport.legacy) {
+        await addStatus(transport, STATUS_FEATURES_OK);
+        if ((checkPresent(transport.readStatus()) & STATUS_FEATURES_OK) === 0) {
+          throw new DriverError("features-refused", `the device did not agree on features 0x${features.toString(16)}`);
+        }
+      }
+      this.#features = features;
+      return features;
+    });
+  }
+
+  /**
+   * Binds the device's interrupts, for `queues` queues; before the first queue is created. A driver that only polls
+   * leaves it out.
+   * @throws DriverError `refused`, ...: the device is then given up
+   */
+  async bindInterrupts(queues: number): Promise<void> {
+    this.#check(this.#queues.size === 0, "interrupts are bound before queues are created");
+    const interrupts: DriverInterrupts = {
+      used: (index) => this.#used(index),
+      configChanged: () => this.#configChanged(),
+    };
+    await this.#step(() => this.transport.bindInterrupts(interrupts, queues));
+  }
+
+  /**
+   * Sets queue `index` up and enables it. Features must have been negotiated.
+   * @throws DriverError `invalid`, `queue-unavailable` for what can't be asked for; all others give the device up
+   */
+  async createQueue<T>(index: number, options: QueueOptions = {}): Promise<Virtqueue<T>> {
+    this.#check(this.#negotiated, "features are negotiated before queues are created");
+    if (this.#queues.has(index)) throw new DriverError("queue-unavailable", `queue ${index} is in use`);
+    return this.#step(async () => {
+      const { queue, block } = await setUpQueue(this.transport, this.host, this.#features, index, options, (fault) =>
+        this.giveUp(new DriverError("needs-reset", `queue ${index}: ${fault.message}`, { cause: fault })),
+      );
+      const virtqueue = new Virtqueue<T>(index, queue, this.#owner, options.onUsed ?? null);
+      this.#queues.set(index, { virtqueue, block });
+      return virtqueue;
+    });
+  }
+
+  /**
+   * Takes one queue back from the device, and its memory: with VIRTIO_F_RING_RESET, or of a legacy device. The index
+   * can be created anew.
+   * @throws DriverError `invalid` for a queue that is none of the device's; `not-supported`; `timeout`, ...: the device
+   * is then given up
+   */
+  async destroyQueue<T>(virtqueue: Virtqueue<T>): Promise<void> {
+    const { index } = virtqueue;
+    const owned = this.#queues.get(index);
+    this.#check(owned !== undefined && owned.virtqueue.queue === virtqueue.queue, `queue ${index} is not in use`);
+    await this.#step(() => this.transport.resetQueue(index));
+    this.#release(index, new DriverError("invalid", `queue ${index} was destroyed`));
+  }
+
+  /**
+   * Says that the driver is ready: DRIVER_OK (3.1.1, step 8). Notifications that were held back are sent.
+   * @throws DriverError `needs-reset`, `refused`, ...: the device is then given up
+   */
+  async start(): Promise<void> {
+    this.#check(this.#negotiated && !this.#live, "a device is started once, after features were negotiated");
+    await this.#step(async () => {
+      await addStatus(this.transport, STATUS_DRIVER_OK);
+      const status = this.#healthy();
+      if ((status & STATUS_DRIVER_OK) === 0) throw new DriverError("refused", `DRIVER_OK was not taken: ${status}`);
+    });
+    this.#live = true;
+    this.#sendHeld();
+  }
+
+  /**
+   * Suspends the device (3.4), once it has used what it is at. Until {@link resume} nothing is enqueued, notified or
+   * written to configuration space.
+   * @throws DriverError `not-supported` without VIRTIO_F_SUSPEND; `invalid` unless live; `timeout`, `needs-reset`, ...:
+   * the device is then given up
+   */
+  async suspend(): Promise<void> {
+    if (!this.has(VIRTIO_F_SUSPEND)) throw new DriverError("not-supported", "VIRTIO_F_SUSPEND was not negotiated");
+    this.#check(this.#live, "only a device that was started is suspended");
+    this.#live = false;
+    this.#barrier = new DriverError("invalid", "the device is suspended");
+    await this.#step(async () => {
+      await addStatus(this.transport, STATUS_SUSPEND);
+      await this.#untilStatus(STATUS_SUSPEND, "the device's suspension");
+    });
+  }
+
+  /**
+   * Has a suspended device go on.
+   * @throws DriverError `invalid` unless suspended; `timeout`, `needs-reset`, ...: the device is then given up
+   */
+  async resume(): Promise<void> {
+    this.#check(this.#barrier !== null && this.#negotiated && !this.#live, "only a suspended device is resumed");
+    await this.#step(async () => {
+      await addStatus(this.transport, STATUS_DRIVER_OK);
+      await this.#untilStatus(STATUS_DRIVER_OK, "the device's resumption");
+    });
+    this.#barrier = null;
+    this.#live = true;
+    this.#sendHeld();
+  }
+
+  /**
+   * Gives the device up: FAILED is set, nothing is enqueued or notified any more, who waits is told. Its memory stays
+   * the device's until {@link close}. Harmless when done twice.
+   */
+  giveUp(cause: DriverError): void {
+    if (this.#failure !== null || this.#closed) return;
+    this.#failure = cause;
+    this.#barrier = cause;
+    this.#live = false;
+    void tellFailed(this.transport);
+    for (const { virtqueue } of this.#queues.values()) virtqueue.fail(cause);
+    this.onFailure?.(cause);
+  }
+
+  /**
+   * Resets the device, lets go of its interrupts and gives its memory back. Requests the device had are there to be
+   * reclaimed. Harmless when done twice.
+   * @throws DriverError `timeout` when the device does not finish its reset: it may still write to its memory, which
+   * therefore stays its own; then to be called again
+   */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    const ended = this.#failure ?? new DriverError("invalid", "the device was closed");
+    this.#barrier = ended;
+    this.#live = false;
+    this.transport.unbindInterrupts();
+    for (const { virtqueue } of this.#queues.values()) virtqueue.fail(ended);
+    try {
+      await this.transport.reset();
+    } catch (cause) {
+      // What is gone writes nowhere.
+      if (!(cause instanceof DriverError) || cause.code !== "device-gone") throw cause;
+    }
+    this.#closed = true;
+    for (const index of [...this.#queues.keys()]) this.#release(index, ended);
+  }
+
+  #release(index: number, why: DriverError): void {
+    const owned = this.#queues.get(index);
+    if (owned === undefined) return;
+    this.#queues.delete(index);
+    this.#held.delete(owned.virtqueue);
+    owned.virtqueue.end(why);
+    this.host.dma.free(owned.block);
+  }
+
+  /** A step of the device's life: where it fails the device is given up. */
+  async #step<T>(action: () => Promise<T>): Promise<T> {
+    if (this.#failure !== null) throw this.#failure;
+    try {
+      return await action();
+    } catch (cause) {
+      if (cause instanceof DriverError && !ARGUMENT_ERRORS.includes(cause.code)) this.giveUp(cause);
+      throw cause;
+    }
+  }
+
+  #check(condition: boolean, message: string): void {
+    if (this.#failure !== null) throw this.#failure;
+    if (!condition || this.#closed) throw new DriverError("invalid", this.#closed ? "the device was closed" : message);
+  }
+
+  /** Device status. @throws DriverError `device-gone`, `needs-reset` */
+  #healthy(): number {
+    const status = checkPresent(this.transport.readStatus());
+    if ((status & STATUS_DEVICE_NEEDS_RESET) !== 0) {
+      throw new DriverError("needs-reset", `the device asks for a reset: status ${status}`);
+    }
+    return status;
+  }
+
+  /** Waits until of SUSPEND and DRIVER_OK only `bit` is set. */
+  #untilStatus(bit: number, what: string): Promise<void> {
+    const both = STATUS_SUSPEND | STATUS_DRIVER_OK;
+    return waitFor(this.host.clock, what, () => (this.#healthy() & both) === bit);
+  }
+
+  #used(index: number): void {
+    if (this.#failure === null) this.#queues.get(index)?.virtqueue.onUsed?.();
+  }
+
+  #configChanged(): void {
+    if (this.#failure !== null) return;
+    try {
+      this.#healthy();
+    } catch (cause) {
+      this.giveUp(cause as DriverError);
+      return;
+    }
+    this.onConfigChange?.();
+  }
+
+  #notify(queue: Virtqueue<unknown>): void {
+    if (!this.#live) {
+      if (this.#failure === null) this.#held.add(queue);
+      return;
+    }
+    const position = this.has(VIRTIO_F_NOTIFICATION_DATA) ? queue.queue.notificationPosition : undefined;
+    this.transport.notify(queue.index, position);
+  }
+
+  #sendHeld(): void {
+    for (const queue of this.#held) this.#notify(queue);
+    this.#held.clear();
+  }
+}
+
+/** Sets bits of device status; none is ever cleared but by a reset (2.1.1). */
+async function addStatus(transport: DriverTransport, bits: number): Promise<void> {
+  await transport.writeStatus(checkPresent(transport.readStatus()) | bits);
+}
+
+/** Tells the device that its driver gave it up; one that does not even take that is told nothing. */
+async function tellFailed(transport: DriverTransport): Promise<void> {
+  try {
+    await addStatus(transport, STATUS_FAILED);
+  } catch {}
+}
