@@ -9,9 +9,18 @@
  * - `unsupported-version`: an inner property of v86 is not what this package was written against
  * - `slot-taken`: there is a device in the slot asked for, or no such slot
  * - `no-slot`: every slot of the bus is taken
+ * - `address-taken`: memory or registers are at the address asked for, or it is none
+ * - `no-line`: there is no such interrupt line for devices
  * - `no-msi`: message-signalled interrupts were asked for on a machine that has no local APIC
  */
-export type V86ErrorCode = "not-loaded" | "unsupported-version" | "slot-taken" | "no-slot" | "no-msi";
+export type V86ErrorCode =
+  | "not-loaded"
+  | "unsupported-version"
+  | "slot-taken"
+  | "no-slot"
+  | "address-taken"
+  | "no-line"
+  | "no-msi";
 
 /** An emulator, or a device's place in it, is not what was asked for. */
 export class V86Error extends Error {

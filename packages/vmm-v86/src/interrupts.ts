@@ -1,5 +1,5 @@
 /**
- * Interrupts of PCI devices in v86: pins, wired-OR to the lines of its interrupt controllers, and messages, which its
+ * Interrupts of devices in v86: pins, wired-OR to the lines of its interrupt controllers, and messages, which its
  * local APIC can be made to take. PCI Local Bus 3.0, 2.2.6 and 6.8.
  * @module
  */
@@ -13,8 +13,9 @@ const FLAG_IF = 0x200;
 /** Where the ISA bridge keeps the line of each of the four PCI interrupts. */
 const ROUTES = 0x60;
 const ROUTE_DISABLED = 0x80;
-/** The lowest line a PCI interrupt can be routed to; 0, before the BIOS has run, is the timer's. */
+/** The lowest line a device can have; those below are the emulator's own, and 0 is no route at all. */
 const LOWEST_LINE = 3;
+const HIGHEST_LINE = 15;
 
 /** Where messages go: 1 MiB of addresses, the destination in the middle of each. */
 const MSI_WINDOW = 0xfee;
@@ -89,6 +90,17 @@ export class Interrupts implements ExitWork {
    */
   pin(slot: number, number: number): InterruptPin {
     const pin = new Pin(() => (number === 0 ? -1 : this.#route(slot, number)), this.#hold, this.#forget);
+    this.#pins.add(pin);
+    return pin;
+  }
+
+  /**
+   * A pin that is wired to one line: for devices that are not on the PCI bus.
+   * @returns `null` where there is no such line for devices
+   */
+  wire(line: number): InterruptPin | null {
+    if (!Number.isInteger(line) || line < LOWEST_LINE || line > HIGHEST_LINE) return null;
+    const pin = new Pin(() => line, this.#hold, this.#forget);
     this.#pins.add(pin);
     return pin;
   }
@@ -186,7 +198,7 @@ export class Interrupts implements ExitWork {
   /** The line of a pin, or -1 while it has none. */
   #route(slot: number, number: number): number {
     const route = this.#pci.isa_bridge_space8[ROUTES + ((number - 1 + slot - 1) & 3)];
-    return (route & ROUTE_DISABLED) !== 0 || route < LOWEST_LINE || route > 15 ? -1 : route;
+    return (route & ROUTE_DISABLED) !== 0 || route < LOWEST_LINE || route > HIGHEST_LINE ? -1 : route;
   }
 
   /**

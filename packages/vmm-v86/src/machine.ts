@@ -3,13 +3,13 @@
  * @module
  */
 
-import type { PciBar, PciFunction, Scheduler } from "@virtio-ts/vm-device";
+import type { Mapping, PciBar, PciFunction, RegisterBlock, Scheduler } from "@virtio-ts/vm-device";
 import type { GuestMemory } from "@virtio-ts/vm-memory";
 import { ConfigPorts } from "./config-ports.ts";
 import { cpuOf, type V86Cpu, type V86Emulator } from "./cpu.ts";
 import { reportToHost, V86Error } from "./errors.ts";
 import { Exits, type ExitWork } from "./exits.ts";
-import { type InterruptCounters, Interrupts } from "./interrupts.ts";
+import { type InterruptCounters, type InterruptPin, Interrupts } from "./interrupts.ts";
 import { MmioSpace } from "./mmio.ts";
 import { PortSpace } from "./ports.ts";
 import { CodePages, guestRam } from "./ram.ts";
@@ -47,6 +47,12 @@ export interface V86Plugged {
   addressOf(bar: PciBar): number | null;
   /** Takes it off. The guest is not told: have it let go of the device first. Harmless when done twice. */
   unplug(): void;
+}
+
+/** Registers outside the PCI bus; where they say how, they start anew when the machine does. */
+export interface V86Registers extends RegisterBlock {
+  /** The machine is reset. */
+  reset?(): void;
 }
 
 /** What a machine has counted. */
@@ -89,6 +95,7 @@ export class V86Machine {
   readonly #interrupts: Interrupts;
   readonly #wiring: SlotWiring;
   readonly #slots = new Map<number, Slot>();
+  readonly #registers = new Set<V86Registers>();
 
   /** Use {@link attachToV86}. */
   constructor(emulator: V86Emulator, cpu: V86Cpu, onError: (cause: unknown) => void) {
@@ -140,6 +147,36 @@ export class V86Machine {
     };
   }
 
+  /**
+   * Puts registers at a physical address, for a guest that is told of them, as by an ACPI table.
+   * @throws V86Error `address-taken`
+   */
+  mapMmio(address: number, registers: V86Registers): Mapping {
+    const mapping = this.#wiring.mmio.map(address, registers);
+    if (mapping === null) {
+      throw new V86Error("address-taken", `no room for ${registers.size} bytes at 0x${address.toString(16)}`);
+    }
+    this.#registers.add(registers);
+    return {
+      unmap: () => {
+        this.#registers.delete(registers);
+        mapping.unmap();
+        this.#wiring.rangeFreed();
+      },
+    };
+  }
+
+  /**
+   * Connects a device outside the PCI bus to an interrupt line.
+   * @param line 3 to 15: an input of the I/O APIC, or of the interrupt controllers of a machine without ACPI
+   * @throws V86Error `no-line`
+   */
+  connectLine(line: number): InterruptPin {
+    const pin = this.#interrupts.wire(line);
+    if (pin === null) throw new V86Error("no-line", `interrupt line ${line} is not for devices`);
+    return pin;
+  }
+
   #freeSlot(wanted: number | undefined): number {
     const { devices } = this.#wiring.pci;
     const isFree = (slot: number): boolean => devices[slot << 3] === undefined;
@@ -172,5 +209,6 @@ export class V86Machine {
 
   #resetAll(): void {
     for (const slot of this.#slots.values()) slot.reset();
+    for (const registers of this.#registers) registers.reset?.();
   }
 }

@@ -1,24 +1,33 @@
 /**
  * A virtio NIC in a v86 emulator by one call: the network device (VIRTIO 1.4, 5.1) on virtio over PCI (4.1), in a slot
- * of the emulator's bus, joined to a backend. For authors of emulator pages.
+ * of the emulator's bus, or over MMIO (4.2), at an address that the guest is told of; joined to a backend. For authors
+ * of emulator pages.
  * @module
  */
 
 import { connect, type Link, type NetBackend } from "@virtio-ts/net-backends";
+import type { DeviceCore } from "@virtio-ts/virtio-device";
+import { VirtioMmioDevice } from "@virtio-ts/virtio-mmio/device";
 import { NetDevice, type NetDeviceOptions } from "@virtio-ts/virtio-net";
 import { VirtioPciDevice } from "@virtio-ts/virtio-pci";
 import type { V86Emulator } from "./cpu.ts";
 import { V86Error } from "./errors.ts";
 import { attachToV86, V86Machine, type V86Plugged, type V86PlugOptions } from "./machine.ts";
 
-/** What a NIC is made with. */
-export interface NicOptions extends NetDeviceOptions, V86PlugOptions {
+/** What a NIC is made with, whatever it is put on. */
+interface AnyNicOptions extends NetDeviceOptions {
   /**
    * Where its frames go: a user-mode network, a port of a switch, anything that is a `NetBackend`. Without one the NIC
    * has no link until one is connected to {@link Nic.device}. Its MAC and MTU, where it has any, are the NIC's unless
    * others are asked for.
    */
   readonly backend?: NetBackend;
+  /** Ring and transport features to offer: as of `DeviceCoreOptions` of @virtio-ts/virtio-device. */
+  readonly ringFeatures?: bigint;
+}
+
+/** What a NIC on the PCI bus is made with. */
+export interface PciNicOptions extends AnyNicOptions, V86PlugOptions {
   /**
    * Interfaces it offers: that of VIRTIO 1.x, which is the default, that of the time before, or both. All of them are
    * known to Linux.
@@ -31,25 +40,60 @@ export interface NicOptions extends NetDeviceOptions, V86PlugOptions {
   readonly interrupt?: "msix" | "intx";
   /** Kind of the BAR of its modern registers: `memory` by default. */
   readonly bar?: "memory" | "io";
-  /** Ring and transport features to offer: as of `DeviceCoreOptions` of @virtio-ts/virtio-device. */
-  readonly ringFeatures?: bigint;
 }
 
-/** A NIC that is plugged in. */
-export interface Nic {
+/** What a NIC over MMIO is made with. A guest does not find it by itself: it is told, for example by an ACPI table. */
+export interface MmioNicOptions extends AnyNicOptions {
+  /** The interface it offers: version 2 of the registers, or legacy version 1. */
+  readonly transport: "mmio" | "mmio-legacy";
+  /** Physical address of its registers, a page; {@link MMIO_NIC_ADDRESS} by default. */
+  readonly address?: number;
+  /** Its interrupt line, level-triggered, active high; {@link MMIO_NIC_LINE} by default. */
+  readonly line?: number;
+}
+
+/** What a NIC is made with. */
+export type NicOptions = PciNicOptions | MmioNicOptions;
+
+/** Where the registers of a NIC over MMIO are unless asked for elsewhere: between the I/O APIC and the local APIC. */
+export const MMIO_NIC_ADDRESS = 0xfed8_0000;
+/** The interrupt line of a NIC over MMIO unless it was given another: one that nothing else in v86 has. */
+export const MMIO_NIC_LINE = 7;
+
+/** A NIC that is plugged in, whatever it is on. */
+interface AnyNic {
   /** The machine it is in. */
   readonly machine: V86Machine;
   /** The network device, with its counters. It is one end of a link, should another backend be connected. */
   readonly device: NetDevice;
-  /** The transport, with the state of the device: status, negotiated features. */
-  readonly pci: VirtioPciDevice;
-  /** Where it is plugged in. */
-  readonly plugged: V86Plugged;
+  /** The state of the device: status, negotiated features, counters. */
+  readonly core: DeviceCore;
   /** The link to the backend; `null` without one. */
   readonly link: Link | null;
   /** Takes it out, for good, and lets go of the backend. Have the guest let go of the device first. */
   remove(): Promise<void>;
 }
+
+/** A NIC on the PCI bus. */
+export interface PciNic extends AnyNic {
+  /** The function it is. */
+  readonly pci: VirtioPciDevice;
+  /** Where it is plugged in. */
+  readonly plugged: V86Plugged;
+}
+
+/** A NIC over MMIO. */
+export interface MmioNic extends AnyNic {
+  /** Its registers. */
+  readonly mmio: VirtioMmioDevice;
+  /** Their physical address. */
+  readonly address: number;
+  /** Its interrupt line. */
+  readonly line: number;
+}
+
+/** A NIC that is plugged in. */
+export type Nic = PciNic | MmioNic;
 
 /**
  * Puts a NIC into an emulator.
@@ -58,18 +102,63 @@ export interface Nic {
  * const nic = addNic(emulator, { backend: new UserNetwork() });
  * ```
  * @param target an emulator, after its event `emulator-loaded`, or the machine made of it
- * @throws V86Error `not-loaded`, `unsupported-version`, `slot-taken`, `no-slot`, `no-msi`; NetConfigError
+ * @throws V86Error `not-loaded`, `unsupported-version`, `slot-taken`, `no-slot`, `no-msi`, `address-taken`, `no-line`;
+ * NetConfigError
  */
+export function addNic(target: V86Emulator | V86Machine, options?: PciNicOptions): PciNic;
+export function addNic(target: V86Emulator | V86Machine, options: MmioNicOptions): MmioNic;
+export function addNic(target: V86Emulator | V86Machine, options?: NicOptions): Nic;
 export function addNic(target: V86Emulator | V86Machine, options: NicOptions = {}): Nic {
   const machine = target instanceof V86Machine ? target : attachToV86(target);
-  const { backend } = options;
+  return isMmio(options) ? addMmioNic(machine, options) : addPciNic(machine, options);
+}
+
+function isMmio(options: NicOptions): options is MmioNicOptions {
+  return options.transport === "mmio" || options.transport === "mmio-legacy";
+}
+
+function addPciNic(machine: V86Machine, options: PciNicOptions): PciNic {
   const interrupt = options.interrupt ?? (machine.hasMsi ? "msix" : "intx");
   if (interrupt === "msix" && !machine.hasMsi) {
     throw new V86Error("no-msi", "MSI-X needs a local APIC: make the emulator with `acpi: true`, or take `intx`");
   }
-  const mac = options.mac ?? backend?.mac;
-  const mtu = options.mtu ?? backend?.mtu;
-  const device = new NetDevice({
+  const device = netDevice(options);
+  const pci = new VirtioPciDevice(device, {
+    ...coreOptions(machine, options),
+    mode: options.transport ?? "modern",
+    interrupt,
+    bar: options.bar ?? "memory",
+    // One for configuration changes and one for both queues: a guest of one processor is interrupted once for an
+    // answer and what it answers, not twice.
+    vectors: 2,
+  });
+  const plugged = machine.plugPci(pci, { name: "virtio-net", ...options });
+  const joined = join(options, device, async () => {
+    plugged.unplug();
+    await pci.remove();
+  });
+  return { machine, device, core: pci.core, pci, plugged, ...joined };
+}
+
+function addMmioNic(machine: V86Machine, options: MmioNicOptions): MmioNic {
+  const { address = MMIO_NIC_ADDRESS, line = MMIO_NIC_LINE } = options;
+  const device = netDevice(options);
+  const pin = machine.connectLine(line);
+  const version = options.transport === "mmio" ? 2 : 1;
+  const mmio = new VirtioMmioDevice(device, { ...coreOptions(machine, options), line: pin, version });
+  const mapping = machine.mapMmio(address, mmio);
+  const joined = join(options, device, async () => {
+    mapping.unmap();
+    await mmio.remove();
+    pin.disconnect();
+  });
+  return { machine, device, core: mmio.core, mmio, address, line, ...joined };
+}
+
+function netDevice(options: NicOptions): NetDevice {
+  const mac = options.mac ?? options.backend?.mac;
+  const mtu = options.mtu ?? options.backend?.mtu;
+  return new NetDevice({
     // The guest runs in turns of our event loop: what it sends in one is best sent on together.
     transmit: "gathered",
     // And what comes in during one has to fit into the ring: v86's own has as many entries.
@@ -78,29 +167,21 @@ export function addNic(target: V86Emulator | V86Machine, options: NicOptions = {
     ...(mac && { mac }),
     ...(mtu !== undefined && { mtu }),
   });
-  const pci = new VirtioPciDevice(device, {
-    memory: machine.memory,
-    scheduler: machine.scheduler,
-    mode: options.transport ?? "modern",
-    interrupt,
-    bar: options.bar ?? "memory",
-    // One for configuration changes and one for both queues: a guest of one processor is interrupted once for an
-    // answer and what it answers, not twice.
-    vectors: 2,
-    ...(options.ringFeatures !== undefined && { ringFeatures: options.ringFeatures }),
-  });
-  const plugged = machine.plugPci(pci, { name: "virtio-net", ...options });
-  const link = backend === undefined ? null : connect(device, backend);
-  return {
-    machine,
-    device,
-    pci,
-    plugged,
-    link,
-    remove: async () => {
-      plugged.unplug();
-      link?.disconnect();
-      await pci.remove();
-    },
+}
+
+function coreOptions({ memory, scheduler }: V86Machine, { ringFeatures }: NicOptions): CoreOptions {
+  return { memory, scheduler, ...(ringFeatures !== undefined && { ringFeatures }) };
+}
+
+type CoreOptions = Pick<V86Machine, "memory" | "scheduler"> & Pick<AnyNicOptions, "ringFeatures">;
+
+/** Joins the NIC to its backend, until it is taken out. */
+function join(options: NicOptions, device: NetDevice, takeOut: () => Promise<void>): Pick<Nic, "link" | "remove"> {
+  const link = options.backend === undefined ? null : connect(device, options.backend);
+  const remove = async (): Promise<void> => {
+    const out = takeOut();
+    link?.disconnect();
+    await out;
   };
+  return { link, remove };
 }

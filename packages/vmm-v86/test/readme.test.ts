@@ -5,7 +5,7 @@ import { nodeHostSockets } from "@virtio-ts/net-backends/node";
 import { V86 } from "v86";
 import { expect, it } from "vitest";
 import type { V86Cpu } from "../src/cpu.ts";
-import { addNic, attachToV86, type Nic } from "../src/index.ts";
+import { addNic, attachToV86, type PciNic } from "../src/index.ts";
 
 /** The processor's accesses, as its instructions make them. */
 interface Accesses {
@@ -18,7 +18,7 @@ interface Accesses {
 it("the README's example puts a NIC into v86 as it is published", async () => {
   const wasm_path = createRequire(import.meta.url).resolve("v86/build/v86.wasm");
   const images = {};
-  let nic: Nic | undefined;
+  let nic: PciNic | undefined;
   // #region example
   const network = new UserNetwork({ host: nodeHostSockets() });
   const emulator = new V86({ wasm_path, ...images, acpi: true, autostart: false });
@@ -49,7 +49,7 @@ it("the README's example puts a NIC into v86 as it is published", async () => {
     set(4, 2);
     expect(cpu.read16(0xfeb0_0012)).toBe(2); // num_queues, behind the emulator's own memory map
     cpu.write16(0xfeb0_0016, 1); // queue_select, whole
-    expect([nic?.pci.core.queueSelect, cpu.read32s(0xfeb0_0018) & 0xffff]).toEqual([1, 1024]);
+    expect([nic?.core.queueSelect, cpu.read32s(0xfeb0_0018) & 0xffff]).toEqual([1, 1024]);
   } finally {
     await emulator.destroy();
     network.close();

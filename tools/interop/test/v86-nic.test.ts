@@ -18,7 +18,7 @@ import {
 import { UserNetwork } from "@virtio-ts/net-backends";
 import { nodeHostSockets } from "@virtio-ts/net-backends/node";
 import { VIRTIO_F_VERSION_1 } from "@virtio-ts/virtio-bindings";
-import { addNic, attachToV86, type Nic, type NicOptions, type V86Emulator } from "@virtio-ts/vmm-v86";
+import { addNic, attachToV86, type PciNic, type PciNicOptions, type V86Emulator } from "@virtio-ts/vmm-v86";
 import { afterEach, beforeAll, describe, expect, it, type TestContext } from "vitest";
 
 const GATEWAY = "10.0.2.2";
@@ -54,9 +54,13 @@ function network(n = 2): UserNetwork {
 }
 
 /** A guest with the NICs given. */
-async function boot(context: TestContext, options: BootOptions, nics: readonly NicOptions[]): Promise<[Guest, Nic[]]> {
+async function boot(
+  context: TestContext,
+  options: BootOptions,
+  nics: readonly PciNicOptions[],
+): Promise<[Guest, PciNic[]]> {
   if (!assets) return context.skip(whyNot);
-  const added: Nic[] = [];
+  const added: PciNic[] = [];
   guest = await bootGuest({
     assets,
     ...options,
@@ -72,7 +76,7 @@ async function expectPings(on: Guest, address: string, count: number): Promise<v
   expect(await ping(on, address, { count, adaptive: true, ...EXEC })).toMatchObject({ received: count });
 }
 
-const WAYS: readonly (readonly [string, NicOptions])[] = [
+const WAYS: readonly (readonly [string, PciNicOptions])[] = [
   ["modern, memory BAR, MSI-X", { transport: "modern", bar: "memory", interrupt: "msix" }],
   ["modern, memory BAR, INTx", { transport: "modern", bar: "memory", interrupt: "intx" }],
   ["modern, I/O BAR, INTx", { transport: "modern", bar: "io", interrupt: "intx" }],
@@ -95,14 +99,14 @@ describe("Linux's own drivers, in a running guest", () => {
 
       const driver = "/sys/bus/virtio/drivers/virtio_net";
       await linux.run(`echo ${view.device} >${driver}/unbind`);
-      expect([nic.pci.core.status, await interfaces(linux)]).toEqual([1, [expect.objectContaining({ name: "lo" })]]);
+      expect([nic.core.status, await interfaces(linux)]).toEqual([1, [expect.objectContaining({ name: "lo" })]]);
       await linux.run(`echo ${view.device} >${driver}/bind`);
       await configureAddress(linux, "eth0", "10.0.2.15/24");
       await expectPings(linux, GATEWAY, 100);
 
       const { dropped } = nic.device.counters;
       expect({ ...dropped, rxNotReady: 0 }).toEqual(Object.fromEntries(Object.keys(dropped).map((key) => [key, 0])));
-      expect([nic.pci.core.counters.faults, nic.machine.counters.strayMessages]).toEqual([0, 0]);
+      expect([nic.core.counters.faults, nic.machine.counters.strayMessages]).toEqual([0, 0]);
     });
   }
 });
@@ -116,7 +120,7 @@ describe("a NIC that is there before the machine is switched on", () => {
     await expectPings(linux, GATEWAY, 100);
     // It starts anew with its machine, and touches nothing of the memory that another system has by then.
     await linux.exec("reboot -f", { timeoutMs: 2000 }).catch(() => {});
-    expect([nic.pci.core.status, nic.pci.configRead(4, 2)]).toEqual([0, 0]);
+    expect([nic.core.status, nic.pci.configRead(4, 2)]).toEqual([0, 0]);
   });
 });
 

@@ -6,7 +6,7 @@
  */
 import { Capture, type CaptureOptions, UserNetwork } from "@virtio-ts/net-backends";
 import { nodeHostSockets, pcapngFile } from "@virtio-ts/net-backends/node";
-import { addNic, type Nic, type NicOptions } from "@virtio-ts/vmm-v86";
+import { addNic, type Nic, type PciNicOptions } from "@virtio-ts/vmm-v86";
 import { type AssetOptions, resolveAssets } from "../assets.ts";
 import { bootGuest } from "../boot.ts";
 import type { Guest } from "../guest.ts";
@@ -21,7 +21,7 @@ export const GATEWAY = "10.0.2.2";
 /** How a {@link Session} is started. */
 export interface SessionOptions {
   /** What the guest sees of the NIC; modern and MSI-X by default. */
-  readonly nic?: Pick<NicOptions, "transport" | "interrupt" | "bar">;
+  readonly nic?: Pick<PciNicOptions, "transport" | "interrupt" | "bar">;
   /** Where kernel, initramfs and BIOS come from. */
   readonly assets?: AssetOptions;
   /** Size of what the HTTP server offers. */
