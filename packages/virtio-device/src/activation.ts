@@ -1,5 +1,6 @@
 /**
- * What lives from DRIVER_OK to reset: the queues, their notifiers and the context the device was given.
+ * What lives from DRIVER_OK to reset: the queues, their notifiers and the context the device was given; and what
+ * happens to them meanwhile: queues come and go, the whole is suspended and resumed (VIRTIO 1.4, 2.6.1 and 3.5).
  * @module
  */
 
@@ -13,6 +14,12 @@ import { DeviceFault } from "./errors.ts";
 import { AREA_DESCRIPTOR, AREA_DEVICE, AREA_DRIVER, type QueueRegisters } from "./queue-registers.ts";
 import type { SharedMemoryList } from "./shared-memory.ts";
 
+/**
+ * Where an activation is: `built` has queues but no device yet; in `suspending` the driver is no longer heard, from
+ * `suspended` to the end of `resuming` the device isn't either; after `ended` nothing has an effect.
+ */
+export type ActivationPhase = "built" | "running" | "suspending" | "suspended" | "resuming" | "ended";
+
 /** One activation of a device. After {@link end} nothing the device still holds of it has an effect. */
 export class ActiveDevice implements ActivationContext {
   readonly memory: GuestMemory;
@@ -20,9 +27,14 @@ export class ActiveDevice implements ActivationContext {
   readonly scheduler: Scheduler;
   readonly sharedMemory: SharedMemoryList | null;
   queues: (ActiveQueue | null)[] = [];
+  /** Where it is. */
+  phase: ActivationPhase = "built";
   readonly #core: DeviceCore;
   readonly #options: DeviceCoreOptions;
-  #ended = false;
+  /** Whether the device has been given it. */
+  #started = false;
+  /** Deferred tasks whose turn came while the device was suspended. */
+  #held: (() => void)[] = [];
 
   constructor(core: DeviceCore, options: DeviceCoreOptions, features: bigint) {
     this.#core = core;
@@ -30,12 +42,7 @@ export class ActiveDevice implements ActivationContext {
     this.memory = options.memory;
     this.features = features;
     this.sharedMemory = options.sharedMemory ?? null;
-    this.scheduler = {
-      defer: (task) =>
-        options.scheduler.defer(() => {
-          if (!this.#ended) task();
-        }),
-    };
+    this.scheduler = { defer: (task) => options.scheduler.defer(() => this.#turn(task)) };
   }
 
   has(bit: number): boolean {
@@ -55,14 +62,59 @@ export class ActiveDevice implements ActivationContext {
   }
 
   /**
-   * Adds queue `index`, enabled after the device went live.
-   * @throws QueueConfigError if it can't be
+   * Gives it to the device, which goes live.
+   * @throws whatever the device throws
    */
-  join(index: number): void {
+  start(): void {
+    const { device } = this.#core;
+    this.#started = true;
+    device.activate(this);
+    for (const active of this.queues) if (active !== null) device.queueEnabled?.(active);
+    this.phase = "running";
+  }
+
+  /**
+   * Adds queue `index`, enabled after the device went live.
+   * @throws QueueConfigError if it can't be; whatever the device throws
+   */
+  enableQueue(index: number): void {
     this.memory.refresh();
     const active = this.#queue(this.#core.queues[index], index);
     this.queues[index] = active;
-    this.#core.device.queueJoined?.(active);
+    try {
+      this.#core.device.queueEnabled?.(active);
+    } catch (cause) {
+      active.queue.close();
+      this.queues[index] = null;
+      throw cause;
+    }
+  }
+
+  /** Takes queue `index` away: it is closed, and the device lets go of its buffers. */
+  resetQueue(index: number): void | Promise<void> {
+    this.queues[index]?.queue.close();
+    this.queues[index] = null;
+    if (this.#started) return this.#core.device.queueReset?.(index);
+  }
+
+  /** From now on nothing of the device's reaches the driver, until {@link goOn}. */
+  sleep(): void {
+    this.phase = "suspended";
+  }
+
+  /** The device goes on after a suspension; one that was restored while it was suspended only now goes live. */
+  resume(): void | Promise<void> {
+    if (this.#started) return this.#core.device.resume?.();
+    this.start();
+  }
+
+  /** Takes up again what waited while the device was suspended, and has it look at all its queues. */
+  goOn(): void {
+    this.phase = "running";
+    for (const task of this.#held.splice(0)) this.scheduler.defer(task);
+    this.scheduler.defer(() => {
+      for (const index of this.queues.keys()) if (this.isLive(index)) this.#core.notify(index);
+    });
   }
 
   /** Whether queue `index` is one of the device's, stopped or not. */
@@ -73,23 +125,34 @@ export class ActiveDevice implements ActivationContext {
   /** Whether queue `index` takes notifications. */
   isLive(index: number): boolean {
     const active = this.queues[index];
-    return active !== undefined && active !== null && active.queue.fault === null;
+    return this.phase === "running" && active !== undefined && active !== null && active.queue.fault === null;
   }
 
   configChanged(): void {
-    if (this.#ended) return;
+    if (this.#silent) return; // a suspended device's driver is told when it resumes
     this.#core.config.generation++;
     this.#options.interrupts.config.notify();
   }
 
   fail(fault: DeviceFault): void {
-    if (!this.#ended) this.#core.fail(fault);
+    if (this.phase !== "ended") this.#core.fail(fault);
   }
 
   /** Cuts everything off. */
   end(): void {
-    this.#ended = true;
+    this.phase = "ended";
+    this.#held = [];
     for (const active of this.queues) active?.queue.close();
+  }
+
+  /** Whether nothing of the device's may reach the driver. */
+  get #silent(): boolean {
+    return this.phase === "suspended" || this.phase === "resuming" || this.phase === "ended";
+  }
+
+  #turn(task: () => void): void {
+    if (!this.#silent) task();
+    else if (this.phase !== "ended") this.#held.push(task);
   }
 
   #queue(registers: QueueRegisters, index: number, state?: QueueState): ActiveQueue {
@@ -110,7 +173,10 @@ export class ActiveDevice implements ActivationContext {
       onFault: (cause) => this.fail(new DeviceFault("queue-malformed", `queue ${index}: ${cause.message}`, { cause })),
     });
     const interrupt = this.#options.interrupts.queue(index);
-    const notifier = { notify: (): void => (this.#ended ? undefined : interrupt.notify()) };
-    return { index, queue, notifier };
+    const notify = (): void => {
+      if (!this.#silent && this.queues[index] === active) interrupt.notify();
+    };
+    const active: ActiveQueue = { index, queue, notifier: { notify } };
+    return active;
   }
 }

@@ -11,6 +11,11 @@ import type { VirtioDevice } from "./device.ts";
 export class ConfigAccess {
   /** Moves with each change by the device. */
   generation = 0;
+  /**
+   * What the driver sees while the device is suspended: the contents as they were then, and its writes are ignored
+   * (3.5). `null` while it sees the device's own.
+   */
+  frozen: Uint8Array | null = null;
   readonly #device: VirtioDevice;
   readonly #legacy: () => boolean;
   readonly #threw: (cause: unknown) => void;
@@ -38,12 +43,8 @@ export class ConfigAccess {
     const data = this.#buffer(width).fill(0);
     const inside = Math.min(width, this.size - offset);
     if (inside <= 0) return 0;
-    try {
-      this.#device.readConfig?.(offset, inside === width ? data : data.subarray(0, inside));
-    } catch (cause) {
-      this.#threw(cause);
-      return 0;
-    }
+    if (this.frozen !== null) for (let i = 0; i < inside; i++) data[i] = this.frozen[offset + i];
+    else if (!this.#fill(offset, inside === width ? data : data.subarray(0, inside))) return 0;
     let value = 0;
     for (let i = width - 1; i >= 0; i--) value = value * 256 + data[i];
     return value;
@@ -54,11 +55,29 @@ export class ConfigAccess {
     const data = this.#buffer(width);
     for (let i = 0; i < width; i++) data[i] = value >>> (8 * i);
     const inside = Math.min(width, this.size - offset);
-    if (inside <= 0) return;
+    if (inside <= 0 || this.frozen !== null) return;
     try {
       this.#device.writeConfig?.(offset, inside === width ? data : data.subarray(0, inside), this.#legacy());
     } catch (cause) {
       this.#threw(cause);
+    }
+  }
+
+  /** All of it, as the device has it now. */
+  contents(): Uint8Array {
+    const data = new Uint8Array(this.size);
+    if (data.length > 0 && !this.#fill(0, data)) data.fill(0);
+    return data;
+  }
+
+  /** False where the device throws. */
+  #fill(offset: number, data: Uint8Array): boolean {
+    try {
+      this.#device.readConfig?.(offset, data);
+      return true;
+    } catch (cause) {
+      this.#threw(cause);
+      return false;
     }
   }
 

@@ -3,15 +3,11 @@
  * @module
  */
 
-import { feature, VIRTIO_F_EVENT_IDX, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_VERSION_1 } from "@virtio-ts/virtio-bindings";
 import type { Scheduler } from "@virtio-ts/vm-device";
 import type { GuestMemory } from "@virtio-ts/vm-memory";
 import type { DeviceFault } from "./errors.ts";
 import type { TransportInterrupts } from "./notifier.ts";
 import type { SharedMemoryList } from "./shared-memory.ts";
-
-/** Ring features the state machine offers for every device unless told otherwise. */
-export const DEFAULT_RING_FEATURES: bigint = feature(VIRTIO_F_INDIRECT_DESC, VIRTIO_F_EVENT_IDX, VIRTIO_F_VERSION_1);
 
 /** What a {@link DeviceCore} is made with. */
 export interface DeviceCoreOptions {
@@ -21,8 +17,16 @@ export interface DeviceCoreOptions {
   readonly scheduler: Scheduler;
   /** The transport's interrupts. */
   readonly interrupts: TransportInterrupts;
-  /** Ring and transport features to offer; {@link DEFAULT_RING_FEATURES} by default. */
+  /**
+   * Features of the rings, memory accesses and life cycle to offer, whatever the transport; `DEFAULT_RING_FEATURES` by
+   * default. What the device does not carry out is left out: VIRTIO_F_SUSPEND without `VirtioDevice.suspend`.
+   */
   readonly ringFeatures?: bigint;
+  /**
+   * Features the transport has registers or notifications for: of VIRTIO_F_NOTIFICATION_DATA, NOTIF_CONFIG_DATA and
+   * RING_RESET; none by default. RING_RESET is left out for a device without `VirtioDevice.queueReset`.
+   */
+  readonly transportFeatures?: bigint;
   /** The device's shared memory window, where it has one. */
   readonly sharedMemory?: SharedMemoryList | null;
   /** Told of each fault that sets DEVICE_NEEDS_RESET. */

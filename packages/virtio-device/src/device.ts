@@ -77,10 +77,29 @@ export interface VirtioDevice {
    */
   activate(context: ActivationContext): void;
   /**
-   * A queue came alive after {@link activate}: a driver of the legacy interface may use the device before
-   * DRIVER_OK, with as many queues as it has set up (3.1.2). A device that needs all its queues leaves it out.
+   * A queue comes alive: each one of the context's right after {@link activate}, others later. A driver may enable a
+   * queue anew after it has reset it (2.6.1.2), with another size and other areas; one of the legacy interface may use
+   * the device before all its queues are set up (3.1.2). A device that looks its queues up in the context leaves it
+   * out.
+   * @throws ActivateError where the device can't work with it
    */
-  queueJoined?(active: ActiveQueue): void;
+  queueEnabled?(active: ActiveQueue): void;
+  /**
+   * The driver resets queue `index` alone (2.6.1.1): the device holds no buffer of it afterwards. The queue itself is
+   * closed already, and no longer in the context. May take time: the driver sees a reset under way until the promise
+   * settles. A device that has it offers VIRTIO_F_RING_RESET; one that holds no buffers between calls has nothing to
+   * do in it. Of one without it a driver that takes a queue away resets all.
+   */
+  queueReset?(index: number): void | Promise<void>;
+  /**
+   * The driver suspends the device (3.5): it takes no more buffers, and gives back those it has. No
+   * {@link queueNotify} and none of the context's deferred tasks come until {@link resume}; what else makes the device
+   * use its queues is up to itself. May take time: the device counts as suspended when the promise settles. A device
+   * that has it offers VIRTIO_F_SUSPEND; one that holds no buffers between calls has nothing to do in it.
+   */
+  suspend?(): void | Promise<void>;
+  /** The driver resumes a suspended device. Its queues are looked at again afterwards. May take time. */
+  resume?(): void | Promise<void>;
   /** The driver made buffers available in queue `index`. May come without reason. */
   queueNotify(index: number): void;
   /**

@@ -4,7 +4,57 @@
  * @module
  */
 
-import { feature, VIRTIO_F_ANY_LAYOUT, VIRTIO_F_VERSION_1 } from "@virtio-ts/virtio-bindings";
+import {
+  feature,
+  VIRTIO_F_ACCESS_PLATFORM,
+  VIRTIO_F_ANY_LAYOUT,
+  VIRTIO_F_EVENT_IDX,
+  VIRTIO_F_IN_ORDER,
+  VIRTIO_F_INDIRECT_DESC,
+  VIRTIO_F_NOTIF_CONFIG_DATA,
+  VIRTIO_F_NOTIFICATION_DATA,
+  VIRTIO_F_ORDER_PLATFORM,
+  VIRTIO_F_RING_PACKED,
+  VIRTIO_F_RING_RESET,
+  VIRTIO_F_SUSPEND,
+  VIRTIO_F_VERSION_1,
+} from "@virtio-ts/virtio-bindings";
+import type { VirtioDevice } from "./device.ts";
+
+/** Bits of a device's type: 0 to 23, 42 and 50 to 127 (2.2). The others are reserved. */
+const DEVICE_TYPE = (1n << 128n) - (1n << 50n) + (1n << 42n) + (1n << 24n) - 1n;
+/** What the state machine and the queues do for every device. */
+const RING = feature(
+  VIRTIO_F_INDIRECT_DESC,
+  VIRTIO_F_EVENT_IDX,
+  VIRTIO_F_VERSION_1,
+  VIRTIO_F_ACCESS_PLATFORM,
+  VIRTIO_F_RING_PACKED,
+  VIRTIO_F_IN_ORDER,
+  VIRTIO_F_ORDER_PLATFORM,
+  VIRTIO_F_SUSPEND,
+);
+/** What takes a register, or an encoding of notifications, that not every transport has. */
+const TRANSPORT = feature(VIRTIO_F_NOTIFICATION_DATA, VIRTIO_F_NOTIF_CONFIG_DATA, VIRTIO_F_RING_RESET);
+
+/** Ring features the state machine offers for every device unless told otherwise. */
+export const DEFAULT_RING_FEATURES: bigint = feature(
+  VIRTIO_F_INDIRECT_DESC,
+  VIRTIO_F_EVENT_IDX,
+  VIRTIO_F_VERSION_1,
+  VIRTIO_F_SUSPEND,
+);
+
+/**
+ * What is offered for a device: the features of its type, those of the rings and those of the transport, none of them
+ * from another's range, and only what somebody will carry out (2.2.2).
+ */
+export function offeredFeatures(device: VirtioDevice, ringFeatures: bigint, transportFeatures: bigint): bigint {
+  let offered = ((device.features ?? 0n) & DEVICE_TYPE) | (ringFeatures & RING) | (transportFeatures & TRANSPORT);
+  if (device.queueReset === undefined) offered &= ~feature(VIRTIO_F_RING_RESET);
+  if (device.suspend === undefined) offered &= ~feature(VIRTIO_F_SUSPEND);
+  return offered;
+}
 
 const PAGE = 0xffff_ffffn;
 const VERSION_1 = feature(VIRTIO_F_VERSION_1);
@@ -41,6 +91,11 @@ export class FeatureNegotiation {
     if (page >= FEATURE_PAGES) return;
     const shift = BigInt(page * 32);
     this.written = (this.written & ~(PAGE << shift)) | (BigInt(value >>> 0) << shift);
+  }
+
+  /** Whether the driver has written feature bit `bit`. */
+  wrote(bit: number): boolean {
+    return ((this.written >> BigInt(bit)) & 1n) === 1n;
   }
 
   /** What a legacy driver gets: of what it wrote, that which is offered. It has no way to be refused. */

@@ -24,6 +24,8 @@ export class QueueRegisters {
   size: number;
   /** Whether the driver enabled the queue. */
   enabled = false;
+  /** Whether a reset of the queue alone is still under way: `queue_reset` reads as 1. */
+  resetting = false;
   /** Low and high halves of the descriptor, driver and device areas' addresses. */
   readonly halves: Uint32Array = new Uint32Array(6);
 
@@ -60,6 +62,7 @@ export class QueueRegisters {
   reset(): void {
     this.size = this.maxSize;
     this.enabled = false;
+    this.resetting = false;
     this.halves.fill(0);
   }
 }

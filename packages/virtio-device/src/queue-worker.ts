@@ -5,7 +5,7 @@
  */
 
 import { ChainBurst } from "@virtio-ts/virtio-queue";
-import type { ActivationContext, ActiveQueue } from "./device.ts";
+import type { ActivationContext } from "./device.ts";
 
 /** Chains taken at a time, and bursts handled before the rest of the machine has its turn. */
 const BURST = 64;
@@ -17,10 +17,14 @@ const BURSTS_PER_TURN = 4;
  */
 export type ChainHandler = (burst: ChainBurst, i: number) => number;
 
-/** Works through one queue whenever it is told to. Make one at activation, let go of it at reset. */
+/**
+ * Works through one queue whenever it is told to. Make one at activation, let go of it at reset. It holds no buffer
+ * between its runs, and runs for the queue that the context has at the time: `queueReset` and `suspend` of a device of
+ * workers have nothing to do.
+ */
 export class QueueWorker {
   readonly #context: ActivationContext;
-  readonly #active: ActiveQueue | null;
+  readonly #index: number;
   readonly #handle: ChainHandler;
   readonly #burst: ChainBurst;
   #deferred = false;
@@ -28,21 +32,22 @@ export class QueueWorker {
   /** @param index the queue; one that the driver left unused has nothing to do */
   constructor(context: ActivationContext, index: number, handle: ChainHandler) {
     this.#context = context;
-    this.#active = context.queues[index] ?? null;
+    this.#index = index;
     this.#handle = handle;
     this.#burst = new ChainBurst(context.memory);
   }
 
   /** Handles what is available, up to a turn's worth; the rest goes on in a later turn. */
   run(): void {
-    if (this.#active === null || this.#deferred) return;
-    const { queue } = this.#active;
+    const active = this.#context.queues[this.#index] ?? null;
+    if (active === null || this.#deferred) return;
+    const { queue } = active;
     queue.disableNotifications();
     for (let bursts = 0; bursts < BURSTS_PER_TURN; bursts++) {
       const count = queue.pop(this.#burst, BURST);
       if (count < 0 || (count === 0 && !queue.enableNotifications())) return;
       for (let i = 0; i < count; i++) queue.push(this.#burst.heads[i], this.#handle(this.#burst, i));
-      if (queue.flush()) this.#active.notifier.notify();
+      if (queue.flush()) active.notifier.notify();
     }
     this.#deferred = true;
     this.#context.scheduler.defer(() => {

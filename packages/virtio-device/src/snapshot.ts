@@ -6,9 +6,9 @@
  * @module
  */
 
-import { STATUS_DRIVER, STATUS_DRIVER_OK } from "@virtio-ts/virtio-bindings";
+import { STATUS_DRIVER, STATUS_DRIVER_OK, STATUS_SUSPEND } from "@virtio-ts/virtio-bindings";
 import type { QueueState } from "@virtio-ts/virtio-queue";
-import type { ActivationContext, VirtioDevice } from "./device.ts";
+import type { VirtioDevice } from "./device.ts";
 import { RestoreError } from "./errors.ts";
 import { FEATURE_PAGES } from "./features.ts";
 import { statusInOrder } from "./status-order.ts";
@@ -27,27 +27,35 @@ export interface CoreQueueState {
   readonly position: QueueState | null;
 }
 
-/** Plain data that `DeviceCore.save` gives: survives JSON and structured clones. */
-export interface CoreState {
-  readonly version: 1;
-  /** Device id. */
-  readonly deviceType: number;
+/** What the driver has written, as plain data. */
+export interface RegisterState {
   /** `device_status`. */
   readonly status: number;
   /** Whether the driver uses the legacy interface. */
   readonly legacy: boolean;
-  /** Whether the device was activated. */
-  readonly active: boolean;
   /** What the driver wrote of the features, by pages of 32 bits from the lowest up. */
   readonly driverFeatures: readonly number[];
   /** `queue_select`. */
   readonly queueSelect: number;
   /** `config_generation`. */
   readonly configGeneration: number;
+  /** Configuration space as the driver of a suspended device sees it, bytes; `null` for others. */
+  readonly frozenConfig: readonly number[] | null;
   /** The queues, the control queue last. */
   readonly queues: readonly CoreQueueState[];
   /** Queues that were kicked before DRIVER_OK. */
   readonly earlyKicks: readonly number[];
+}
+
+/** Plain data that `DeviceCore.save` gives: survives JSON and structured clones. */
+export interface CoreState extends RegisterState {
+  readonly version: 1;
+  /** Device id. */
+  readonly deviceType: number;
+  /** Whether the device was activated. */
+  readonly active: boolean;
+  /** Whether the driver of a suspended device has asked it to resume. */
+  readonly resuming: boolean;
   /** The device's own state, `null` where it has none. */
   readonly device: unknown;
 }
@@ -55,9 +63,10 @@ export interface CoreState {
 /**
  * Checks saved state and copies it: nothing of the original is looked at twice.
  * @param like state of the device that it is for
+ * @param configSize bytes of its configuration space
  * @throws RestoreError for anything that `DeviceCore.save` of such a device does not give
  */
-export function parseCoreState(state: unknown, like: CoreState): CoreState {
+export function parseCoreState(state: unknown, like: CoreState, configSize: number): CoreState {
   const source = record(state, "the saved state");
   if (source.version !== 1) throw new RestoreError("version", `saved state of version ${text(source.version)}, not 1`);
   const deviceType = u32(source.deviceType, "deviceType");
@@ -72,15 +81,20 @@ export function parseCoreState(state: unknown, like: CoreState): CoreState {
   const legacy = bool(source.legacy, "legacy");
   const active = bool(source.active, "active");
   checkLife(status, legacy, active);
+  const suspended = (status & STATUS_SUSPEND) !== 0;
+  const resuming = bool(source.resuming, "resuming");
+  if (resuming && !suspended) throw new RestoreError("state", `a device of status ${status} does not resume`);
   return {
     version: 1,
     deviceType,
     status,
     legacy,
     active,
+    resuming,
     driverFeatures: words(source.driverFeatures, FEATURE_PAGES, "driverFeatures"),
     queueSelect: u32(source.queueSelect, "queueSelect"),
     configGeneration: u32(source.configGeneration, "configGeneration"),
+    frozenConfig: parseConfig(source.frozenConfig, suspended ? configSize : null),
     // By our own array: the holes of a sparse one must not slip through.
     queues: like.queues.map((queue, i) => parseQueue(queues[i], i, queue.maxSize, active)),
     earlyKicks: parseKicks(source.earlyKicks, queues.length),
@@ -94,21 +108,16 @@ export function pagesOf(features: bigint): readonly number[] {
 }
 
 /**
- * Restores the device behind the state machine and, given a context, starts it.
- * @param before its state as it was: what it has again when it does not start
+ * Restores the device behind the state machine and has it go live.
+ * @param before its state as it was: what it has again when it does not go live
+ * @param goLive starts it
  * @throws whatever the device throws
  */
-export function restoreDevice(
-  device: VirtioDevice,
-  state: unknown,
-  context: ActivationContext | null,
-  before: unknown,
-): void {
+export function restoreDevice(device: VirtioDevice, state: unknown, before: unknown, goLive: () => void): void {
   if (device.restore !== undefined) device.restore(state);
   else if (state !== null) throw new RestoreError("mismatch", "saved from a device with state of its own");
-  if (context === null) return;
   try {
-    device.activate(context);
+    goLive();
   } catch (cause) {
     device.reset();
     if (device.save !== undefined) device.restore?.(before);
@@ -122,7 +131,7 @@ function checkLife(status: number, legacy: boolean, active: boolean): void {
   if (status === 0 && legacy) throw new RestoreError("state", "a device in reset knows no interface");
   // Only a legacy driver may use the device before DRIVER_OK (3.1.2).
   const early = legacy && (status & STATUS_DRIVER) !== 0;
-  const possible = (status & STATUS_DRIVER_OK) !== 0 ? active : !active || early;
+  const possible = (status & (STATUS_DRIVER_OK | STATUS_SUSPEND)) !== 0 ? active : !active || early;
   if (!possible) throw new RestoreError("state", `status ${status} and active ${active} contradict each other`);
 }
 
@@ -151,6 +160,17 @@ function parseQueue(state: unknown, index: number, maxSize: number, active: bool
     // The queue itself checks what it is made of.
     position: position as QueueState | null,
   };
+}
+
+/** @param size bytes there have to be; `null`: none */
+function parseConfig(value: unknown, size: number | null): readonly number[] | null {
+  if ((value === null) !== (size === null)) {
+    throw new RestoreError("state", "configuration space is kept for a device that is not suspended, or not for one");
+  }
+  if (size === null) return null;
+  const bytes = words(value, size, "frozenConfig");
+  if (bytes.some((byte) => byte > 255)) throw shapeError("frozenConfig", "bytes", value);
+  return bytes;
 }
 
 function parseKicks(value: unknown, queues: number): readonly number[] {

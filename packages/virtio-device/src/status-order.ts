@@ -10,6 +10,7 @@ import {
   STATUS_DRIVER_OK,
   STATUS_FAILED,
   STATUS_FEATURES_OK,
+  STATUS_SUSPEND,
 } from "@virtio-ts/virtio-bindings";
 
 /** The steps of a driver, as bits, in their order. */
@@ -26,6 +27,7 @@ const STATUS_KNOWN: number =
   STATUS_DRIVER |
   STATUS_FEATURES_OK |
   STATUS_DRIVER_OK |
+  STATUS_SUSPEND |
   STATUS_DEVICE_NEEDS_RESET |
   STATUS_FAILED;
 
@@ -43,9 +45,16 @@ export function stepsBefore(step: number, legacy: boolean): number {
   }
 }
 
-/** Whether each step that a status holds came after those it needs. */
+/**
+ * Whether each step that a status holds came after those it needs. A suspended device has them all, but shows SUSPEND
+ * in DRIVER_OK's place (3.5); a legacy driver can't suspend.
+ */
 export function statusInOrder(status: number, legacy: boolean): boolean {
   if ((status & ~STATUS_KNOWN) !== 0) return false;
+  if ((status & STATUS_SUSPEND) !== 0) {
+    const set = STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_FEATURES_OK;
+    return !legacy && (status & (set | STATUS_DRIVER_OK)) === set;
+  }
   return STATUS_STEPS.every(
     (step) => (status & step) === 0 || (status & stepsBefore(step, legacy)) === stepsBefore(step, legacy),
   );

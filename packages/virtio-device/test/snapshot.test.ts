@@ -95,6 +95,8 @@ describe("a snapshot", () => {
       driverFeatures: [0x20, 1, 0, 0],
       queueSelect: 0,
       configGeneration: 1,
+      frozenConfig: null,
+      resuming: false,
       queues: [
         {
           maxSize: 16,

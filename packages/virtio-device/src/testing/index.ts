@@ -6,7 +6,7 @@
 
 import type { Scheduler } from "@virtio-ts/vm-device";
 import { ConfigSpace } from "../config-space.ts";
-import type { ActivationContext, VirtioDevice } from "../device.ts";
+import type { ActivationContext, ActiveQueue, VirtioDevice } from "../device.ts";
 import type { ConfigError } from "../errors.ts";
 import type { InterruptNotifier, TransportInterrupts } from "../notifier.ts";
 
@@ -64,6 +64,38 @@ export class RecordingDevice implements VirtioDevice {
 
   remove(): void {
     this.events.push("remove");
+  }
+}
+
+/**
+ * One that also lets its queues come and go, and can be suspended. Further events: "queue 1 enabled", "queue 1 reset",
+ * "suspend", "resume".
+ */
+export class FlexibleDevice extends RecordingDevice {
+  /** What the next queue resets wait for. */
+  queueResetPromise: Promise<void> | undefined;
+  /** What the next suspensions wait for. */
+  suspendPromise: Promise<void> | undefined;
+  /** What the next resumptions wait for. */
+  resumePromise: Promise<void> | undefined;
+
+  queueEnabled(active: ActiveQueue): void {
+    this.events.push(`queue ${active.index} enabled`);
+  }
+
+  queueReset(index: number): void | Promise<void> {
+    this.events.push(`queue ${index} reset`);
+    return this.queueResetPromise;
+  }
+
+  suspend(): void | Promise<void> {
+    this.events.push("suspend");
+    return this.suspendPromise;
+  }
+
+  resume(): void | Promise<void> {
+    this.events.push("resume");
+    return this.resumePromise;
   }
 }
 

@@ -176,10 +176,9 @@ export class NetDevice implements VirtioDevice, NetBackend {
 
   activate(context: ActivationContext): void {
     this.#context = context;
-    for (const active of context.queues) if (active !== null) this.queueJoined(active);
   }
 
-  queueJoined(active: ActiveQueue): void {
+  queueEnabled(active: ActiveQueue): void {
     const context = this.#context;
     if (context === null) return;
     const mergeable = context.has(VIRTIO_NET_F_MRG_RXBUF);

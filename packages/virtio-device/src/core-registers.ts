@@ -1,0 +1,138 @@
+/**
+ * The registers of a device as its driver has written them: status, features, queue selection and configuration,
+ * configuration space (VIRTIO 1.4, 2.1, 2.2, 2.5 and 2.6). Plain state: {@link DeviceCore} is what moves. For authors
+ * of transports.
+ * @module
+ */
+
+import { STATUS_DRIVER_OK, STATUS_FEATURES_OK, STATUS_SUSPEND, VIRTIO_F_RING_RESET } from "@virtio-ts/virtio-bindings";
+import type { QueueState } from "@virtio-ts/virtio-queue";
+import { ConfigAccess } from "./config-access.ts";
+import type { DeviceCoreOptions } from "./core-options.ts";
+import type { VirtioDevice } from "./device.ts";
+import { DEFAULT_RING_FEATURES, FEATURE_PAGES, FeatureNegotiation, offeredFeatures } from "./features.ts";
+import { QueueRegisters } from "./queue-registers.ts";
+import { pagesOf, type RegisterState } from "./snapshot.ts";
+
+/** What a driver sees of a device and has told it. */
+export class CoreRegisters {
+  /** The device behind it. */
+  readonly device: VirtioDevice;
+  /** Registers of each queue; the control queue comes last. */
+  readonly queues: readonly QueueRegisters[];
+  /** Feature negotiation. Write through {@link DeviceCore.writeDriverFeatures}. */
+  readonly features: FeatureNegotiation;
+  /** Configuration space, by the transport's accesses. */
+  readonly config: ConfigAccess;
+  /** `queue_select`: any value; one without a queue reads as an unavailable queue. */
+  queueSelect = 0;
+  protected bits = 0;
+  protected byLegacy = false;
+  /** Queues kicked before DRIVER_OK: their notification is not lost but late. */
+  protected early: Set<number> = new Set();
+
+  /** @param threw told of what the device throws at a configuration access */
+  constructor(device: VirtioDevice, options: DeviceCoreOptions, threw: (cause: unknown) => void) {
+    this.device = device;
+    const sizes = [...device.queueMaxSizes];
+    if (device.controlQueueMaxSize !== undefined && device.controlQueueMaxSize > 0)
+      sizes.push(device.controlQueueMaxSize);
+    this.queues = sizes.map((size) => new QueueRegisters(size));
+    const { ringFeatures = DEFAULT_RING_FEATURES, transportFeatures = 0n } = options;
+    this.features = new FeatureNegotiation(offeredFeatures(device, ringFeatures, transportFeatures));
+    this.config = new ConfigAccess(device, () => this.byLegacy, threw);
+  }
+
+  /** `num_queues`. */
+  get queueCount(): number {
+    return this.queues.length;
+  }
+
+  /** `device_status`. While a reset takes its time it keeps its old, non-zero value. */
+  get status(): number {
+    return this.bits;
+  }
+
+  /** Whether the driver uses the legacy interface. */
+  get legacy(): boolean {
+    return this.byLegacy;
+  }
+
+  /** `config_generation`: moves with each change of configuration space by the device. */
+  get configGeneration(): number {
+    return this.config.generation;
+  }
+
+  /** The negotiated features; before FEATURES_OK (or a legacy driver's DRIVER_OK) the empty set. */
+  get negotiated(): bigint {
+    if (this.byLegacy) return this.features.legacyOutcome;
+    return (this.bits & STATUS_FEATURES_OK) !== 0 ? this.features.written : 0n;
+  }
+
+  /** Whether feature bit `bit` was negotiated. */
+  has(bit: number): boolean {
+    return ((this.negotiated >> BigInt(bit)) & 1n) === 1n;
+  }
+
+  /** 32 bits of the offered features. */
+  deviceFeatures(page: number, legacy = false): number {
+    return this.features.offeredPage(page, legacy);
+  }
+
+  /** The queue `queueSelect` points at, or `null`. */
+  get selectedQueue(): QueueRegisters | null {
+    return this.queues[this.queueSelect] ?? null;
+  }
+
+  /**
+   * Whether the driver may write the selected queue's fields: it is there, neither enabled nor being reset, and the
+   * device is not live, or lets queues be reset and enabled anew while it is (4.1.4.3.2, 2.6.1.2).
+   */
+  get queueWritable(): boolean {
+    const queue = this.selectedQueue;
+    if (queue === null || queue.enabled || queue.resetting) return false;
+    const life = this.bits & (STATUS_DRIVER_OK | STATUS_SUSPEND);
+    return life === 0 || (life === STATUS_DRIVER_OK && this.has(VIRTIO_F_RING_RESET));
+  }
+
+  /** Back to how the device came up. */
+  protected clear(): void {
+    this.bits = 0;
+    this.byLegacy = false;
+    this.features.written = 0n;
+    this.queueSelect = 0;
+    this.early.clear();
+    this.config.frozen = null;
+    for (const queue of this.queues) queue.reset();
+  }
+
+  /**
+   * As plain data.
+   * @param positions of the queues that are live
+   */
+  protected saveRegisters(positions: readonly (QueueState | null)[]): RegisterState {
+    return {
+      status: this.bits,
+      legacy: this.byLegacy,
+      driverFeatures: pagesOf(this.features.written),
+      queueSelect: this.queueSelect >>> 0,
+      configGeneration: this.config.generation >>> 0,
+      frozenConfig: this.config.frozen === null ? null : [...this.config.frozen],
+      queues: this.queues.map((queue, index) => queue.save(positions[index] ?? null)),
+      earlyKicks: [...this.early],
+    };
+  }
+
+  /** Takes back what {@link saveRegisters} gave, checked already; all but the status. */
+  protected putRegisters(state: RegisterState): void {
+    this.bits = 0;
+    this.byLegacy = state.legacy;
+    this.features.written = 0n;
+    for (let page = 0; page < FEATURE_PAGES; page++) this.features.writePage(page, state.driverFeatures[page]);
+    this.queueSelect = state.queueSelect;
+    this.config.generation = state.configGeneration;
+    this.config.frozen = state.frozenConfig === null ? null : Uint8Array.from(state.frozenConfig);
+    this.queues.forEach((queue, index) => void queue.restore(state.queues[index]));
+    this.early = new Set(state.earlyKicks);
+  }
+}
