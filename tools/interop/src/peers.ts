@@ -9,11 +9,14 @@ import { delimiter, join } from "node:path";
 import { TestRunner } from "vitest";
 
 /** The name of a program that tests may ask for. */
-export type PeerName = "tshark";
+export type PeerName = "tshark" | "qemu-system-x86_64" | "qemu-system-aarch64" | "qemu-system-riscv64";
 
 /** Each peer and the Debian package that brings it. `.ci/run` installs every one of these packages. */
 export const debianPackageOf: Readonly<Record<PeerName, string>> = {
   tshark: "tshark",
+  "qemu-system-x86_64": "qemu-system-x86",
+  "qemu-system-aarch64": "qemu-system-arm",
+  "qemu-system-riscv64": "qemu-system-misc",
 };
 
 /** Thrown by {@link peer} when a program is required on this machine and is not there. */
