@@ -8,6 +8,7 @@ export * from "./bus/address-bus.ts";
 export { BusError, type BusErrorCode } from "./bus/bus-error.ts";
 export * from "./bus/range-pool.ts";
 export * from "./devices/device-manager.ts";
+export * from "./devices/on-mmio.ts";
 export * from "./devices/on-pci.ts";
 export * from "./devices/resource-error.ts";
 export * from "./devices/resource-pools.ts";

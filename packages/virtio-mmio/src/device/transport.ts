@@ -41,6 +41,17 @@ export class MmioTransport {
   /** Resets the virtio device and what this transport adds to it. */
   reset(): void {
     this.core.reset();
+    this.#clear();
+  }
+
+  /** Takes the virtio device out of the machine, for good. */
+  async remove(): Promise<void> {
+    const removed = this.core.remove();
+    this.#clear();
+    await removed;
+  }
+
+  #clear(): void {
     this.interrupts.reset();
     this.deviceFeaturesSel = 0;
     this.driverFeaturesSel = 0;

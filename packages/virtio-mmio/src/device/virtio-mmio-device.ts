@@ -103,9 +103,8 @@ export class VirtioMmioDevice implements RegisterBlock {
   }
 
   /** Takes the device out of the machine, for good. */
-  async remove(): Promise<void> {
-    this.reset();
-    await this.core.remove();
+  remove(): Promise<void> {
+    return this.#transport.remove();
   }
 
   #byte(at: number): number {

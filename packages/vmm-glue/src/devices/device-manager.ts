@@ -26,7 +26,7 @@ export interface Attachment {
 
 /**
  * Puts a device on a bus, behind a transport. May throw: the device is then not added.
- * {@link onPci} makes one for the PCI bus.
+ * {@link onPci} makes one for the PCI bus, {@link onMmio} one for memory-mapped I/O.
  */
 export type Attach<A extends Attachment> = (device: VirtioDevice, provision: Provision) => A;
 

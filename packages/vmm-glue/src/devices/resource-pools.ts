@@ -30,6 +30,14 @@ export interface ResourceGrant {
   release(): void;
 }
 
+/** An interrupt line that was given. */
+export interface LineGrant {
+  /** Its number. */
+  readonly line: number;
+  /** Gives it back. Harmless when done twice. */
+  release(): void;
+}
+
 /** A request met: what was given, and how it is given back. */
 interface Granted {
   readonly resource: Resource;
@@ -76,6 +84,27 @@ export class ResourcePools {
     return { resources: granted.map(({ resource }) => resource), release };
   }
 
+  /**
+   * Takes an interrupt line.
+   * @param wanted one by number: lines are level triggered and wired-OR, so who names one is content to share it; by
+   * default one that nobody has
+   * @throws ResourceError `interrupt-line`
+   */
+  takeLine(wanted?: number): LineGrant {
+    if (wanted !== undefined) {
+      if (this.#options.lines.includes(wanted)) return { line: wanted, release: () => {} };
+      throw new ResourceError("interrupt-line", `interrupt line ${wanted} is not for devices`);
+    }
+    const line = this.#freeLines.shift();
+    if (line === undefined) throw new ResourceError("interrupt-line", "no interrupt line is left");
+    let given = true;
+    const release = (): void => {
+      if (given) this.#freeLines.push(line);
+      given = false;
+    };
+    return { line, release };
+  }
+
   #grant(request: ResourceRequest): Granted {
     switch (request.kind) {
       case "ports":
@@ -84,25 +113,13 @@ export class ResourcePools {
         return range(request.kind, this.#options.mmio, request.size, request.align, request.address);
       case "shared-memory":
         return range(request.kind, this.#options.sharedMemory, request.size, request.align, undefined);
-      case "interrupt-line":
-        return request.line === undefined ? this.#anyLine() : this.#thisLine(request.line);
+      case "interrupt-line": {
+        const { line, release } = this.takeLine(request.line);
+        return { resource: { kind: request.kind, line }, undo: release };
+      }
       case "messages":
         return this.#vectors(request.count);
     }
-  }
-
-  #anyLine(): Granted {
-    const line = this.#freeLines.shift();
-    if (line === undefined) throw new ResourceError("interrupt-line", "no interrupt line is left");
-    return { resource: { kind: "interrupt-line", line }, undo: () => this.#freeLines.push(line) };
-  }
-
-  /** Lines are level triggered and wired-OR: who names one is content to share it. */
-  #thisLine(line: number): Granted {
-    if (!this.#options.lines.includes(line)) {
-      throw new ResourceError("interrupt-line", `interrupt line ${line} is not for devices`);
-    }
-    return { resource: { kind: "interrupt-line", line }, undo: () => {} };
   }
 
   #vectors(count: number): Granted {

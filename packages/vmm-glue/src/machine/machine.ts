@@ -55,6 +55,10 @@ export class Machine implements RegionHandler {
   readonly pci: PciRoot;
   /** Where firmware would put base address registers. */
   readonly barPools: BarPools;
+  /** Where devices' registers and base address registers can be. */
+  readonly mmioPool: RangePool;
+  /** What there is to give to devices. */
+  readonly resources: ResourcePools;
   /** The devices, by id. */
   readonly devices: DeviceManager;
   /** For work that does not fit into a turn. */
@@ -81,11 +85,10 @@ export class Machine implements RegionHandler {
     const mmio = new RangePool(this.mmio, MMIO_WINDOW);
     const sharedMemory = new RangePool(this.mmio, SHARED_MEMORY_WINDOW);
     this.barPools = { ports, mmio };
+    this.mmioPool = mmio;
     const messages = msi === null ? 0 : MESSAGE_VECTORS;
-    this.devices = new DeviceManager(
-      new ResourcePools({ ports, mmio, sharedMemory, lines: DEVICE_LINES, messages }),
-      this,
-    );
+    this.resources = new ResourcePools({ ports, mmio, sharedMemory, lines: DEVICE_LINES, messages });
+    this.devices = new DeviceManager(this.resources, this);
   }
 
   /** The guest reads memory: RAM, a device's own memory, or a device's registers. */

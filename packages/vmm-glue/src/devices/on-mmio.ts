@@ -1,0 +1,83 @@
+/**
+ * Puts a virtio device into a machine's memory-mapped I/O, behind the MMIO transport (VIRTIO 1.4, 4.2). For machines.
+ * @module
+ */
+
+import { VirtioMmioDevice, type VirtioMmioOptions } from "@virtio-ts/virtio-mmio/device";
+import type { Scheduler } from "@virtio-ts/vm-device";
+import type { GuestMemory } from "@virtio-ts/vm-memory";
+import type { AddressBus } from "../bus/address-bus.ts";
+import type { RangePool } from "../bus/range-pool.ts";
+import type { InterruptRouter } from "../interrupt-router.ts";
+import type { Attach, Attachment } from "./device-manager.ts";
+import type { ResourcePools } from "./resource-pools.ts";
+
+/** What of a machine an MMIO device is put into; a {@link Machine} is one. */
+export interface MmioMachine {
+  /** RAM, as devices reach it. */
+  readonly memory: GuestMemory;
+  /** For work that does not fit into a turn. */
+  readonly scheduler: Scheduler;
+  /** The address space its registers go into. */
+  readonly mmio: AddressBus;
+  /** The interrupt lines. */
+  readonly interrupts: InterruptRouter;
+  /** Which addresses there are for registers. */
+  readonly mmioPool: RangePool;
+  /** Which lines there are for devices. */
+  readonly resources: ResourcePools;
+}
+
+/** How a device is put into memory-mapped I/O. */
+export interface OnMmioOptions extends Omit<VirtioMmioOptions, "memory" | "scheduler" | "sharedMemory" | "line"> {
+  /** Where its registers are; the lowest free pages by default. */
+  readonly address?: number;
+  /** Its interrupt line, which others may share; one that nobody has by default. */
+  readonly line?: number;
+}
+
+/** A device in memory-mapped I/O. No guest finds it by itself: it is told the address and the line. */
+export interface MmioAttachment extends Attachment {
+  /** The transport, with its state machine. */
+  readonly transport: VirtioMmioDevice;
+  /** Where its registers are. */
+  readonly address: number;
+  /** Its interrupt line. */
+  readonly line: number;
+  remove(): Promise<void>;
+}
+
+/** Registers are alone in their pages, so that a guest can let one driver have them. */
+const PAGE = 0x1000;
+
+/** For {@link DeviceManager.add}: `machine.devices.add("net0", nic, onMmio(machine))`. */
+export function onMmio(machine: MmioMachine, options: OnMmioOptions = {}): Attach<MmioAttachment> {
+  return (device, { sharedMemory }) => {
+    const { memory, scheduler, mmio, mmioPool, interrupts, resources } = machine;
+    const given: (() => void)[] = [];
+    const takeBack = (): void => {
+      for (const release of given.splice(0).reverse()) release();
+    };
+    try {
+      const line = resources.takeLine(options.line);
+      given.push(line.release);
+      const source = interrupts.connect(line.line);
+      given.push(() => source.disconnect());
+      const transport = new VirtioMmioDevice(device, { ...options, memory, scheduler, sharedMemory, line: source });
+      const { size } = transport;
+      const window = options.address === undefined ? mmioPool.take(size, PAGE) : mmioPool.takeAt(options.address, size);
+      given.push(() => window.release());
+      const mapping = mmio.map(window.address, transport);
+      given.push(() => mapping.unmap());
+      const remove = async (): Promise<void> => {
+        mapping.unmap();
+        await transport.remove();
+        takeBack();
+      };
+      return { transport, address: window.address, line: line.line, remove };
+    } catch (cause) {
+      takeBack();
+      throw cause;
+    }
+  };
+}
