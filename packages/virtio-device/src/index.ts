@@ -15,5 +15,6 @@ export * from "./notifier.ts";
 export * from "./queue-registers.ts";
 export * from "./queue-worker.ts";
 export * from "./resources.ts";
+export * from "./saved-fields.ts";
 export * from "./shared-memory.ts";
 export type { CoreQueueState, CoreState, RegisterState } from "./snapshot.ts";

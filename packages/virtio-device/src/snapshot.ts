@@ -11,6 +11,7 @@ import type { QueueState } from "@virtio-ts/virtio-queue";
 import type { VirtioDevice } from "./device.ts";
 import { RestoreError } from "./errors.ts";
 import { FEATURE_PAGES } from "./features.ts";
+import { savedFlag, savedList, savedRecord, savedText, savedWord, savedWords, shapeError } from "./saved-fields.ts";
 import { statusInOrder } from "./status-order.ts";
 
 /** One queue in a {@link CoreState}. */
@@ -67,22 +68,23 @@ export interface CoreState extends RegisterState {
  * @throws RestoreError for anything that `DeviceCore.save` of such a device does not give
  */
 export function parseCoreState(state: unknown, like: CoreState, configSize: number): CoreState {
-  const source = record(state, "the saved state");
-  if (source.version !== 1) throw new RestoreError("version", `saved state of version ${text(source.version)}, not 1`);
-  const deviceType = u32(source.deviceType, "deviceType");
+  const source = savedRecord(state, "the saved state");
+  if (source.version !== 1)
+    throw new RestoreError("version", `saved state of version ${savedText(source.version)}, not 1`);
+  const deviceType = savedWord(source.deviceType, "deviceType");
   if (deviceType !== like.deviceType) {
     throw new RestoreError("mismatch", `saved from a device of type ${deviceType}, this one is ${like.deviceType}`);
   }
-  const queues = list(source.queues, "queues");
+  const queues = savedList(source.queues, "queues");
   if (queues.length !== like.queues.length) {
     throw new RestoreError("mismatch", `saved with ${queues.length} queues, this device has ${like.queues.length}`);
   }
-  const status = u32(source.status, "status");
-  const legacy = bool(source.legacy, "legacy");
-  const active = bool(source.active, "active");
+  const status = savedWord(source.status, "status");
+  const legacy = savedFlag(source.legacy, "legacy");
+  const active = savedFlag(source.active, "active");
   checkLife(status, legacy, active);
   const suspended = (status & STATUS_SUSPEND) !== 0;
-  const resuming = bool(source.resuming, "resuming");
+  const resuming = savedFlag(source.resuming, "resuming");
   if (resuming && !suspended) throw new RestoreError("state", `a device of status ${status} does not resume`);
   return {
     version: 1,
@@ -91,9 +93,9 @@ export function parseCoreState(state: unknown, like: CoreState, configSize: numb
     legacy,
     active,
     resuming,
-    driverFeatures: words(source.driverFeatures, FEATURE_PAGES, "driverFeatures"),
-    queueSelect: u32(source.queueSelect, "queueSelect"),
-    configGeneration: u32(source.configGeneration, "configGeneration"),
+    driverFeatures: savedWords(source.driverFeatures, FEATURE_PAGES, "driverFeatures"),
+    queueSelect: savedWord(source.queueSelect, "queueSelect"),
+    configGeneration: savedWord(source.configGeneration, "configGeneration"),
     frozenConfig: parseConfig(source.frozenConfig, suspended ? configSize : null),
     // By our own array: the holes of a sparse one must not slip through.
     queues: like.queues.map((queue, i) => parseQueue(queues[i], i, queue.maxSize, active)),
@@ -137,26 +139,26 @@ function checkLife(status: number, legacy: boolean, active: boolean): void {
 
 function parseQueue(state: unknown, index: number, maxSize: number, active: boolean): CoreQueueState {
   const name = `queues[${index}]`;
-  const source = record(state, name);
-  const savedMax = u32(source.maxSize, `${name}.maxSize`);
+  const source = savedRecord(state, name);
+  const savedMax = savedWord(source.maxSize, `${name}.maxSize`);
   if (savedMax !== maxSize) {
     throw new RestoreError(
       "mismatch",
       `queue ${index} was saved with up to ${savedMax} entries, here it has ${maxSize}`,
     );
   }
-  const enabled = bool(source.enabled, `${name}.enabled`);
+  const enabled = savedFlag(source.enabled, `${name}.enabled`);
   if (enabled && maxSize === 0) throw new RestoreError("state", `queue ${index} is enabled, but not there`);
   const position = source.position ?? null;
   if ((position !== null) !== (active && enabled)) {
     throw new RestoreError("state", `queue ${index} has a position, or lacks it, against its being live`);
   }
-  if (position !== null) record(position, `${name}.position`);
+  if (position !== null) savedRecord(position, `${name}.position`);
   return {
     maxSize,
-    size: u32(source.size, `${name}.size`),
+    size: savedWord(source.size, `${name}.size`),
     enabled,
-    halves: words(source.halves, 6, `${name}.halves`),
+    halves: savedWords(source.halves, 6, `${name}.halves`),
     // The queue itself checks what it is made of.
     position: position as QueueState | null,
   };
@@ -168,50 +170,15 @@ function parseConfig(value: unknown, size: number | null): readonly number[] | n
     throw new RestoreError("state", "configuration space is kept for a device that is not suspended, or not for one");
   }
   if (size === null) return null;
-  const bytes = words(value, size, "frozenConfig");
+  const bytes = savedWords(value, size, "frozenConfig");
   if (bytes.some((byte) => byte > 255)) throw shapeError("frozenConfig", "bytes", value);
   return bytes;
 }
 
 function parseKicks(value: unknown, queues: number): readonly number[] {
-  const found = list(value, "earlyKicks");
+  const found = savedList(value, "earlyKicks");
   if (found.length > queues) throw new RestoreError("state", `${found.length} early kicks of ${queues} queues`);
-  const kicks = words(found, found.length, "earlyKicks");
+  const kicks = savedWords(found, found.length, "earlyKicks");
   if (kicks.some((kick) => kick >= queues)) throw new RestoreError("state", "early kicks of queues that are not there");
   return kicks;
-}
-
-function record(value: unknown, name: string): Readonly<Record<string, unknown>> {
-  if (typeof value !== "object" || value === null) throw shapeError(name, "an object", value);
-  return value as Readonly<Record<string, unknown>>;
-}
-
-function list(value: unknown, name: string): readonly unknown[] {
-  if (!Array.isArray(value)) throw shapeError(name, "an array", value);
-  return value;
-}
-
-function bool(value: unknown, name: string): boolean {
-  if (typeof value !== "boolean") throw shapeError(name, "true or false", value);
-  return value;
-}
-
-function u32(value: unknown, name: string): number {
-  if (typeof value !== "number" || value !== value >>> 0) throw shapeError(name, "a number of 32 bits", value);
-  return value;
-}
-
-function words(value: unknown, length: number, name: string): readonly number[] {
-  const found = list(value, name);
-  if (found.length !== length) throw new RestoreError("shape", `${name} has ${found.length} elements, not ${length}`);
-  return Array.from({ length }, (_, i) => u32(found[i], name));
-}
-
-function shapeError(name: string, wanted: string, value: unknown): RestoreError {
-  return new RestoreError("shape", `${name} is ${text(value)}, not ${wanted}`);
-}
-
-function text(value: unknown): string {
-  if (typeof value === "object" && value !== null) return "an object";
-  return String(value).slice(0, 40);
 }
