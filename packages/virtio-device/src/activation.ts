@@ -11,8 +11,10 @@ import type { DeviceCore } from "./core.ts";
 import type { DeviceCoreOptions } from "./core-options.ts";
 import type { ActivationContext, ActiveQueue } from "./device.ts";
 import { DeviceFault } from "./errors.ts";
+import { stepFault } from "./faults.ts";
 import { AREA_DESCRIPTOR, AREA_DEVICE, AREA_DRIVER, type QueueRegisters } from "./queue-registers.ts";
 import type { SharedMemoryList } from "./shared-memory.ts";
+import { takeStep } from "./step.ts";
 
 /**
  * Where an activation is: `built` has queues but no device yet; in `suspending` the driver is no longer heard, from
@@ -97,18 +99,47 @@ export class ActiveDevice implements ActivationContext {
     if (this.#started) return this.#core.device.queueReset?.(index);
   }
 
-  /** From now on nothing of the device's reaches the driver, until {@link goOn}. */
+  /**
+   * The device is suspended.
+   * @param done called when it is
+   */
+  suspend(done: () => void): void {
+    if (this.phase !== "running") return;
+    this.phase = "suspending";
+    const asleep = (): void => {
+      if (this.phase !== "suspending" || this.#core.broken) return;
+      this.phase = "suspended";
+      done();
+    };
+    takeStep(
+      () => this.#core.device.suspend?.(),
+      asleep,
+      (cause) => this.fail(stepFault("suspend", cause)),
+    );
+  }
+
+  /**
+   * The suspended device goes on; one that was restored as such only now goes live.
+   * @param done called when it does
+   */
+  resume(done: () => void): void {
+    if (this.phase !== "suspended") return;
+    this.phase = "resuming";
+    const awake = (): void => {
+      if (this.phase === "ended" || this.#core.broken) return;
+      this.goOn();
+      done();
+    };
+    const wake = (): void | Promise<void> => (this.#started ? this.#core.device.resume?.() : this.start());
+    takeStep(wake, awake, (cause) => this.fail(stepFault("resume", cause)));
+  }
+
+  /** It was suspended when it was saved: it goes live when it is resumed. */
   sleep(): void {
     this.phase = "suspended";
   }
 
-  /** The device goes on after a suspension; one that was restored while it was suspended only now goes live. */
-  resume(): void | Promise<void> {
-    if (this.#started) return this.#core.device.resume?.();
-    this.start();
-  }
-
-  /** Takes up again what waited while the device was suspended, and has it look at all its queues. */
+  /** Takes up again what waited, and has the device look at all its queues in a later turn. */
   goOn(): void {
     this.phase = "running";
     for (const task of this.#held.splice(0)) this.scheduler.defer(task);

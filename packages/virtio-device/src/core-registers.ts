@@ -5,19 +5,32 @@
  * @module
  */
 
-import { STATUS_DRIVER_OK, STATUS_FEATURES_OK, STATUS_SUSPEND, VIRTIO_F_RING_RESET } from "@virtio-ts/virtio-bindings";
+import {
+  STATUS_DEVICE_NEEDS_RESET,
+  STATUS_DRIVER_OK,
+  STATUS_FEATURES_OK,
+  STATUS_SUSPEND,
+  VIRTIO_F_RING_RESET,
+  VIRTIO_F_SUSPEND,
+} from "@virtio-ts/virtio-bindings";
 import type { QueueState } from "@virtio-ts/virtio-queue";
+import type { GuestMemory } from "@virtio-ts/vm-memory";
 import { ConfigAccess } from "./config-access.ts";
 import type { DeviceCoreOptions } from "./core-options.ts";
 import type { VirtioDevice } from "./device.ts";
 import { DEFAULT_RING_FEATURES, FEATURE_PAGES, FeatureNegotiation, offeredFeatures } from "./features.ts";
 import { QueueRegisters } from "./queue-registers.ts";
-import { pagesOf, type RegisterState } from "./snapshot.ts";
+import type { SharedMemoryList } from "./shared-memory.ts";
+import { type CoreState, pagesOf, type RegisterState } from "./snapshot.ts";
 
 /** What a driver sees of a device and has told it. */
 export class CoreRegisters {
   /** The device behind it. */
   readonly device: VirtioDevice;
+  /** Guest memory. */
+  readonly memory: GuestMemory;
+  /** The shared memory window, or `null`. */
+  readonly sharedMemory: SharedMemoryList | null;
   /** Registers of each queue; the control queue comes last. */
   readonly queues: readonly QueueRegisters[];
   /** Feature negotiation. Write through {@link DeviceCore.writeDriverFeatures}. */
@@ -34,6 +47,8 @@ export class CoreRegisters {
   /** @param threw told of what the device throws at a configuration access */
   constructor(device: VirtioDevice, options: DeviceCoreOptions, threw: (cause: unknown) => void) {
     this.device = device;
+    this.memory = options.memory;
+    this.sharedMemory = options.sharedMemory ?? null;
     const sizes = [...device.queueMaxSizes];
     if (device.controlQueueMaxSize !== undefined && device.controlQueueMaxSize > 0)
       sizes.push(device.controlQueueMaxSize);
@@ -41,6 +56,11 @@ export class CoreRegisters {
     const { ringFeatures = DEFAULT_RING_FEATURES, transportFeatures = 0n } = options;
     this.features = new FeatureNegotiation(offeredFeatures(device, ringFeatures, transportFeatures));
     this.config = new ConfigAccess(device, () => this.byLegacy, threw);
+  }
+
+  /** Whether DEVICE_NEEDS_RESET is set. */
+  get broken(): boolean {
+    return (this.bits & STATUS_DEVICE_NEEDS_RESET) !== 0;
   }
 
   /** `num_queues`. */
@@ -95,6 +115,35 @@ export class CoreRegisters {
     return life === 0 || (life === STATUS_DRIVER_OK && this.has(VIRTIO_F_RING_RESET));
   }
 
+  /** Whether a modern driver's choice of features will do. */
+  protected get featuresAcceptable(): boolean {
+    return this.features.acceptable && (this.device.acceptsFeatures?.(this.features.written) ?? true);
+  }
+
+  /** The device has been suspended: the driver sees SUSPEND, and configuration space as it is now. */
+  protected showSuspended(): void {
+    this.bits = (this.bits & ~STATUS_DRIVER_OK) | STATUS_SUSPEND;
+    this.config.frozen = this.config.contents();
+  }
+
+  /**
+   * The device has been resumed.
+   * @returns whether configuration space has changed meanwhile
+   */
+  protected showResumed(): boolean {
+    this.bits = (this.bits & ~STATUS_SUSPEND) | STATUS_DRIVER_OK;
+    const seen = this.config.frozen;
+    this.config.frozen = null;
+    return this.config.contents().some((byte, i) => byte !== seen?.[i]);
+  }
+
+  /** The queues that were kicked before DRIVER_OK, once. */
+  protected takeEarly(): readonly number[] {
+    const early = [...this.early];
+    this.early.clear();
+    return early;
+  }
+
   /** Back to how the device came up. */
   protected clear(): void {
     this.bits = 0;
@@ -134,5 +183,13 @@ export class CoreRegisters {
     this.config.frozen = state.frozenConfig === null ? null : Uint8Array.from(state.frozenConfig);
     this.queues.forEach((queue, index) => void queue.restore(state.queues[index]));
     this.early = new Set(state.earlyKicks);
+  }
+
+  /** Whether the features that a saved state says were agreed on, if any, could have been agreed on here. */
+  protected agreed({ active, status, underWay }: CoreState): boolean {
+    if (this.legacy) return !active || this.negotiated === this.features.written;
+    const suspends = underWay !== null || (status & STATUS_SUSPEND) !== 0;
+    if (suspends && !this.features.wrote(VIRTIO_F_SUSPEND)) return false;
+    return (status & STATUS_FEATURES_OK) === 0 || this.featuresAcceptable;
   }
 }

@@ -15,18 +15,15 @@ import {
   STATUS_SUSPEND,
   VIRTIO_F_SUSPEND,
 } from "@virtio-ts/virtio-bindings";
-import { legacyAreas, QueueConfigError } from "@virtio-ts/virtio-queue";
-import type { GuestMemory } from "@virtio-ts/vm-memory";
 import { ActiveDevice } from "./activation.ts";
 import type { CoreCounters, DeviceCoreOptions } from "./core-options.ts";
 import { CoreRegisters } from "./core-registers.ts";
 import type { VirtioDevice } from "./device.ts";
-import { DeviceFault, RestoreError, reason } from "./errors.ts";
-import { AREA_DESCRIPTOR, AREA_DEVICE, AREA_DRIVER } from "./queue-registers.ts";
-import type { SharedMemoryList } from "./shared-memory.ts";
+import { type DeviceFault, RestoreError } from "./errors.ts";
+import { activationFault, reason, statusFault, stepFault, thrownFault } from "./faults.ts";
 import { type CoreState, pagesOf, parseCoreState, restoreDevice } from "./snapshot.ts";
 import { STATUS_STEPS, stepsBefore } from "./status-order.ts";
-import { takeStep } from "./step.ts";
+import { abandon, takeStep } from "./step.ts";
 
 /** The device's side of a virtio device's life, seen by a transport. No method but {@link restore} throws. */
 export class DeviceCore extends CoreRegisters {
@@ -37,18 +34,8 @@ export class DeviceCore extends CoreRegisters {
   #active: ActiveDevice | null = null;
 
   constructor(device: VirtioDevice, options: DeviceCoreOptions) {
-    super(device, options, (cause) => this.#threw(cause));
+    super(device, options, (cause) => this.fail(thrownFault(cause)));
     this.#options = options;
-  }
-
-  /** Guest memory. */
-  get memory(): GuestMemory {
-    return this.#options.memory;
-  }
-
-  /** The shared memory window, or `null`. */
-  get sharedMemory(): SharedMemoryList | null {
-    return this.#options.sharedMemory ?? null;
   }
 
   /** Settles when a reset under way is done; at once otherwise. */
@@ -135,11 +122,7 @@ export class DeviceCore extends CoreRegisters {
     const queue = this.selectedQueue;
     if (queue === null || queue.maxSize === 0 || (this.bits & (STATUS_DRIVER_OK | STATUS_SUSPEND)) !== 0) return;
     if (this.#active?.isBuilt(this.queueSelect)) return;
-    const areas = legacyAreas(address, queue.size, align);
-    queue.enabled = address !== 0;
-    queue.setAddress(AREA_DESCRIPTOR, areas.descriptorArea);
-    queue.setAddress(AREA_DRIVER, address === 0 ? 0 : areas.driverArea);
-    queue.setAddress(AREA_DEVICE, address === 0 ? 0 : areas.deviceArea);
+    queue.place(address, align);
     if (queue.enabled) this.#join(this.queueSelect);
   }
 
@@ -150,7 +133,7 @@ export class DeviceCore extends CoreRegisters {
       try {
         this.device.queueNotify(index);
       } catch (cause) {
-        this.#threw(cause);
+        this.fail(thrownFault(cause));
       }
     } else if (this.#usedEarly(index)) {
       if (this.#activate()) this.notify(index);
@@ -203,25 +186,23 @@ export class DeviceCore extends CoreRegisters {
 
   /**
    * The state of the device and of its driver's use of it, as plain data. Not to be called from within a call of
-   * the device. Where the device takes its time over a reset or a suspension it is saved as if that were done.
+   * the device. A device whose reset takes its time is saved as one whose reset is done.
    */
   save(): CoreState {
     const active = this.#active;
     const device = this.device.save?.() ?? null; // first, for it may give back buffers
-    const state: CoreState = {
+    const registers = this.saveRegisters(active?.queues.map((each) => each?.queue.save() ?? null) ?? []);
+    return {
       version: 1,
       deviceType: this.device.deviceType,
-      ...this.saveRegisters(active?.queues.map((each) => each?.queue.save() ?? null) ?? []),
+      ...registers,
+      status: this.#resetting === null ? this.bits : 0,
+      // A legacy driver may have written more than it got; what counts then is the outcome.
+      driverFeatures: active !== null && this.legacy ? pagesOf(this.negotiated) : registers.driverFeatures,
       active: active !== null,
-      resuming: active?.phase === "resuming",
+      underWay: active?.phase === "suspending" || active?.phase === "resuming" ? active.phase : null,
       device,
     };
-    if (this.#resetting !== null) return { ...state, status: 0 };
-    if (active?.phase === "suspending") {
-      return { ...state, status: suspendedStatus(state.status), frozenConfig: [...this.config.contents()] };
-    }
-    // A legacy driver may have written more than it got; what counts then is the outcome.
-    return active !== null && this.legacy ? { ...state, driverFeatures: pagesOf(this.negotiated) } : state;
   }
 
   /**
@@ -237,16 +218,17 @@ export class DeviceCore extends CoreRegisters {
     try {
       const next = parseCoreState(state, before, this.config.size);
       this.putRegisters(next);
-      if (!this.#agreed(next)) throw new RestoreError("mismatch", "the features agreed on are not offered here");
+      if (!this.agreed(next)) throw new RestoreError("mismatch", "the features agreed on are not offered here");
       if (next.active) {
         active = new ActiveDevice(this, this.#options, this.features.written);
         active.build(next.queues.map((queue) => queue.position));
       }
-      const asleep = next.frozenConfig !== null;
+      const asleep = (next.status & STATUS_SUSPEND) !== 0;
       restoreDevice(this.device, next.device, before.device, () => (asleep ? active?.sleep() : active?.start()));
       this.#active = active;
       this.bits |= next.status; // last: with it the device is ready
-      if (next.resuming) this.#resume();
+      if (next.underWay === "suspending") this.#suspend();
+      else if (next.underWay === "resuming") this.#resume();
       else if (!asleep) active?.goOn();
     } catch (cause) {
       active?.end();
@@ -259,19 +241,14 @@ export class DeviceCore extends CoreRegisters {
   #advance(bit: number): boolean {
     const before = stepsBefore(bit, this.legacy);
     if ((this.bits & before) !== before) {
-      const message = `status bit ${bit} was set while the status was ${this.bits}, without ${before}`;
-      this.fail(new DeviceFault("status-order", message));
+      this.fail(statusFault(bit, this.bits, before));
       return false;
     }
-    if (bit === STATUS_FEATURES_OK && !this.legacy && !this.#featuresAcceptable()) return false;
+    if (bit === STATUS_FEATURES_OK && !this.legacy && !this.featuresAcceptable) return false;
     if (bit === STATUS_DRIVER_OK && this.#active === null && !this.#activate()) return false;
     this.bits |= bit;
-    if (bit === STATUS_DRIVER_OK) this.#kickEarly();
+    if (bit === STATUS_DRIVER_OK) for (const index of this.takeEarly()) this.notify(index);
     return true;
-  }
-
-  #featuresAcceptable(): boolean {
-    return this.features.acceptable && (this.device.acceptsFeatures?.(this.features.written) ?? true);
   }
 
   #activate(): boolean {
@@ -282,7 +259,7 @@ export class DeviceCore extends CoreRegisters {
       active.start();
     } catch (cause) {
       active.end();
-      takeStep(() => this.device.reset(), ignore, ignore); // one fault is enough: it never came to life
+      abandon(this.device);
       this.fail(activationFault(cause));
       return false;
     }
@@ -297,12 +274,6 @@ export class DeviceCore extends CoreRegisters {
     return this.queues[index]?.enabled === true && (this.bits & STATUS_DRIVER) !== 0;
   }
 
-  #kickEarly(): void {
-    const early = [...this.early];
-    this.early.clear();
-    for (const index of early) this.notify(index);
-  }
-
   /** A queue that was enabled after the device went live joins the others. */
   #join(index: number): void {
     try {
@@ -314,69 +285,13 @@ export class DeviceCore extends CoreRegisters {
   }
 
   #suspend(): void {
-    const active = this.#active;
-    if (active?.phase !== "running" || !this.has(VIRTIO_F_SUSPEND) || this.#broken) return;
-    active.phase = "suspending";
-    const done = (): void => {
-      if (active.phase !== "suspending" || this.#broken) return;
-      active.sleep();
-      this.config.frozen = this.config.contents();
-      this.bits = suspendedStatus(this.bits);
-    };
-    takeStep(
-      () => this.device.suspend?.(),
-      done,
-      (cause) => active.fail(stepFault("suspend", cause)),
-    );
+    if (this.has(VIRTIO_F_SUSPEND) && !this.broken) this.#active?.suspend(() => this.showSuspended());
   }
 
   #resume(): void {
-    const active = this.#active;
-    if (active?.phase !== "suspended" || this.#broken) return;
-    active.phase = "resuming";
-    const done = (): void => {
-      if (active.phase === "ended" || this.#broken) return;
-      this.bits = (this.bits & ~STATUS_SUSPEND) | STATUS_DRIVER_OK;
-      active.goOn();
-      const seen = this.config.frozen;
-      this.config.frozen = null;
-      if (this.config.contents().some((byte, i) => byte !== seen?.[i])) active.configChanged();
-    };
-    takeStep(
-      () => active.resume(),
-      done,
-      (cause) => active.fail(stepFault("resume", cause)),
-    );
-  }
-
-  get #broken(): boolean {
-    return (this.bits & STATUS_DEVICE_NEEDS_RESET) !== 0;
-  }
-
-  /** Whether the features that a saved state says were agreed on, if any, could have been agreed on here. */
-  #agreed(state: CoreState): boolean {
-    if (this.legacy) return !state.active || this.negotiated === this.features.written;
-    if ((state.status & STATUS_SUSPEND) !== 0 && !this.features.wrote(VIRTIO_F_SUSPEND)) return false;
-    return (state.status & STATUS_FEATURES_OK) === 0 || this.#featuresAcceptable();
-  }
-
-  /** The device broke its word and threw: neither the driver nor the machine has to pay for it. */
-  #threw(cause: unknown): void {
-    this.fail(new DeviceFault("device-error", `the device threw: ${reason(cause)}`, { cause }));
+    if (this.broken) return;
+    this.#active?.resume(() => {
+      if (this.showResumed()) this.#active?.configChanged();
+    });
   }
 }
-
-function suspendedStatus(status: number): number {
-  return (status & ~STATUS_DRIVER_OK) | STATUS_SUSPEND;
-}
-
-function activationFault(cause: unknown): DeviceFault {
-  const code = cause instanceof QueueConfigError ? "queue-config" : "activation-failed";
-  return new DeviceFault(code, `the device could not be activated: ${reason(cause)}`, { cause });
-}
-
-function stepFault(what: string, cause: unknown): DeviceFault {
-  return new DeviceFault("device-error", `the device failed to ${what}`, { cause });
-}
-
-function ignore(): void {}

@@ -74,8 +74,3 @@ export class RestoreError extends Error {
     this.code = code;
   }
 }
-
-/** What somebody else's code threw, in words. */
-export function reason(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
-}

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { QueueState } from "@virtio-ts/virtio-queue";
+import { legacyAreas, type QueueState } from "@virtio-ts/virtio-queue";
 import type { CoreQueueState } from "./snapshot.ts";
 
 /** The areas of a virtqueue, in the order of the registers. */
@@ -43,6 +43,18 @@ export class QueueRegisters {
   setAddress(area: QueueArea, address: number): void {
     this.halves[area * 2] = address >>> 0;
     this.halves[area * 2 + 1] = Math.floor(address / 2 ** 32);
+  }
+
+  /**
+   * Places the whole queue in one block, as legacy drivers do, which enables it; address 0 takes it back (2.7.2).
+   * @param align alignment of the used ring, bytes: a power of two
+   */
+  place(address: number, align: number): void {
+    const areas = legacyAreas(address, this.size, align);
+    this.enabled = address !== 0;
+    this.setAddress(AREA_DESCRIPTOR, areas.descriptorArea);
+    this.setAddress(AREA_DRIVER, this.enabled ? areas.driverArea : 0);
+    this.setAddress(AREA_DEVICE, this.enabled ? areas.deviceArea : 0);
   }
 
   /** As plain data, with the position of the queue that was built of it. */

@@ -13,6 +13,7 @@ import { RestoreError } from "./errors.ts";
 import { FEATURE_PAGES } from "./features.ts";
 import { savedFlag, savedList, savedRecord, savedText, savedWord, savedWords, shapeError } from "./saved-fields.ts";
 import { statusInOrder } from "./status-order.ts";
+import { abandon } from "./step.ts";
 
 /** One queue in a {@link CoreState}. */
 export interface CoreQueueState {
@@ -55,8 +56,8 @@ export interface CoreState extends RegisterState {
   readonly deviceType: number;
   /** Whether the device was activated. */
   readonly active: boolean;
-  /** Whether the driver of a suspended device has asked it to resume. */
-  readonly resuming: boolean;
+  /** What the driver has asked for and the device takes its time over, if anything. */
+  readonly underWay: "suspending" | "resuming" | null;
   /** The device's own state, `null` where it has none. */
   readonly device: unknown;
 }
@@ -84,15 +85,13 @@ export function parseCoreState(state: unknown, like: CoreState, configSize: numb
   const active = savedFlag(source.active, "active");
   checkLife(status, legacy, active);
   const suspended = (status & STATUS_SUSPEND) !== 0;
-  const resuming = savedFlag(source.resuming, "resuming");
-  if (resuming && !suspended) throw new RestoreError("state", `a device of status ${status} does not resume`);
   return {
     version: 1,
     deviceType,
     status,
     legacy,
     active,
-    resuming,
+    underWay: parseUnderWay(source.underWay, status, legacy),
     driverFeatures: savedWords(source.driverFeatures, FEATURE_PAGES, "driverFeatures"),
     queueSelect: savedWord(source.queueSelect, "queueSelect"),
     configGeneration: savedWord(source.configGeneration, "configGeneration"),
@@ -121,7 +120,7 @@ export function restoreDevice(device: VirtioDevice, state: unknown, before: unkn
   try {
     goLive();
   } catch (cause) {
-    device.reset();
+    abandon(device);
     if (device.save !== undefined) device.restore?.(before);
     throw cause;
   }
@@ -162,6 +161,14 @@ function parseQueue(state: unknown, index: number, maxSize: number, active: bool
     // The queue itself checks what it is made of.
     position: position as QueueState | null,
   };
+}
+
+function parseUnderWay(value: unknown, status: number, legacy: boolean): CoreState["underWay"] {
+  if (value === null) return null;
+  if (value !== "suspending" && value !== "resuming") throw shapeError("underWay", "a step of a device's", value);
+  const from = value === "suspending" ? STATUS_DRIVER_OK : STATUS_SUSPEND;
+  if (legacy || (status & from) === 0) throw new RestoreError("state", `status ${status} and ${value} contradict`);
+  return value;
 }
 
 /** @param size bytes there have to be; `null`: none */

@@ -3,6 +3,8 @@
  * @module
  */
 
+import type { VirtioDevice } from "./device.ts";
+
 /**
  * Has the device take a step, and goes on when it is done: at once where it takes no time.
  * @returns settles when the step is done; `null` when it already is
@@ -21,4 +23,10 @@ export function takeStep(
   }
   done();
   return null;
+}
+
+/** Resets a device that did not come to life. Whether it manages is beside the point: one fault is enough. */
+export function abandon(device: VirtioDevice): void {
+  const ignore = (): void => {};
+  takeStep(() => device.reset(), ignore, ignore);
 }

@@ -96,7 +96,7 @@ describe("a snapshot", () => {
       queueSelect: 0,
       configGeneration: 1,
       frozenConfig: null,
-      resuming: false,
+      underWay: null,
       queues: [
         {
           maxSize: 16,
