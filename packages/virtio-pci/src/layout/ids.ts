@@ -45,6 +45,12 @@ export function transitionalDeviceId(deviceType: number): number | null {
   return TRANSITIONAL_IDS.get(deviceType) ?? null;
 }
 
+/** The virtio device id of a transitional PCI device id, or `null` where it is none. */
+export function transitionalDeviceType(pciDeviceId: number): number | null {
+  for (const [deviceType, id] of TRANSITIONAL_IDS) if (id === pciDeviceId) return deviceType;
+  return null;
+}
+
 /** PCI class "other", for devices that fit no class. */
 const CLASS_OTHER = 0x00_ff00;
 

@@ -1,0 +1,133 @@
+/**
+ * The virtio structures of a function, by the capabilities that tell where they are (VIRTIO 1.4, 4.1.4). What a
+ * capability says is believed only where it can be: inside a BAR that is there, large enough, aligned.
+ * @module
+ */
+
+import { DriverError } from "@virtio-ts/virtio-driver";
+import { PCI_CAP_ID_VENDOR, PCI_CONFIG_SIZE } from "@virtio-ts/vm-device";
+import * as layout from "../layout/capabilities.ts";
+import type { FoundBar } from "./bars.ts";
+import type { PciFunctionConfig } from "./function.ts";
+
+/** A virtio capability, and the structure it tells of. */
+export interface FoundStructure {
+  /** `cfg_type`. */
+  readonly type: number;
+  /** The BAR it is in. */
+  readonly bar: number;
+  /** `id`, of shared memory regions. */
+  readonly id: number;
+  /** Where in the BAR, bytes. */
+  readonly offset: number;
+  /** Bytes. */
+  readonly length: number;
+  /** Where its capability is in configuration space. */
+  readonly capability: number;
+}
+
+/** What a kind of structure must be for a driver to use it. */
+interface Shape {
+  readonly name: string;
+  /** Bytes of the capability, bytes of the structure, alignment: at the least. */
+  readonly capability: number;
+  readonly length: number;
+  readonly align: number;
+}
+
+/** Of the common structure: up to `queue_device`. Later fields are there with the features they belong to. */
+const COMMON_LEAST = 0x38;
+
+const SHAPES: ReadonlyMap<number, Shape> = new Map([
+  [layout.VIRTIO_PCI_CAP_COMMON_CFG, { name: "common", capability: layout.CAP_SIZE, length: COMMON_LEAST, align: 4 }],
+  [layout.VIRTIO_PCI_CAP_NOTIFY_CFG, { name: "notify", capability: layout.NOTIFY_CAP_SIZE, length: 2, align: 2 }],
+  [layout.VIRTIO_PCI_CAP_ISR_CFG, { name: "ISR", capability: layout.CAP_SIZE, length: 1, align: 1 }],
+  [layout.VIRTIO_PCI_CAP_DEVICE_CFG, { name: "device", capability: layout.CAP_SIZE, length: 1, align: 4 }],
+  [
+    layout.VIRTIO_PCI_CAP_SHARED_MEMORY_CFG,
+    { name: "shared memory", capability: layout.CAP64_SIZE, length: 1, align: 1 },
+  ],
+]);
+
+/** The structures of one function. */
+export class VirtioStructures {
+  readonly #fn: PciFunctionConfig;
+  readonly #bars: ReadonlyMap<number, FoundBar>;
+  readonly #found: readonly FoundStructure[];
+
+  /** @param bars the BARs that are there */
+  constructor(fn: PciFunctionConfig, bars: ReadonlyMap<number, FoundBar>) {
+    this.#fn = fn;
+    this.#bars = bars;
+    this.#found = [...virtioCapabilities(fn)];
+  }
+
+  /** Whether there is any: a function without has a legacy interface only (4.1.2.1). */
+  get present(): boolean {
+    return this.#found.length > 0;
+  }
+
+  /** The capability of the window in configuration space: its offset, or `null`. */
+  get window(): number | null {
+    return this.#found.find(({ type }) => type === layout.VIRTIO_PCI_CAP_PCI_CFG)?.capability ?? null;
+  }
+
+  /**
+   * The first structure of a type that can be used; `null` where there is none of that type at all.
+   * @throws DriverError `bad-capability` where there are some, and none can be used
+   */
+  find(type: number, id: number | null = null): FoundStructure | null {
+    let reason: string | null = null;
+    for (const found of this.#found) {
+      if (found.type !== type || (id !== null && found.id !== id)) continue;
+      const wrong = this.#wrong(found);
+      if (wrong === null) return found;
+      reason ??= wrong;
+    }
+    if (reason !== null) throw new DriverError("bad-capability", `${this.#fn.location}: ${reason}`);
+    return null;
+  }
+
+  /** {@link find} for a structure that must be there. @throws DriverError `bad-capability` */
+  need(type: number): FoundStructure {
+    const found = this.find(type);
+    if (found !== null) return found;
+    throw new DriverError("bad-capability", `${this.#fn.location} has no ${SHAPES.get(type)?.name} structure`);
+  }
+
+  /** Why a structure can't be used, or `null`. */
+  #wrong(found: FoundStructure): string | null {
+    const { type, bar, offset, length, capability } = found;
+    const shape = SHAPES.get(type);
+    if (shape === undefined) return null;
+    const what = `the ${shape.name} structure, ${length} bytes at ${offset} of BAR ${bar},`;
+    const capabilityLength = this.#fn.read(capability + layout.CAP_LEN, 1);
+    if (capabilityLength < shape.capability) return `${what} has a capability of ${capabilityLength} bytes`;
+    if (length < shape.length) return `${what} is too short`;
+    if (offset % shape.align !== 0) return `${what} is not aligned to ${shape.align}`;
+    const size = this.#bars.get(bar)?.size ?? 0;
+    return offset + length > size ? `${what} is not inside the BAR's ${size} bytes` : null;
+  }
+}
+
+/** The virtio capabilities of a function, but those with reserved types and BARs (4.1.4.1). */
+function* virtioCapabilities(fn: PciFunctionConfig): Generator<FoundStructure, void> {
+  for (const { id, offset: capability } of fn.capabilities()) {
+    if (id !== PCI_CAP_ID_VENDOR || capability + layout.CAP_SIZE > PCI_CONFIG_SIZE) continue;
+    const type = fn.read(capability + layout.CAP_CFG_TYPE, 1);
+    const bar = fn.read(capability + layout.CAP_BAR, 1);
+    const known = SHAPES.has(type) || type === layout.VIRTIO_PCI_CAP_PCI_CFG;
+    // The window's own `bar` is the driver's to write.
+    if (!known || (bar > 5 && type !== layout.VIRTIO_PCI_CAP_PCI_CFG)) continue;
+    const wide = type === layout.VIRTIO_PCI_CAP_SHARED_MEMORY_CFG;
+    const high = (at: number): number => (wide ? fn.read(capability + at, 4) * 2 ** 32 : 0);
+    yield {
+      type,
+      bar,
+      id: fn.read(capability + layout.CAP_ID, 1),
+      offset: fn.read(capability + layout.CAP_OFFSET, 4) + high(layout.CAP64_OFFSET_HI),
+      length: fn.read(capability + layout.CAP_LENGTH, 4) + high(layout.CAP64_LENGTH_HI),
+      capability,
+    };
+  }
+}
