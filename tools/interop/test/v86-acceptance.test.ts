@@ -1,21 +1,24 @@
 /**
- * An unmodified Linux on our NIC, through the user-mode network, by each pair of transport and interrupt: the work that
- * a NIC is there for, and then again after its driver and its interface went and came back.
+ * An unmodified Linux on our NIC, through the user-mode network, by each way to plug it in: the work that a NIC is there
+ * for, and then again after its driver, its interface and the NIC itself went and came back.
  */
-import { features, interfaces, ping, resolve } from "@virtio-ts/guest";
+import { bringUpNetwork, features, interfaces, ping, resolve } from "@virtio-ts/guest";
 import {
   featureName,
   GATEWAY,
   guestToHost,
   HOST_NAME,
   hostToGuest,
+  type NicChoice,
   type Session,
   startSession,
 } from "@virtio-ts/guest/demo";
+import { addNic } from "@virtio-ts/vmm-v86";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { hasKernel } from "../src/kernel.ts";
 
 const TRANSFER_BYTES = 64 << 20;
+const TIMES = 10;
 const EXEC = { timeoutMs: 300_000 };
 
 const FEATURES = {
@@ -23,51 +26,115 @@ const FEATURES = {
   modern: ["MRG_RXBUF", "STATUS", "INDIRECT_DESC", "EVENT_IDX", "VERSION_1"],
   legacy: ["MRG_RXBUF", "STATUS", "ANY_LAYOUT", "INDIRECT_DESC", "EVENT_IDX"],
 };
+
 /** Flags of a BAR in sysfs: an I/O range, a 32-bit memory range. */
 const IO = "0x0000000000040101";
 const MEMORY = "0x0000000000040200";
+const MODERN = "0x1af4 0x1041 0x01";
+const LEGACY = "0x1af4 0x1000 0x00";
 /** Who is interrupted, by which controller. */
 const MESSAGES = [
   ["PCI-MSI", "virtio0-config"],
   ["PCI-MSI", "virtio0-virtqueues"],
 ];
-const LINE = [["XT-PIC", "virtio0"]];
+const ISA_LINE = [["XT-PIC", "virtio0"]];
+const APIC_LINE = [["IO-APIC", "virtio0"]];
 
-describe.runIf(await hasKernel()).each([
+/** What is different in Linux's hands between the two places a NIC can be at. */
+const PCI = {
+  driver: "/sys/bus/pci/drivers/virtio-pci",
+  /** Who it is: ids and revision, and the kinds of its BARs. */
+  show: (location: string) =>
+    `cd /sys/bus/pci/devices/${location}; echo $(cat vendor device revision); grep -v 0x0000000000000000$ resource | cut -d' ' -f3`,
+  letGo: (location: string) => `echo 1 >/sys/bus/pci/devices/${location}/remove`,
+  find: () => "echo 1 >/sys/bus/pci/rescan",
+};
+/**
+ * A device that ACPI tells of is there for good, whatever becomes of its registers: to take it out is to have the driver
+ * let go of it, and as long as it is out, the driver finds no virtio device at that address, and does not take it.
+ */
+const MMIO = {
+  driver: "/sys/bus/platform/drivers/virtio-mmio",
+  /** Where it is, and for whom. */
+  show: (location: string) => `grep ${location} /proc/iomem`,
+  letGo: (location: string) => `echo ${location} >${MMIO.driver}/unbind`,
+  find: (location: string) => `echo ${location} >${MMIO.driver}/bind`,
+};
+const AT_FED80000 = ["fed80000-fed80fff : LNRO0005:00", "fed80000-fed80fff : LNRO0005:00 LNRO0005:00"];
+
+interface Way {
+  readonly name: string;
+  readonly nic: NicChoice;
+  readonly place: typeof PCI | typeof MMIO;
+  readonly shown: readonly string[];
+  readonly legacy?: true;
+  readonly interrupts: readonly (readonly string[])[];
+}
+
+const WAYS: readonly Way[] = [
   {
-    name: "a modern NIC with MSI-X",
-    nic: { transport: "modern", interrupt: "msix" },
-    ids: "0x1af4 0x1041 0x01",
-    bars: [MEMORY, MEMORY],
+    name: "a modern NIC with MSI-X and a memory BAR",
+    nic: { transport: "modern", bar: "memory", interrupt: "msix" },
+    place: PCI,
+    shown: [MODERN, MEMORY, MEMORY],
+    interrupts: MESSAGES,
+  },
+  {
+    name: "a modern NIC with MSI-X and an I/O BAR",
+    nic: { transport: "modern", bar: "io", interrupt: "msix" },
+    place: PCI,
+    shown: [MODERN, IO, MEMORY],
     interrupts: MESSAGES,
   },
   {
     name: "a modern NIC with INTx and a memory BAR",
-    nic: { transport: "modern", interrupt: "intx", bar: "memory" },
-    ids: "0x1af4 0x1041 0x01",
-    bars: [MEMORY],
-    interrupts: LINE,
+    nic: { transport: "modern", bar: "memory", interrupt: "intx" },
+    place: PCI,
+    shown: [MODERN, MEMORY],
+    interrupts: ISA_LINE,
   },
   {
     name: "a modern NIC with INTx and an I/O BAR",
-    nic: { transport: "modern", interrupt: "intx", bar: "io" },
-    ids: "0x1af4 0x1041 0x01",
-    bars: [IO],
-    interrupts: LINE,
+    nic: { transport: "modern", bar: "io", interrupt: "intx" },
+    place: PCI,
+    shown: [MODERN, IO],
+    interrupts: ISA_LINE,
   },
   {
     name: "a legacy NIC with INTx",
     nic: { transport: "legacy", interrupt: "intx" },
-    ids: "0x1af4 0x1000 0x00",
-    bars: [IO],
-    interrupts: LINE,
+    place: PCI,
+    shown: [LEGACY, IO],
+    legacy: true,
+    interrupts: ISA_LINE,
   },
-] as const)("$name", ({ nic, ids, bars, interrupts }) => {
+  {
+    name: "a NIC of virtio-mmio, version 2",
+    nic: { transport: "mmio" },
+    place: MMIO,
+    shown: AT_FED80000,
+    interrupts: APIC_LINE,
+  },
+  {
+    name: "a NIC of virtio-mmio, legacy version 1",
+    nic: { transport: "mmio-legacy" },
+    place: MMIO,
+    shown: AT_FED80000,
+    legacy: true,
+    interrupts: APIC_LINE,
+  },
+];
+
+describe.runIf(await hasKernel()).each(WAYS)("$name", ({ nic: choice, place, shown, legacy, interrupts }) => {
   let session: Session;
   let location: string;
 
   beforeAll(async () => {
-    session = await startSession({ nic, bytes: TRANSFER_BYTES, capture: { path: "/dev/null", snapLength: 64 } });
+    session = await startSession({
+      nic: choice,
+      bytes: TRANSFER_BYTES,
+      capture: { path: "/dev/null", snapLength: 64 },
+    });
   });
   afterAll(() => session?.close());
 
@@ -76,20 +143,20 @@ describe.runIf(await hasKernel()).each([
     expect({ sent, received }).toEqual({ sent: count, received: count });
   }
 
-  it("is found on the PCI bus, with the ids and BARs of its kind", async () => {
+  async function expectNoInterface(): Promise<void> {
+    expect((await interfaces(session.guest)).map(({ name }) => name)).toEqual(["lo"]);
+  }
+
+  it("is found where it is, as one of its kind", async () => {
     const { guest, ifname } = session;
     const found = (await interfaces(guest)).find(({ name }) => name === ifname)!;
     expect(found).toMatchObject({ driver: "virtio_net", mtu: 1500 });
     location = found.location;
-    const path = `/sys/bus/pci/devices/${location}`;
-    expect((await guest.run(`cd ${path}; cat vendor device revision`)).trim().split("\n").join(" ")).toBe(ids);
-    const ranges = (await guest.run(`grep -v 0x0000000000000000$ ${path}/resource`)).trim().split("\n");
-    expect(ranges.map((range) => range.split(" ")[2])).toEqual(bars);
+    expect((await guest.run(place.show(location))).trim().split(/\s*\n\s*/)).toEqual(shown);
   });
 
   it("has the features that both sides know, and the driver is content with it", async () => {
     const view = await features(session.guest, session.ifname);
-    const legacy = nic.transport === "legacy";
     // ACKNOWLEDGE, DRIVER, DRIVER_OK; and FEATURES_OK, which legacy drivers do not know
     expect(view.status).toBe(legacy ? 0x07 : 0x0f);
     const others = legacy ? FEATURES.legacy : FEATURES.modern;
@@ -131,22 +198,21 @@ describe.runIf(await hasKernel()).each([
     expect(await guestToHost(session, TRANSFER_BYTES, "md5")).toMatchObject({ bytes: TRANSFER_BYTES, equal: true });
   });
 
-  it("works again each time its driver let go of it and came back", async () => {
+  it("works again each of ten times its driver let go of it and came back", async () => {
     const { guest, ifname, nic } = session;
-    const driver = "/sys/bus/pci/drivers/virtio-pci";
-    for (let i = 0; i < 3; i++) {
-      await guest.run(`echo ${location} >${driver}/unbind`);
-      expect((await interfaces(guest)).map(({ name }) => name)).toEqual(["lo"]);
+    for (let i = 0; i < TIMES; i++) {
+      await guest.run(`echo ${location} >${place.driver}/unbind`);
+      await expectNoInterface();
       expect(nic.core.status).toBe(0x01); // ACKNOWLEDGE: all that Linux leaves of a device it lets go of
-      await guest.run(`echo ${location} >${driver}/bind`);
+      await guest.run(`echo ${location} >${place.driver}/bind`);
       await guest.run(`ip addr add 10.0.2.15/24 dev ${ifname} && ip link set ${ifname} up`);
       await expectPings(20);
     }
   });
 
-  it("works again each time its interface was down and up", async () => {
+  it("works again each of ten times its interface was down and up", async () => {
     const { guest, ifname } = session;
-    for (let i = 0; i < 3; i++) {
+    for (let i = 0; i < TIMES; i++) {
       await guest.run(`ip link set ${ifname} down`);
       expect((await ping(guest, GATEWAY, { count: 1 }).catch(() => ({ received: 0 }))).received).toBe(0);
       await guest.run(`ip link set ${ifname} up`);
@@ -159,5 +225,19 @@ describe.runIf(await hasKernel()).each([
     // Frames that came while there was no driver, or its interface was down, are nobody's.
     expect(new Set(Object.values({ ...counters.dropped, rxNotReady: 0 }))).toEqual(new Set([0]));
     expect(session.nic.core.counters.faults).toBe(0);
+  });
+
+  it("is taken out of the running guest, and another put in its place", async () => {
+    const { guest, nic, ifname, capture } = session;
+    await guest.run(place.letGo(location));
+    await nic.remove();
+    await guest.exec(place.find(location));
+    await expectNoInterface();
+
+    const next = addNic(nic.machine, { ...choice, backend: capture });
+    await guest.run(place.find(location));
+    expect((await bringUpNetwork(guest, ifname, EXEC)).address).toBe("10.0.2.15");
+    await expectPings(100);
+    expect([next.device.counters.rx.frames >= 100, nic.core.status, next.core.counters.faults]).toEqual([true, 0, 0]);
   });
 });

@@ -35,15 +35,18 @@ describe("the demo's command line", () => {
   it("is explained by --help", async () => {
     const { status, stdout, stderr } = await runDemo(["--help"], { cwd });
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-    for (const option of "transport interrupt shell json kernel initrd bios no-cache".split(" ")) {
+    for (const option of "transport bar interrupt shell json kernel initrd bios no-cache".split(" ")) {
       expect(stdout).toContain(`--${option}`);
     }
   });
 
   it.each([
-    ["--transport fast", "--transport fast: expected modern or legacy"],
+    ["--transport fast", "--transport fast: expected modern, legacy, mmio or mmio-legacy"],
+    ["--bar rom", "--bar rom: expected memory or io"],
     ["--interrupt none", "--interrupt none: expected msix or intx"],
-    ["--transport legacy --interrupt msix", "--transport legacy goes with --interrupt intx"],
+    ["--transport legacy --bar memory", "--transport legacy has --bar io"],
+    ["--transport mmio --bar memory", "--transport mmio goes without --bar"],
+    ["--transport mmio-legacy --interrupt intx", "--transport mmio-legacy goes without --interrupt"],
     ["--size 0", "--size 0: expected a whole number from 1 to 160"],
     ["--json --shell", "--json and --shell exclude each other"],
     ["--kernel vmlinuz", "--kernel and --initrd go together"],
@@ -74,16 +77,22 @@ describe("the demo's command line", () => {
 });
 
 describe.runIf(bootable)("the demo", () => {
-  it("with --json prints one object and nothing else", async () => {
-    const { status, stdout } = await runDemo(["--json", "--size", "16"], { cwd });
+  it.each([
+    ["", "modern", "msix"],
+    ["--transport modern --bar io --interrupt intx", "modern", "intx"],
+    ["--transport legacy --bar io --interrupt msix", "legacy", "msix"],
+    ["--transport mmio", "mmio", "line"],
+    ["--transport mmio-legacy", "mmio-legacy", "line"],
+  ])("with --json %s prints one object and nothing else", async (args, transport, interrupt) => {
+    const { status, stdout } = await runDemo(["--json", "--size", "4", ...args.split(" ").filter(Boolean)], { cwd });
     expect(status).toBe(0);
     expect(stdout).toMatch(/^\{.*\}\n$/);
-    const transfer = { bytes: 16 << 20, sha256ok: true, mbPerSecond: expect.any(Number) };
+    const transfer = { bytes: 4 << 20, sha256ok: true, mbPerSecond: expect.any(Number) };
     expect(JSON.parse(stdout)).toEqual({
       guest: { kernel: expect.stringMatching(/^\d+\.\d+\.\d+/) },
-      transport: "modern",
-      interrupt: "msix",
-      features: expect.arrayContaining(["MAC", "MRG_RXBUF", "EVENT_IDX", "VERSION_1"]),
+      transport,
+      interrupt,
+      features: expect.arrayContaining(["MAC", "MRG_RXBUF", transport.endsWith("legacy") ? "ANY_LAYOUT" : "VERSION_1"]),
       dhcp: { address: "10.0.2.15" },
       ping: { sent: 10, received: 10, avgMs: expect.any(Number) },
       download: transfer,
@@ -108,7 +117,7 @@ describe.runIf(bootable)("the demo", () => {
     for (const row of [...rows, "frames out", "frames in", "dropped"]) {
       expect(stdout).toMatch(new RegExp(`^${row} .*\\S`, "m"));
     }
-    expect(stdout).toMatch(/^transport +virtio-pci, legacy$/m);
+    expect(stdout).toMatch(/^transport +virtio-pci, legacy, io BAR$/m);
     expect(stdout).toMatch(/^interrupts +intx: /m);
     for (const step of ["start the guest", "DHCP on eth0", "10 pings", "download 1 MiB", "upload 1 MiB"]) {
       expect(stderr).toMatch(new RegExp(`^ +\\d+\\.\\d s  ${step} \\.\\.\\. .+$`, "m"));
@@ -140,7 +149,8 @@ describe.runIf(bootable)("frames to and from the network", () => {
   it("have right checksums and lengths, headers and data alike, and none is lost", async () => {
     const path = join(cwd, "full.pcapng");
     const bytes = 4 << 20;
-    const session = await startSession({ bytes, capture: { path } });
+    const nic = { transport: "modern", bar: "memory", interrupt: "msix" } as const;
+    const session = await startSession({ nic, bytes, capture: { path } });
     try {
       expect(await hostToGuest(session, "md5")).toMatchObject({ equal: true });
       expect(await guestToHost(session, bytes, "md5")).toMatchObject({ equal: true });

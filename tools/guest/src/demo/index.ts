@@ -4,6 +4,7 @@
  * @module
  */
 export { demoMain } from "./main.ts";
+export type { NicChoice } from "./nic-choice.ts";
 export { featureName } from "./report.ts";
 export { GATEWAY, HOST_NAME, type Session, type SessionOptions, startSession } from "./session.ts";
 export { guestToHost, hostToGuest, type TransferReport } from "./transfers.ts";

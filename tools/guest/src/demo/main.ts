@@ -4,11 +4,12 @@
  * @module
  */
 import { GuestError, NoKernelError } from "../errors.ts";
-import { type DemoOptions, HELP, parseOptions, UsageError } from "./options.ts";
+import { type DemoOptions, HELP, parseOptions } from "./options.ts";
 import { Progress } from "./progress.ts";
 import { succeeded, toJson, toTable } from "./report.ts";
 import { runDemo, runDemoShell } from "./run.ts";
 import { type Session, startSession } from "./session.ts";
+import { UsageError } from "./usage.ts";
 
 const OK = 0;
 const FAILED = 1;
@@ -54,8 +55,7 @@ async function demo(
   onSession?: (session: Session) => void,
 ): Promise<number> {
   const begin = performance.now();
-  const { assets, bytes, json } = options;
-  const nic = { transport: options.transport, interrupt: options.interrupt };
+  const { assets, bytes, json, nic } = options;
   const capture = { path: options.capture, snapLength: SNAP_LENGTH };
   const session = await startSession({ assets, nic, bytes, capture, progress, signal });
   try {

@@ -6,23 +6,19 @@
 import { parseArgs } from "node:util";
 import type { AssetOptions } from "../assets.ts";
 import { ASSET_ARGUMENTS, ASSET_HELP, type AssetArguments, assetOptions } from "../options.ts";
+import { chooseNic, type NicChoice, type NicWish } from "./nic-choice.ts";
+import { count, UsageError } from "./usage.ts";
 
 /** What the user asked for. */
 export interface DemoOptions {
   readonly help: boolean;
   readonly json: boolean;
   readonly shell: boolean;
-  readonly transport: "modern" | "legacy";
-  readonly interrupt: "msix" | "intx";
+  readonly nic: NicChoice;
   readonly assets: AssetOptions;
   readonly pings: number;
   readonly bytes: number;
   readonly capture: string;
-}
-
-/** A command line that makes no sense; the message says what was expected. */
-export class UsageError extends Error {
-  override readonly name = "UsageError";
 }
 
 /** For `--help`. */
@@ -30,14 +26,16 @@ export const HELP: string = `Boots an unmodified Debian kernel in the v86 emulat
 
 usage: pnpm demo [options]
 
-  --transport modern|legacy   which virtio-pci the guest sees                     (modern)
-  --interrupt msix|intx       how the NIC interrupts; legacy has INTx only        (msix; legacy: intx)
-  --pings N                   echo requests to send                               (10)
-  --size MIB                  size of each transfer, MiB                          (64)
-  --capture FILE              where the frames are recorded                       (demo.pcapng)
-  --shell                     a shell in the guest, in this terminal, with the network up
-  --json                      one JSON object on standard output, nothing else
-  --help                      this text
+  --transport NAME        modern or legacy: virtio-pci of VIRTIO 1.x, or of before  (modern)
+                          mmio or mmio-legacy: virtio-mmio, version 2 or version 1
+  --bar memory|io         where the registers are, on PCI; legacy: io only          (memory)
+  --interrupt msix|intx   how the NIC interrupts, on PCI                            (msix; legacy: intx)
+  --pings N               echo requests to send                                     (10)
+  --size MIB              size of each transfer, MiB                                (64)
+  --capture FILE          where the frames are recorded                             (demo.pcapng)
+  --shell                 a shell in the guest, in this terminal, with the network up
+  --json                  one JSON object on standard output, nothing else
+  --help                  this text
 
 where the guest comes from:
 ${ASSET_HELP}
@@ -51,21 +49,12 @@ exit status: 0 all went well, 1 something failed, 2 wrong usage, 3 no kernel to 
  */
 export function parseOptions(args: readonly string[]): DemoOptions {
   const values = parse(args);
-  const transport = oneOf("transport", values.transport ?? "modern", ["modern", "legacy"]);
-  const interrupt = oneOf("interrupt", values.interrupt ?? (transport === "legacy" ? "intx" : "msix"), [
-    "msix",
-    "intx",
-  ]);
-  if (transport === "legacy" && interrupt === "msix") {
-    throw new UsageError("--transport legacy goes with --interrupt intx: this demo's legacy device has no MSI-X");
-  }
   if (values.json && values.shell) throw new UsageError("--json and --shell exclude each other: both want the output");
   return {
     help: values.help ?? false,
     json: values.json ?? false,
     shell: values.shell ?? false,
-    transport,
-    interrupt,
+    nic: chooseNic(values),
     assets: assetOptions(values),
     pings: count("pings", values.pings ?? "10", 1, 100_000),
     bytes: count("size", values.size ?? "64", 1, 160) * 2 ** 20,
@@ -73,12 +62,10 @@ export function parseOptions(args: readonly string[]): DemoOptions {
   };
 }
 
-interface Values extends AssetArguments {
+interface Values extends AssetArguments, NicWish {
   readonly help?: boolean;
   readonly json?: boolean;
   readonly shell?: boolean;
-  readonly transport?: string;
-  readonly interrupt?: string;
   readonly pings?: string;
   readonly size?: string;
   readonly capture?: string;
@@ -96,6 +83,7 @@ function parse(args: readonly string[]): Values {
         json: flag,
         shell: flag,
         transport: text,
+        bar: text,
         interrupt: text,
         pings: text,
         size: text,
@@ -105,18 +93,4 @@ function parse(args: readonly string[]): Values {
   } catch (cause) {
     throw new UsageError(cause instanceof Error ? cause.message : String(cause), { cause });
   }
-}
-
-function oneOf<T extends string>(name: string, value: string, choices: readonly T[]): T {
-  const choice = choices.find((c) => c === value);
-  if (choice === undefined) throw new UsageError(`--${name} ${value}: expected ${choices.join(" or ")}`);
-  return choice;
-}
-
-function count(name: string, value: string, min: number, max: number): number {
-  const number = Number(value);
-  if (!Number.isInteger(number) || number < min || number > max) {
-    throw new UsageError(`--${name} ${value}: expected a whole number from ${min} to ${max}`);
-  }
-  return number;
 }

@@ -8,12 +8,13 @@ import { formatTable } from "@virtio-ts/terminal";
 import type { DirectionCounters } from "@virtio-ts/virtio-net";
 import { NET_FEATURE_NAMES } from "@virtio-ts/virtio-net";
 import type { Lease, PingResult } from "../net.ts";
+import { type NicChoice, nameOfNic } from "./nic-choice.ts";
 import type { TransferReport } from "./transfers.ts";
 
 /** All the demo found out. */
 export interface DemoReport {
   readonly kernel: string;
-  readonly transport: string;
+  readonly nic: NicChoice;
   readonly interrupt: string;
   readonly interruptLines: readonly string[];
   readonly features: readonly number[];
@@ -62,7 +63,7 @@ export function toJson(report: DemoReport): string {
   const { ping } = report;
   return JSON.stringify({
     guest: { kernel: report.kernel },
-    transport: report.transport,
+    transport: report.nic.transport,
     interrupt: report.interrupt,
     features: report.features.map(featureName),
     dhcp: { address: report.lease.address },
@@ -84,7 +85,7 @@ export function toTable(report: DemoReport): string {
   const ms = (value: number | undefined): string => (value === undefined ? "-" : value.toFixed(2));
   const rows: [string, string][] = [
     ["kernel", `Linux ${report.kernel}, ready after ${(report.bootMs / 1000).toFixed(1)} s`],
-    ["transport", `virtio-pci, ${report.transport}`],
+    ["transport", nameOfNic(report.nic)],
     ["interrupts", `${report.interrupt}: ${report.interruptLines.join(", ")}`],
     ...wrap(report.features.map(featureName), 80).map((line, i): [string, string] => [i === 0 ? "features" : "", line]),
     [

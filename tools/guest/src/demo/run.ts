@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { features } from "../driver-view.ts";
+import { type DriverView, features } from "../driver-view.ts";
 import { ping, resolve } from "../net.ts";
 import { runShell } from "../terminal.ts";
+import type { NicChoice } from "./nic-choice.ts";
 import type { DemoOptions } from "./options.ts";
 import type { Progress } from "./progress.ts";
 import type { DemoReport } from "./report.ts";
@@ -50,8 +51,8 @@ export async function runDemo(
   const { tx, rx, dropped } = nic.device.counters;
   return {
     kernel: guest.kernelVersion,
-    transport: options.transport,
-    interrupt: driver.interruptMode === "msi" ? "msix" : driver.interruptMode === "line" ? "intx" : "none",
+    nic: options.nic,
+    interrupt: interruptOf(driver, options.nic),
     interruptLines: driver.interrupts.map(({ irq, chip, users }) => `${irq} ${chip} ${users.join("+")}`),
     features: driver.features,
     lease,
@@ -66,6 +67,12 @@ export async function runDemo(
     firstPingMs,
     capture: options.capture,
   };
+}
+
+/** What Linux uses, in the words of the command line where it has any. */
+function interruptOf({ interruptMode }: DriverView, nic: NicChoice): string {
+  if (interruptMode === "msi") return "msix";
+  return interruptMode === "line" && "interrupt" in nic ? "intx" : interruptMode;
 }
 
 /** The terminal is the user's, until the shell is left. */

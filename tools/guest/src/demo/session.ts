@@ -6,12 +6,14 @@
  */
 import { Capture, type CaptureOptions, UserNetwork } from "@virtio-ts/net-backends";
 import { nodeHostSockets, pcapngFile } from "@virtio-ts/net-backends/node";
-import { addNic, type Nic, type PciNicOptions } from "@virtio-ts/vmm-v86";
+import { addNic, MMIO_NIC_ADDRESS, MMIO_NIC_LINE, type Nic } from "@virtio-ts/vmm-v86";
 import { type AssetOptions, resolveAssets } from "../assets.ts";
 import { bootGuest } from "../boot.ts";
 import type { Guest } from "../guest.ts";
+import { mmioTable } from "../mmio-table.ts";
 import { bringUpNetwork, interfaces, type Lease } from "../net.ts";
 import { BlobServer } from "./blob-server.ts";
+import type { NicChoice } from "./nic-choice.ts";
 import type { Progress } from "./progress.ts";
 
 /** The host, as the guest knows it: a name that only our name server knows, and the gateway's address. */
@@ -20,8 +22,8 @@ export const GATEWAY = "10.0.2.2";
 
 /** How a {@link Session} is started. */
 export interface SessionOptions {
-  /** What the guest sees of the NIC; modern and MSI-X by default. */
-  readonly nic?: Pick<PciNicOptions, "transport" | "interrupt" | "bar">;
+  /** How the NIC is plugged in. */
+  readonly nic: NicChoice;
   /** Where kernel, initramfs and BIOS come from. */
   readonly assets?: AssetOptions;
   /** Size of what the HTTP server offers. */
@@ -56,8 +58,8 @@ export interface Session {
  * @throws GuestError; what the system says about the capture file; Error when Linux found no NIC
  */
 export async function startSession(options: SessionOptions): Promise<Session> {
-  const { progress, signal } = options;
-  const interrupt = options.nic?.interrupt ?? "msix";
+  const { nic: choice, progress, signal } = options;
+  const acpi = needsAcpi(choice);
   const begin = performance.now();
   const cleanup = new Cleanup();
   try {
@@ -78,10 +80,12 @@ export async function startSession(options: SessionOptions): Promise<Session> {
       ...options.assets,
       assets,
       signal,
-      acpi: interrupt === "msix",
+      acpi,
+      // Whether there is a device where it says is looked at when its driver is loaded: one snapshot does for all.
+      acpiTables: acpi ? [mmioTable([{ address: MMIO_NIC_ADDRESS, gsi: MMIO_NIC_LINE }])] : [],
       onProgress: (message) => progress?.step(message),
       attach: (emulator) => {
-        nic = addNic(emulator, { ...options.nic, interrupt, backend: capture });
+        nic = addNic(emulator, { ...choice, backend: capture });
       },
     });
     const stop = (): void => void guest.stop();
@@ -94,6 +98,7 @@ export async function startSession(options: SessionOptions): Promise<Session> {
     const bootMs = performance.now() - begin;
     progress?.done(`Linux ${guest.kernelVersion}`);
 
+    if ("mmio" in nic) await guest.loadModules("virtio_mmio");
     const ifname = await nameOfNic(guest);
     progress?.step(`DHCP on ${ifname}`);
     const lease = await bringUpNetwork(guest, ifname);
@@ -103,6 +108,11 @@ export async function startSession(options: SessionOptions): Promise<Session> {
     await cleanup.run();
     throw error;
   }
+}
+
+/** MSI-X is a message to a local APIC; a device of virtio-mmio is announced by a table. */
+function needsAcpi(nic: NicChoice): boolean {
+  return !("interrupt" in nic) || nic.interrupt === "msix";
 }
 
 /** The guest reaches the demo's own server on the loopback, and nothing else of this machine. */
