@@ -3,7 +3,7 @@
  * @module
  */
 
-import { ISR_QUEUE, STATUS_DRIVER_OK } from "@virtio-ts/virtio-bindings";
+import { ISR_QUEUE, STATUS_DRIVER_OK, STATUS_SUSPEND } from "@virtio-ts/virtio-bindings";
 import type { DeviceCore } from "@virtio-ts/virtio-device";
 import type { MsiSink } from "@virtio-ts/vm-device";
 import * as layout from "../layout/dragonball.ts";
@@ -60,8 +60,9 @@ export class DragonballRegisters implements RegisterSet {
 
   /** Writes one of the registers of 16 bits. Whether there are messages is settled before the device is live. */
   setShort(offset: number, value: number): void {
+    const live = (this.#core.status & (STATUS_DRIVER_OK | STATUS_SUSPEND)) !== 0;
     if (offset === layout.MSI_COMMAND) this.#msi?.command(value);
-    else if (offset === layout.MSI_CSR && (this.#core.status & STATUS_DRIVER_OK) === 0) this.#msi?.control(value);
+    else if (offset === layout.MSI_CSR && !live) this.#msi?.control(value);
   }
 
   /** A write of any width and value at `offset` from the first doorbell. */

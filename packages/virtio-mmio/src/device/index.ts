@@ -6,4 +6,5 @@
 export type { DragonballOptions } from "./dragonball.ts";
 export * from "./errors.ts";
 export type { MsiState } from "./msi.ts";
+export type { MmioState } from "./snapshot.ts";
 export * from "./virtio-mmio-device.ts";

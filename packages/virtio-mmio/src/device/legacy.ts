@@ -3,6 +3,7 @@
  * @module
  */
 
+import { STATUS_DRIVER_OK } from "@virtio-ts/virtio-bindings";
 import { AREA_DESCRIPTOR } from "@virtio-ts/virtio-device";
 import * as register from "../layout/legacy.ts";
 import type { RegisterSet } from "./registers.ts";
@@ -34,14 +35,14 @@ export class LegacyRegisters implements RegisterSet {
         if (isPowerOf2(value) && core.selectedQueue !== null) queueAligns[core.queueSelect] = value;
         break;
       case register.QUEUE_PFN:
-        if (core.selectedQueue !== null) {
-          core.placeLegacyQueue(value * transport.guestPageSize, queueAligns[core.queueSelect]);
-        }
+        if (core.selectedQueue === null) break;
+        if (value === 0 && (core.status & STATUS_DRIVER_OK) !== 0) core.resetQueue();
+        else core.placeLegacyQueue(value * transport.guestPageSize, queueAligns[core.queueSelect]);
     }
   }
 }
 
 /** Whether a value of 32 bits is one. */
-function isPowerOf2(value: number): boolean {
+export function isPowerOf2(value: number): boolean {
   return value !== 0 && (value & (value - 1)) === 0;
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { STATUS_DRIVER_OK, STATUS_SUSPEND, VIRTIO_F_RING_RESET } from "@virtio-ts/virtio-bindings";
 import type { SharedMemoryRegion } from "@virtio-ts/virtio-device";
 import * as register from "../layout/registers.ts";
 import type { RegisterSet } from "./registers.ts";
@@ -30,8 +31,13 @@ export class ModernRegisters implements RegisterSet {
   get(offset: number): number {
     const { core } = this.#transport;
     switch (offset) {
-      case register.QUEUE_READY:
-        return core.selectedQueue?.enabled ? 1 : 0;
+      case register.QUEUE_READY: {
+        const queue = core.selectedQueue;
+        // Not zero before the device has let go of the queue, however it is taken away.
+        return queue?.enabled || queue?.resetting ? 1 : 0;
+      }
+      case register.QUEUE_RESET:
+        return core.selectedQueue?.resetting && core.has(VIRTIO_F_RING_RESET) ? 1 : 0;
       case register.SHM_LEN_LOW:
         return low(this.#region?.length);
       case register.SHM_LEN_HIGH:
@@ -55,10 +61,21 @@ export class ModernRegisters implements RegisterSet {
       if (queue !== null && core.queueWritable) queue.halves[half] = value;
     } else if (offset === register.QUEUE_READY) {
       if (value === 1) core.enableQueue();
-      else if (value === 0 && queue !== null) queue.enabled = false;
+      else if (value === 0) this.#stopQueue();
+    } else if (offset === register.QUEUE_RESET) {
+      if (value === 1 && core.has(VIRTIO_F_RING_RESET)) core.resetQueue();
     } else if (offset === register.SHM_SEL) {
       this.#transport.shmSel = value;
     }
+  }
+
+  /** Of a device that is not live yet, a queue that is stopped keeps what was written of it. */
+  #stopQueue(): void {
+    const { core } = this.#transport;
+    const queue = core.selectedQueue;
+    if (queue === null || !queue.enabled) return;
+    if ((core.status & (STATUS_DRIVER_OK | STATUS_SUSPEND)) !== 0) core.resetQueue();
+    else queue.enabled = false;
   }
 
   get #region(): SharedMemoryRegion | undefined {

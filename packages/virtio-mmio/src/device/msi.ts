@@ -3,6 +3,7 @@
  * @module
  */
 
+import { RestoreError, savedFlag, savedList, savedRecord, savedWords } from "@virtio-ts/virtio-device";
 import type { MsiSink } from "@virtio-ts/vm-device";
 import * as layout from "../layout/dragonball.ts";
 
@@ -45,6 +46,11 @@ export class MsiVectors {
       masked: false,
       pending: false,
     }));
+  }
+
+  /** How many there are. */
+  get count(): number {
+    return this.#vectors.length;
   }
 
   /** The driver enables messages, or goes back to the line: each time, it programs them anew. */
@@ -111,9 +117,13 @@ export class MsiVectors {
     this.#message.set(state.message);
     this.#vectors.forEach((vector, index) => {
       const [addressLow, addressHigh, data, flags] = state.vectors[index];
-      const masked = (flags & MASKED) !== 0;
-      const pending = masked && (flags & PENDING) !== 0;
-      Object.assign(vector, { addressLow, addressHigh, data, masked, pending });
+      Object.assign(vector, {
+        addressLow,
+        addressHigh,
+        data,
+        masked: (flags & MASKED) !== 0,
+        pending: (flags & PENDING) !== 0,
+      });
     });
   }
 
@@ -122,4 +132,33 @@ export class MsiVectors {
     const address = vector.addressHigh * 2 ** 32 + vector.addressLow;
     if (address <= Number.MAX_SAFE_INTEGER) this.#sink.send(address, vector.data);
   }
+}
+
+/**
+ * Checks messages in saved state, and copies them.
+ * @param vectors those they are for; `null` where there are none
+ * @throws RestoreError for anything else than {@link MsiVectors.save} of them gives
+ */
+export function parseMsi(state: unknown, vectors: MsiVectors | null): MsiState | null {
+  if ((state === null) !== (vectors === null)) {
+    throw new RestoreError("mismatch", "saved with messages, and there are none here, or the other way around");
+  }
+  if (vectors === null) return null;
+  const source = savedRecord(state, "msi");
+  const saved = savedList(source.vectors, "msi.vectors");
+  if (saved.length !== vectors.count) {
+    throw new RestoreError("mismatch", `saved with ${saved.length} vectors, here are ${vectors.count}`);
+  }
+  return {
+    enabled: savedFlag(source.enabled, "msi.enabled"),
+    message: savedWords(source.message, 3, "msi.message"),
+    vectors: Array.from({ length: vectors.count }, (_, i) => parseVector(saved[i], `msi.vectors[${i}]`)),
+  };
+}
+
+function parseVector(state: unknown, name: string): readonly number[] {
+  const words = savedWords(state, 4, name);
+  const flags = words[3];
+  if (flags > (MASKED | PENDING) || flags === PENDING) throw new RestoreError("state", `${name} has flags ${flags}`);
+  return words;
 }

@@ -19,33 +19,28 @@ export interface RegisterSet {
 export class ControlRegisters implements RegisterSet {
   readonly #transport: MmioTransport;
   readonly #vendorId: number;
-  readonly #legacy: boolean;
   readonly #others: RegisterSet;
 
-  /**
-   * @param legacy whether this is version 1
-   * @param others the registers that are not in both versions
-   */
-  constructor(transport: MmioTransport, vendorId: number, legacy: boolean, others: RegisterSet) {
+  /** @param others the registers that are not in both versions */
+  constructor(transport: MmioTransport, vendorId: number, others: RegisterSet) {
     this.#transport = transport;
     this.#vendorId = vendorId;
-    this.#legacy = legacy;
     this.#others = others;
   }
 
   get(offset: number): number {
-    const { core, interrupts, deviceFeaturesSel } = this.#transport;
+    const { core, interrupts, legacy, deviceFeaturesSel } = this.#transport;
     switch (offset) {
       case register.MAGIC_VALUE:
         return register.MMIO_MAGIC;
       case register.VERSION:
-        return this.#legacy ? register.MMIO_LEGACY_VERSION : register.MMIO_VERSION;
+        return this.#transport.version;
       case register.DEVICE_ID:
         return core.device.deviceType;
       case register.VENDOR_ID:
         return this.#vendorId;
       case register.DEVICE_FEATURES:
-        return core.deviceFeatures(deviceFeaturesSel, this.#legacy);
+        return core.deviceFeatures(deviceFeaturesSel, legacy);
       case register.QUEUE_SIZE_MAX:
         return core.selectedQueue?.maxSize ?? 0;
       case register.INTERRUPT_STATUS:
@@ -83,7 +78,7 @@ export class ControlRegisters implements RegisterSet {
         interrupts.line.acknowledge(value);
         break;
       case register.STATUS:
-        transport.writeStatus(value, this.#legacy);
+        transport.writeStatus(value);
         break;
       default:
         this.#others.set(offset, value);

@@ -11,6 +11,8 @@ const DEFAULT_PAGE = 4096;
 
 /** The transport's state. A snapshot is of this, the interrupts and the state machine. */
 export class MmioTransport {
+  /** Version of the registers. */
+  readonly version: 1 | 2;
   /** The state machine. */
   readonly core: DeviceCore;
   /** The interrupts. */
@@ -26,16 +28,22 @@ export class MmioTransport {
   /** QueueAlign of each queue: a power of 2. */
   readonly queueAligns: Uint32Array;
 
-  constructor(core: DeviceCore, interrupts: MmioInterrupts) {
+  constructor(version: 1 | 2, core: DeviceCore, interrupts: MmioInterrupts) {
+    this.version = version;
     this.core = core;
     this.interrupts = interrupts;
     this.queueAligns = new Uint32Array(core.queueCount).fill(DEFAULT_PAGE);
   }
 
+  /** Whether the interface is the legacy one. */
+  get legacy(): boolean {
+    return this.version === 1;
+  }
+
   /** The driver writes Status. */
-  writeStatus(value: number, legacy: boolean): void {
+  writeStatus(value: number): void {
     if (value === 0) this.reset();
-    else this.core.writeStatus(value, legacy);
+    else this.core.writeStatus(value, this.legacy);
   }
 
   /** Resets the virtio device and what this transport adds to it. */

@@ -4,14 +4,8 @@
  * @module
  */
 
-import {
-  feature,
-  VIRTIO_F_ADMIN_VQ,
-  VIRTIO_F_NOTIF_CONFIG_DATA,
-  VIRTIO_F_RING_RESET,
-  VIRTIO_F_SR_IOV,
-} from "@virtio-ts/virtio-bindings";
-import { DEFAULT_RING_FEATURES, DeviceCore, type DeviceCoreOptions, type VirtioDevice } from "@virtio-ts/virtio-device";
+import { feature, VIRTIO_F_NOTIFICATION_DATA, VIRTIO_F_RING_RESET } from "@virtio-ts/virtio-bindings";
+import { DeviceCore, type DeviceCoreOptions, type VirtioDevice } from "@virtio-ts/virtio-device";
 import { type AccessWidth, type InterruptLine, lowBytes, type RegisterBlock } from "@virtio-ts/vm-device";
 import { DOORBELL_OFFSET, DOORBELL_SCALE, DRAGONBALL_WINDOW, MSI_COMMAND_VECTOR } from "../layout/dragonball.ts";
 import { CONFIG } from "../layout/registers.ts";
@@ -22,6 +16,7 @@ import { LegacyRegisters } from "./legacy.ts";
 import { ModernRegisters } from "./modern.ts";
 import { MsiVectors } from "./msi.ts";
 import { ControlRegisters, type RegisterSet } from "./registers.ts";
+import { type MmioState, restoreTransport, saveTransport } from "./snapshot.ts";
 import { MmioTransport } from "./transport.ts";
 
 /** What a {@link VirtioMmioDevice} is made with. */
@@ -32,6 +27,11 @@ export interface VirtioMmioOptions extends Omit<DeviceCoreOptions, "interrupts">
   readonly version?: 1 | 2;
   /** VendorID, 32 bits; 0x1af4, which is PCI's for virtio, by default. Dragonball's extensions say their own. */
   readonly vendorId?: number;
+  /**
+   * Of VIRTIO_F_NOTIFICATION_DATA and VIRTIO_F_RING_RESET, the latter by default. With Dragonball's messages there is no
+   * RING_RESET: their registers are where QueueReset is.
+   */
+  readonly transportFeatures?: bigint;
   /** Dragonball's extensions to offer; none by default. */
   readonly dragonball?: DragonballOptions;
 }
@@ -39,8 +39,6 @@ export interface VirtioMmioOptions extends Omit<DeviceCoreOptions, "interrupts">
 const DEFAULT_VENDOR_ID = 0x1af4;
 /** Bytes of the window: at least a page, so that a guest can map it for one driver alone. */
 const PAGE = 0x1000;
-/** Features that need registers which this transport does not have (4.2.5, 4.1). */
-const ELSEWHERE = feature(VIRTIO_F_ADMIN_VQ, VIRTIO_F_NOTIF_CONFIG_DATA, VIRTIO_F_SR_IOV);
 
 /**
  * A virtio device as memory-mapped registers. A control register is written by aligned accesses of 32 bits, and other
@@ -61,16 +59,14 @@ export class VirtioMmioDevice implements RegisterBlock {
     if (dragonball !== undefined) checkExtensions(dragonball, version, queues, device.configSize ?? 0);
     const msi = dragonball?.msi === undefined ? null : new MsiVectors(dragonball.msi, queues + 1);
     const interrupts = new MmioInterrupts(line, msi);
-    // Dragonball's message registers are where QueueReset is.
-    const absent = ELSEWHERE | (msi === null ? 0n : feature(VIRTIO_F_RING_RESET));
-    const ringFeatures = (options.ringFeatures ?? DEFAULT_RING_FEATURES) & ~absent;
-    this.core = new DeviceCore(device, { ...options, interrupts, ringFeatures });
-    this.#transport = new MmioTransport(this.core, interrupts);
-    const legacy = version === 1;
-    const others = legacy ? new LegacyRegisters(this.#transport) : new ModernRegisters(this.#transport);
+    const { transportFeatures = feature(VIRTIO_F_RING_RESET) } = options;
+    const possible = feature(VIRTIO_F_NOTIFICATION_DATA) | (msi === null ? feature(VIRTIO_F_RING_RESET) : 0n);
+    this.core = new DeviceCore(device, { ...options, interrupts, transportFeatures: transportFeatures & possible });
+    this.#transport = new MmioTransport(version, this.core, interrupts);
+    const others = version === 1 ? new LegacyRegisters(this.#transport) : new ModernRegisters(this.#transport);
     const vendorId =
       dragonball === undefined ? (options.vendorId ?? DEFAULT_VENDOR_ID) : dragonballVendorId(dragonball);
-    const control = new ControlRegisters(this.#transport, vendorId, legacy, others);
+    const control = new ControlRegisters(this.#transport, vendorId, others);
     this.#dragonball = dragonball === undefined ? null : new DragonballRegisters(control, this.core, msi, dragonball);
     this.#registers = this.#dragonball ?? control;
     this.size =
@@ -100,6 +96,22 @@ export class VirtioMmioDevice implements RegisterBlock {
   /** The machine is reset: the device and all its registers start anew. */
   reset(): void {
     this.#transport.reset();
+  }
+
+  /**
+   * All of it as plain data, the device and its driver's use of it. Not to be called from within a call of the device.
+   */
+  save(): MmioState {
+    return saveTransport(this.#transport);
+  }
+
+  /**
+   * Takes back what {@link save} gave, into a device that is in reset. A live device goes on at once; an interrupt that
+   * was pending raises the line.
+   * @throws RestoreError for anything else than saved state of a device like this one; nothing is changed then
+   */
+  restore(state: unknown): void {
+    restoreTransport(this.#transport, state);
   }
 
   /** Takes the device out of the machine, for good. */
