@@ -102,16 +102,17 @@ export class ActiveDevice implements ActivationContext {
   /**
    * The device is suspended.
    * @param done called when it is
+   * @returns as {@link takeStep}
    */
-  suspend(done: () => void): void {
-    if (this.phase !== "running") return;
+  suspend(done: () => void): Promise<void> | null {
+    if (this.phase !== "running") return null;
     this.phase = "suspending";
     const asleep = (): void => {
       if (this.phase !== "suspending" || this.#core.broken) return;
       this.phase = "suspended";
       done();
     };
-    takeStep(
+    return takeStep(
       () => this.#core.device.suspend?.(),
       asleep,
       (cause) => this.fail(stepFault("suspend", cause)),
@@ -121,9 +122,10 @@ export class ActiveDevice implements ActivationContext {
   /**
    * The suspended device goes on; one that was restored as such only now goes live.
    * @param done called when it does
+   * @returns as {@link takeStep}
    */
-  resume(done: () => void): void {
-    if (this.phase !== "suspended") return;
+  resume(done: () => void): Promise<void> | null {
+    if (this.phase !== "suspended") return null;
     this.phase = "resuming";
     const awake = (): void => {
       if (this.phase === "ended" || this.#core.broken) return;
@@ -131,7 +133,7 @@ export class ActiveDevice implements ActivationContext {
       done();
     };
     const wake = (): void | Promise<void> => (this.#started ? this.#core.device.resume?.() : this.start());
-    takeStep(wake, awake, (cause) => this.fail(stepFault("resume", cause)));
+    return takeStep(wake, awake, (cause) => this.fail(stepFault("resume", cause)));
   }
 
   /** It was suspended when it was saved: it goes live when it is resumed. */

@@ -31,6 +31,7 @@ export class DeviceCore extends CoreRegisters {
   readonly counters: CoreCounters = { resets: 0, activations: 0, kicks: 0, strayKicks: 0, faults: 0 };
   readonly #options: DeviceCoreOptions;
   #resetting: Promise<void> | null = null;
+  #settled: Promise<void> = Promise.resolve();
   #active: ActiveDevice | null = null;
 
   constructor(device: VirtioDevice, options: DeviceCoreOptions) {
@@ -38,9 +39,9 @@ export class DeviceCore extends CoreRegisters {
     this.#options = options;
   }
 
-  /** Settles when a reset under way is done; at once otherwise. */
+  /** Settles when what takes the device time now is done: a reset, a queue's reset, a suspension; else at once. */
   get settled(): Promise<void> {
-    return this.#resetting ?? Promise.resolve();
+    return this.#settled;
   }
 
   /** The driver writes 32 feature bits. Ignored once negotiation is complete (2.2.1). */
@@ -103,13 +104,15 @@ export class DeviceCore extends CoreRegisters {
     const done = (): void => {
       if (this.#active === active) queue.resetting = false;
     };
-    takeStep(
-      () => active.resetQueue(index),
-      done,
-      (cause) => {
-        done();
-        active.fail(stepFault("reset a queue", cause));
-      },
+    this.#underWay(
+      takeStep(
+        () => active.resetQueue(index),
+        done,
+        (cause) => {
+          done();
+          active.fail(stepFault("reset a queue", cause));
+        },
+      ),
     );
   }
 
@@ -164,13 +167,14 @@ export class DeviceCore extends CoreRegisters {
         this.fail(stepFault("reset", cause));
       },
     );
+    this.#underWay(this.#resetting);
     if (this.#resetting !== null) this.bits = shown; // 2.4.1: not zero before the reset is done
   }
 
   /** Takes the device out of the machine for good. */
   async remove(): Promise<void> {
     this.reset();
-    await this.settled;
+    await this.#resetting;
     this.device.remove?.();
   }
 
@@ -285,13 +289,20 @@ export class DeviceCore extends CoreRegisters {
   }
 
   #suspend(): void {
-    if (this.has(VIRTIO_F_SUSPEND) && !this.broken) this.#active?.suspend(() => this.showSuspended());
+    if (!this.has(VIRTIO_F_SUSPEND) || this.broken) return;
+    this.#underWay(this.#active?.suspend(() => this.showSuspended()));
   }
 
   #resume(): void {
     if (this.broken) return;
-    this.#active?.resume(() => {
+    const shown = (): void => {
       if (this.showResumed()) this.#active?.configChanged();
-    });
+    };
+    this.#underWay(this.#active?.resume(shown));
+  }
+
+  /** Has {@link settled} wait for a step, if it takes time. */
+  #underWay(step: Promise<void> | null | undefined): void {
+    if (step) this.#settled = Promise.all([this.#settled, step]).then(() => {});
   }
 }
