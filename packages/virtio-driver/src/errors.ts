@@ -29,6 +29,8 @@ export const DRIVER_ERRNO = {
   "address-range": "EFAULT",
   /** More segments, or descriptors, than there can be. */
   "too-many": "ENOSPC",
+  /** More entries than a queue can have. */
+  "too-many-entries": "ENOBUFS",
   /** No room now. */
   full: "EAGAIN",
   /** The device did not take what it was told: a queue not enabled, a vector refused. */

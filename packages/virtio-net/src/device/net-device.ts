@@ -19,13 +19,17 @@ import {
   CONFIG_MTU,
   CONFIG_SIZE,
   CONFIG_STATUS,
+  consistentFeatures,
+  featuresConsistent,
   HDR_SIZE,
   HDR_SIZE_LEGACY,
   MTU_MAX,
   MTU_MIN,
   RECEIVE_QUEUE,
+  receiveOffloads,
   STATUS_LINK_UP,
   TRANSMIT_QUEUE,
+  transmitOffloads,
   VIRTIO_NET_F_CSUM,
   VIRTIO_NET_F_GUEST_CSUM,
   VIRTIO_NET_F_GUEST_TSO4,
@@ -39,7 +43,6 @@ import {
 } from "../layout/index.ts";
 import { type NetCounters, netCounters } from "./counters.ts";
 import { NetConfigError } from "./errors.ts";
-import { consistentFeatures, featuresConsistent, receiveOffloads, transmitOffloads } from "./offloads.ts";
 import { Receiver } from "./receive.ts";
 import { Transmitter } from "./transmit.ts";
 

@@ -18,8 +18,14 @@ export const HDR_CSUM_START = 6;
 export const HDR_CSUM_OFFSET = 8;
 /** Offset of `num_buffers`, le16. */
 export const HDR_NUM_BUFFERS = 10;
+/** Offset of `hash_value`, le32: with HASH_REPORT. */
+export const HDR_HASH_VALUE = 12;
+/** Offset of `hash_report`, le16, the kind of hash: with HASH_REPORT. */
+export const HDR_HASH_REPORT = 16;
 
 /** Length of the header, with `num_buffers`. */
 export const HDR_SIZE = 12;
+/** Length of the header with HASH_REPORT. */
+export const HDR_SIZE_HASH = 20;
 /** Length of the header that a legacy driver without mergeable buffers uses. */
 export const HDR_SIZE_LEGACY = 10;

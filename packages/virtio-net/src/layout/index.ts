@@ -1,8 +1,11 @@
 /**
- * What both halves of the network device share: feature bits, configuration space, the frame header.
+ * What both halves of the network device share: feature bits, configuration space, the frame header, control commands.
  * @module
  */
 
 export * from "./config.ts";
+export * from "./control.ts";
+export * from "./feature-needs.ts";
 export * from "./features.ts";
 export * from "./header.ts";
+export * from "./offloads.ts";

@@ -1,0 +1,95 @@
+/**
+ * The driver's half of the control virtqueue: one command at a time, each with its answer (VIRTIO 1.4, 5.1.6.5). Part of
+ * the NIC driver.
+ * @module
+ */
+
+import { type DriverDevice, DriverError, type Virtqueue, waitFor } from "@virtio-ts/virtio-driver";
+import { BufferElements, QUEUE_EMPTY, QUEUE_MALFORMED } from "@virtio-ts/virtio-queue";
+import { CTRL_OK } from "../layout/index.ts";
+
+/** Where the parts of a command lie in its block of memory. */
+const DATA_AT = 8;
+/** The most data a command has, bytes: an address, or types of hashes with their key. */
+const DATA_MAX = 64;
+const ACK_AT = DATA_AT + DATA_MAX;
+const BLOCK = ACK_AT + 8;
+
+/** What stands in place of an answer until there is one: none that the standard has. */
+const NO_ANSWER = 0xff;
+
+/** The control virtqueue of a device that is driven. */
+export class ControlQueue {
+  readonly #device: DriverDevice;
+  readonly #virtqueue: Virtqueue<null>;
+  readonly #block: number;
+  readonly #elements = new BufferElements();
+  /** The end of the last command; commands wait for those before them. */
+  #last: Promise<unknown> = Promise.resolve();
+  /** A command that the device never answered is still in its hands, and so is the block. */
+  #stuck: DriverError | null = null;
+  #closed = false;
+
+  /** @throws DriverError `no-memory` */
+  constructor(device: DriverDevice, virtqueue: Virtqueue<null>) {
+    this.#device = device;
+    this.#virtqueue = virtqueue;
+    this.#block = device.host.dma.allocate(BLOCK, 16);
+    virtqueue.disableInterrupts();
+  }
+
+  /**
+   * Sends a command, after those sent before, and waits for its answer.
+   * @param data at most 64 bytes
+   * @throws DriverError `refused` when the device does not do it; `timeout`, `needs-reset`, `device-gone`; `invalid`
+   * when the driver is stopped meanwhile
+   */
+  command(commandClass: number, command: number, data: readonly number[] = []): Promise<void> {
+    const answered = this.#last.then(() => this.#send(commandClass, command, data));
+    this.#last = answered.catch(() => {});
+    return answered;
+  }
+
+  /** Nothing is sent, or waited for, any more. */
+  shut(): void {
+    this.#closed = true;
+  }
+
+  /** The device has been reset: gives the memory back. */
+  recover(): void {
+    this.#device.host.dma.free(this.#block);
+  }
+
+  async #send(commandClass: number, command: number, data: readonly number[]): Promise<void> {
+    if (this.#closed) throw new DriverError("invalid", "the control queue is closed");
+    if (this.#stuck !== null) throw this.#stuck;
+    const { memory, clock } = this.#device.host;
+    const name = `control command ${commandClass}/${command}`;
+    memory.write(this.#block, Uint8Array.of(commandClass, command));
+    memory.write(this.#block + DATA_AT, Uint8Array.from(data));
+    memory.writeU8(this.#block + ACK_AT, NO_ANSWER);
+    // Framed as legacy devices need it (5.1.6.6), and others do not mind.
+    const elements = this.#elements.clear().readable(this.#block, 2);
+    if (data.length > 0) elements.readable(this.#block + DATA_AT, data.length);
+    elements.writable(this.#block + ACK_AT, 1);
+    await this.#virtqueue.enqueue(elements, null);
+    this.#virtqueue.notify();
+    try {
+      await waitFor(clock, name, () => this.#isAnswered());
+    } catch (cause) {
+      this.#stuck = cause as DriverError;
+      throw cause;
+    }
+    const ack = memory.readU8(this.#block + ACK_AT);
+    if (ack !== CTRL_OK) throw new DriverError("refused", `${name} was answered by ${ack}`);
+  }
+
+  #isAnswered(): boolean {
+    if (this.#closed) throw new DriverError("invalid", "the control queue was closed");
+    const used = this.#virtqueue.dequeue();
+    if (used === QUEUE_MALFORMED || (used === QUEUE_EMPTY && this.#device.failure !== null)) {
+      throw this.#device.failure ?? new DriverError("needs-reset", "the control queue has stopped");
+    }
+    return used !== QUEUE_EMPTY;
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * What a NIC driver accepts of what a NIC offers, and what it learns by that: VIRTIO 1.4, 5.1.3 and 5.1.5. Part of the
+ * NIC driver.
+ * @module
+ */
+
+import { feature, VIRTIO_ID_NET } from "@virtio-ts/virtio-bindings";
+import { DriverDevice, DriverError, type DriverHost, type DriverTransport } from "@virtio-ts/virtio-driver";
+import {
+  consistentFeatures,
+  hasFeature,
+  VIRTIO_NET_F_CSUM,
+  VIRTIO_NET_F_CTRL_MAC_ADDR,
+  VIRTIO_NET_F_CTRL_RX,
+  VIRTIO_NET_F_CTRL_VQ,
+  VIRTIO_NET_F_GUEST_ANNOUNCE,
+  VIRTIO_NET_F_GUEST_CSUM,
+  VIRTIO_NET_F_GUEST_ECN,
+  VIRTIO_NET_F_GUEST_TSO4,
+  VIRTIO_NET_F_GUEST_TSO6,
+  VIRTIO_NET_F_HASH_REPORT,
+  VIRTIO_NET_F_HOST_ECN,
+  VIRTIO_NET_F_HOST_TSO4,
+  VIRTIO_NET_F_HOST_TSO6,
+  VIRTIO_NET_F_MAC,
+  VIRTIO_NET_F_MQ,
+  VIRTIO_NET_F_MRG_RXBUF,
+  VIRTIO_NET_F_MTU,
+  VIRTIO_NET_F_SPEED_DUPLEX,
+  VIRTIO_NET_F_STATUS,
+} from "../layout/index.ts";
+import { type Framing, framingOf } from "./framing.ts";
+import { NetConfig } from "./net-config.ts";
+
+/** Every feature of the network device that the driver knows how to use. */
+export const NET_DRIVER_FEATURES: bigint = feature(
+  VIRTIO_NET_F_CSUM,
+  VIRTIO_NET_F_GUEST_CSUM,
+  VIRTIO_NET_F_MTU,
+  VIRTIO_NET_F_MAC,
+  VIRTIO_NET_F_GUEST_TSO4,
+  VIRTIO_NET_F_GUEST_TSO6,
+  VIRTIO_NET_F_GUEST_ECN,
+  VIRTIO_NET_F_HOST_TSO4,
+  VIRTIO_NET_F_HOST_TSO6,
+  VIRTIO_NET_F_HOST_ECN,
+  VIRTIO_NET_F_MRG_RXBUF,
+  VIRTIO_NET_F_STATUS,
+  VIRTIO_NET_F_CTRL_VQ,
+  VIRTIO_NET_F_CTRL_RX,
+  VIRTIO_NET_F_GUEST_ANNOUNCE,
+  VIRTIO_NET_F_MQ,
+  VIRTIO_NET_F_CTRL_MAC_ADDR,
+  VIRTIO_NET_F_HASH_REPORT,
+  VIRTIO_NET_F_SPEED_DUPLEX,
+);
+
+/** Largest IP packet where the device does not say, bytes. */
+const MTU_DEFAULT = 1500;
+/** Without a buffer for 64 KiB in each entry of the ring, segmented frames can only come merged (5.1.6.3.1). */
+const NEEDS_MERGING = feature(VIRTIO_NET_F_GUEST_TSO4, VIRTIO_NET_F_GUEST_TSO6);
+
+/** Features that are worth nothing without their field of configuration space. */
+const FIELDS: readonly (readonly [bit: number, field: keyof NetConfig])[] = [
+  [VIRTIO_NET_F_MAC, "mac"],
+  [VIRTIO_NET_F_STATUS, "status"],
+  [VIRTIO_NET_F_MQ, "queuePairs"],
+  [VIRTIO_NET_F_MTU, "mtu"],
+  [VIRTIO_NET_F_HASH_REPORT, "hashes"],
+];
+
+/** A NIC that has agreed on features. */
+export interface OpenNic {
+  readonly device: DriverDevice;
+  readonly config: NetConfig;
+  readonly framing: Framing;
+  /** The address the device gave, or `null`. */
+  readonly mac: Uint8Array | null;
+  /** Largest IP packet, bytes. */
+  readonly maxMtu: number;
+  /** Queue pairs there are. */
+  readonly maxPairs: number;
+}
+
+/**
+ * Resets a NIC and agrees on features with it. Where that fails nothing is left of it.
+ * @param without features not to be accepted, reserved ones as well
+ * @throws DriverError `bad-device` for one that is no NIC; those of `DriverDevice.open` and `negotiate`
+ */
+export async function openNic(transport: DriverTransport, host: DriverHost, without: bigint): Promise<OpenNic> {
+  if (transport.deviceType !== VIRTIO_ID_NET) {
+    throw new DriverError("bad-device", `a device of type ${transport.deviceType} is no NIC`);
+  }
+  const device = await DriverDevice.open(transport, host);
+  try {
+    const config = new NetConfig(device.config);
+    const features = await device.negotiate({ wanted: acceptable(device.offered, without, config), without });
+    return {
+      device,
+      config,
+      framing: framingOf(features),
+      mac: device.has(VIRTIO_NET_F_MAC) ? config.mac : null,
+      maxMtu: (device.has(VIRTIO_NET_F_MTU) ? config.mtu : null) ?? MTU_DEFAULT,
+      maxPairs: (device.has(VIRTIO_NET_F_MQ) ? config.queuePairs : null) ?? 1,
+    };
+  } catch (cause) {
+    await device.close().catch(() => {}); // it has no memory of ours yet
+    throw cause;
+  }
+}
+
+/** The offered features that are known, have what they need, and whose configuration is worth believing. */
+function acceptable(offered: bigint, without: bigint, config: NetConfig): bigint {
+  let set = offered & NET_DRIVER_FEATURES & ~without;
+  if (!hasFeature(set, VIRTIO_NET_F_MRG_RXBUF)) set &= ~NEEDS_MERGING;
+  for (const [bit, field] of FIELDS) if (hasFeature(set, bit) && config[field] === null) set &= ~feature(bit);
+  return consistentFeatures(set);
+}
+
+/** What the driver makes of a NIC may not change from one start to the next. @throws DriverError `refused` */
+export function checkUnchanged(before: OpenNic, now: OpenNic): void {
+  const [was, is] = [before.device.features, now.device.features];
+  if (was !== is || before.maxPairs !== now.maxPairs || before.maxMtu !== now.maxMtu) {
+    throw new DriverError(
+      "refused",
+      `the NIC was another before: features 0x${was.toString(16)}, 0x${is.toString(16)}`,
+    );
+  }
+}

@@ -1,0 +1,369 @@
+/**
+ * The driver of a NIC, with the life cycle of Unikraft's uknetdev: probe, configure, set queues up, start (VIRTIO 1.4,
+ * 5.1). For whoever brings its own network stack: a unikernel, a test bench, a page.
+ * @module
+ */
+
+import { DriverError, type DriverHost, type DriverTransport } from "@virtio-ts/virtio-driver";
+import {
+  MTU_MIN,
+  STATUS_ANNOUNCE,
+  STATUS_LINK_UP,
+  VIRTIO_NET_F_CTRL_RX,
+  VIRTIO_NET_F_GUEST_ANNOUNCE,
+  VIRTIO_NET_F_SPEED_DUPLEX,
+  VIRTIO_NET_F_STATUS,
+} from "../layout/index.ts";
+import type { NetdevExtraInfo, NetdevInfo, NetdevQueueInfo } from "./info.ts";
+import { checkUnchanged, type OpenNic, openNic } from "./negotiation.ts";
+import { isUnicast, randomMac } from "./net-config.ts";
+import { checkCapacity, checkEntries, queueInfo } from "./queue-shape.ts";
+import { canSetMac, RunningNic, receiveIndex, transmitIndex } from "./running-nic.ts";
+import { RxQueue, type RxQueueOptions } from "./rx-queue.ts";
+import {
+  NETDEV_CONFIGURED,
+  NETDEV_EIO,
+  NETDEV_INVALID,
+  NETDEV_RUNNING,
+  NETDEV_UNCONFIGURED,
+  NETDEV_UNPROBED,
+  type NetdevState,
+} from "./status.ts";
+import { TxQueue, type TxQueueOptions } from "./tx-queue.ts";
+
+/** How a {@link NetDriver} is to be. Its functions are called in the host's interrupt delivery, and never throw. */
+export interface NetDriverOptions {
+  /** Features not to be accepted though the driver knows them: of the NIC, or of chapter 6. */
+  readonly without?: bigint;
+  /** Told when the link goes up or down. */
+  readonly onLink?: (up: boolean) => void;
+  /**
+   * Asks the network stack to announce its addresses: the NIC is somewhere else now. Without it the driver does not
+   * offer to (VIRTIO_NET_F_GUEST_ANNOUNCE).
+   */
+  readonly onAnnounce?: () => void;
+  /** Told when the device has failed, or is gone: nothing goes on before {@link NetDriver.stop} and `start`. */
+  readonly onFailure?: (cause: DriverError) => void;
+}
+
+/** A NIC, driven. What is refused throws a {@link DriverError} whose `errno` is uknetdev's. */
+export class NetDriver {
+  /** How the NIC is reached. */
+  readonly transport: DriverTransport;
+  readonly #host: DriverHost;
+  readonly #options: NetDriverOptions;
+  #state: NetdevState = NETDEV_UNPROBED;
+  /** A call that takes time is under way. */
+  #busy = false;
+  /** The NIC as it was opened last. */
+  #nic: OpenNic | null = null;
+  /** What runs, or could not be closed. */
+  #running: RunningNic | null = null;
+  /** `#nic` has been used: its next life begins with a reset. */
+  #spent = false;
+  #rxqs: (RxQueue | null)[] = [];
+  #txqs: (TxQueue | null)[] = [];
+  #mac: Uint8Array = new Uint8Array(6);
+  #mtu = 0;
+  #promiscuous = false;
+  #linkUp = true;
+
+  /** A driver for the NIC behind `transport`, which is not touched before {@link probe}. */
+  constructor(transport: DriverTransport, host: DriverHost, options: NetDriverOptions = {}) {
+    this.transport = transport;
+    this.#host = host;
+    this.#options = options;
+  }
+
+  /** One of `NETDEV_*`. */
+  get state(): NetdevState {
+    return this.#state;
+  }
+
+  // -- the life cycle
+
+  /**
+   * Resets the NIC, agrees on features with it, and learns its address. UNPROBED to UNCONFIGURED.
+   * @throws DriverError `invalid` in another state, `busy`; `bad-device` for what is no NIC; `no-version-1`,
+   * `features-refused`, `timeout`, `device-gone`
+   */
+  probe(): Promise<void> {
+    return this.#alone(NETDEV_UNPROBED, async () => {
+      const nic = await this.#open();
+      this.#mac = nic.mac ?? randomMac();
+      this.#mtu = nic.maxMtu;
+      this.#readLink();
+      this.#state = NETDEV_UNCONFIGURED;
+    });
+  }
+
+  /**
+   * Says how many queues there are to be. UNCONFIGURED to CONFIGURED.
+   * @throws DriverError `invalid` in another state, or for a number of queues there can't be; `not-supported` for
+   * unequal numbers: queues of a virtio NIC come in pairs
+   */
+  configure(rxQueues: number, txQueues: number): void {
+    const { maxPairs } = this.#probed(NETDEV_UNCONFIGURED);
+    for (const count of [rxQueues, txQueues]) {
+      if (!Number.isInteger(count) || count < 1 || count > maxPairs) {
+        throw new DriverError("invalid", `${rxQueues} receive and ${txQueues} transmit queues of ${maxPairs} each`);
+      }
+    }
+    if (rxQueues !== txQueues) {
+      throw new DriverError("not-supported", `${rxQueues} receive queues with ${txQueues} transmit queues`);
+    }
+    this.#rxqs = new Array<RxQueue | null>(rxQueues).fill(null);
+    this.#txqs = new Array<TxQueue | null>(txQueues).fill(null);
+    this.#state = NETDEV_CONFIGURED;
+  }
+
+  /** What receive queue `id` can be. @throws DriverError `invalid` for one there can't be, or before {@link probe} */
+  rxqInfo(id: number): NetdevQueueInfo {
+    return queueInfo(this.transport, this.#probed(), id, receiveIndex(id));
+  }
+
+  /** What transmit queue `id` can be. @throws DriverError `invalid` for one there can't be, or before {@link probe} */
+  txqInfo(id: number): NetdevQueueInfo {
+    return queueInfo(this.transport, this.#probed(), id, transmitIndex(id));
+  }
+
+  /**
+   * Sets receive queue `id` up: it is of use once the driver runs, and outlives `stop` and `start`.
+   * @param entries a power of two; 0 for as many as there can be
+   * @throws DriverError `invalid` unless CONFIGURED, for a queue there is not, a number of entries it can't have, or
+   * buffers that are too few or too small for a packet of `maxMtu`; `busy` for one that is set up already;
+   * `too-many-entries`
+   */
+  rxqConfigure(id: number, entries: number, options: RxQueueOptions): RxQueue {
+    const nic = this.#probed(NETDEV_CONFIGURED);
+    checkUnset(this.#rxqs, id, "receive");
+    if (typeof options.allocate !== "function") {
+      throw new DriverError("invalid", `receive queue ${id} without a function that allocates its buffers`);
+    }
+    const size = checkEntries(this.rxqInfo(id), entries, `receive queue ${id}`);
+    checkCapacity(nic, size, options.pool, `receive queue ${id}`);
+    const queue = new RxQueue(id, size, options, nic.framing);
+    this.#rxqs[id] = queue;
+    return queue;
+  }
+
+  /** {@link rxqConfigure} for a transmit queue. @throws DriverError likewise */
+  txqConfigure(id: number, entries: number, options: TxQueueOptions): TxQueue {
+    const nic = this.#probed(NETDEV_CONFIGURED);
+    checkUnset(this.#txqs, id, "transmit");
+    const size = checkEntries(this.txqInfo(id), entries, `transmit queue ${id}`);
+    const queue = new TxQueue(id, size, options, nic.framing, this);
+    this.#txqs[id] = queue;
+    return queue;
+  }
+
+  /**
+   * Lets packets flow, with interrupts off. CONFIGURED to RUNNING. Where it fails all is as before.
+   * @throws DriverError `invalid` in another state, or while a queue is not set up; `busy`; `no-memory`; whatever a
+   * device can do wrong
+   */
+  start(): Promise<void> {
+    return this.#alone(NETDEV_CONFIGURED, async () => {
+      const rxqs = this.#rxqs.filter((queue) => queue !== null);
+      const txqs = this.#txqs.filter((queue) => queue !== null);
+      const missing = 2 * this.#rxqs.length - rxqs.length - txqs.length;
+      if (missing > 0) throw new DriverError("invalid", `${missing} queues are not set up`);
+      await this.#close(); // what could not be closed before
+      const nic = await this.#fresh();
+      this.#spent = true;
+      const running = new RunningNic(nic, rxqs, txqs);
+      this.#running = running;
+      try {
+        await running.start({ mac: this.#mac, promiscuous: this.#promiscuous });
+      } catch (cause) {
+        await this.#close().catch(() => {}); // tried again by the next call
+        throw cause;
+      }
+      this.#state = NETDEV_RUNNING;
+      this.#configChanged();
+    });
+  }
+
+  /**
+   * Resets the NIC, and gives the buffers it had back to their pools. RUNNING to CONFIGURED, from where it can be
+   * started again: also one that has failed.
+   * @throws DriverError `invalid` in another state, `busy`; `timeout` when the NIC does not finish its reset: it keeps
+   * its buffers until `start` or `destroy` succeeds
+   */
+  stop(): Promise<void> {
+    return this.#alone(NETDEV_RUNNING, async () => {
+      this.#state = NETDEV_CONFIGURED;
+      await this.#close();
+    });
+  }
+
+  /** Lets go of the NIC for good, from any state. @throws DriverError `busy`; `timeout` as {@link stop} */
+  destroy(): Promise<void> {
+    return this.#alone(this.#state, async () => {
+      await this.#close();
+      if (!this.#spent) await this.#nic?.device.close();
+      this.#state = NETDEV_INVALID;
+    });
+  }
+
+  // -- what it is, and what is wanted of it
+
+  /** What can be had of the NIC. @throws DriverError `invalid` before {@link probe} */
+  info(): NetdevInfo {
+    const { framing, maxMtu, maxPairs } = this.#probed();
+    return {
+      maxRxQueues: maxPairs,
+      maxTxQueues: maxPairs,
+      maxMtu,
+      minMtu: MTU_MIN,
+      alignment: 1,
+      txHeadroom: framing.headerSize,
+      rxHeadroom: framing.headerSize,
+      rxInterrupts: true,
+      txOffloads: framing.transmitOffloads,
+      rxOffloads: framing.receiveOffloads,
+    };
+  }
+
+  /** What a virtio NIC has beside that, as it is now. @throws DriverError `invalid` before {@link probe} */
+  einfo(): NetdevExtraInfo {
+    const { device, config, framing, mac } = this.#probed();
+    const timed = device.has(VIRTIO_NET_F_SPEED_DUPLEX);
+    return {
+      features: device.features,
+      headerSize: framing.headerSize,
+      macGiven: mac !== null,
+      linkUp: this.#linkUp,
+      speed: timed ? config.speed : null,
+      duplex: timed ? config.duplex : null,
+    };
+  }
+
+  /** Whether the link is up, as far as the NIC has said. */
+  get linkUp(): boolean {
+    return this.#linkUp;
+  }
+
+  /** The NIC's address, 6 bytes: its own, or a locally administered one where it has none. */
+  get hwaddr(): Uint8Array {
+    return this.#mac.slice();
+  }
+
+  /**
+   * Sets the address; it outlives `stop` and `start`.
+   * @throws DriverError `invalid` for what is no address of a NIC, or before {@link probe}; `not-supported`; `refused`,
+   * `timeout`, ...
+   */
+  async setHwaddr(mac: Uint8Array): Promise<void> {
+    if (!canSetMac(this.#probed())) throw new DriverError("not-supported", "the NIC's address can't be set");
+    if (!isUnicast(mac)) throw new DriverError("invalid", `[${mac.join(",")}] is no unicast address of 6 bytes`);
+    if (this.#state === NETDEV_RUNNING) await this.#running?.setMac(mac);
+    this.#mac = mac.slice();
+  }
+
+  /** The largest IP packet that is sent, bytes. */
+  get mtu(): number {
+    return this.#mtu;
+  }
+
+  /** Sets it. @throws DriverError `invalid` outside of what {@link info} says, or before {@link probe} */
+  setMtu(mtu: number): void {
+    const { maxMtu } = this.#probed();
+    if (!Number.isInteger(mtu) || mtu < MTU_MIN || mtu > maxMtu) {
+      throw new DriverError("invalid", `MTU ${mtu} is not in ${MTU_MIN}..${maxMtu}`);
+    }
+    this.#mtu = mtu;
+  }
+
+  /** Whether frames for others are asked for as well. */
+  get promiscuous(): boolean {
+    return this.#promiscuous;
+  }
+
+  /**
+   * Asks for frames for others as well, or not any more; it outlives `stop` and `start`.
+   * @throws DriverError `invalid` before {@link probe}; `not-supported`; `refused`, `timeout`, ...
+   */
+  async setPromiscuous(on: boolean): Promise<void> {
+    if (!this.#probed().device.has(VIRTIO_NET_F_CTRL_RX)) {
+      throw new DriverError("not-supported", "the NIC's receive mode can't be set");
+    }
+    if (this.#state === NETDEV_RUNNING) await this.#running?.setPromiscuous(on);
+    this.#promiscuous = on;
+  }
+
+  /** The NIC as it was probed. @param state the one it must be in; any from UNCONFIGURED on by default */
+  #probed(state: NetdevState = this.#state): OpenNic {
+    const nic = this.#nic;
+    if (nic === null || this.#state < NETDEV_UNCONFIGURED || this.#state !== state) {
+      throw new DriverError("invalid", `not in state ${this.#state}`);
+    }
+    return nic;
+  }
+
+  /** One call at a time of those that take time. */
+  async #alone(state: NetdevState, action: () => Promise<void>): Promise<void> {
+    if (this.#busy) throw new DriverError("busy", "another call is under way");
+    if (this.#state !== state) throw new DriverError("invalid", `in state ${this.#state}, not ${state}`);
+    this.#busy = true;
+    try {
+      await action();
+    } finally {
+      this.#busy = false;
+    }
+  }
+
+  /** A NIC that has agreed on features, and no more. */
+  async #fresh(): Promise<OpenNic> {
+    const before = this.#nic;
+    if (before !== null && !this.#spent && before.device.failure === null) return before;
+    const nic = await this.#open();
+    if (before !== null) checkUnchanged(before, nic);
+    return nic;
+  }
+
+  async #open(): Promise<OpenNic> {
+    const without = this.#options.onAnnounce === undefined ? 1n << BigInt(VIRTIO_NET_F_GUEST_ANNOUNCE) : 0n;
+    const nic = await openNic(this.transport, this.#host, (this.#options.without ?? 0n) | without);
+    nic.device.onConfigChange = () => this.#configChanged();
+    nic.device.onFailure = (cause) => this.#failed(cause);
+    this.#nic = nic;
+    this.#spent = false;
+    return nic;
+  }
+
+  async #close(): Promise<void> {
+    await this.#running?.close();
+    this.#running = null;
+  }
+
+  #failed(cause: DriverError): void {
+    this.#running?.shut(NETDEV_EIO);
+    if (this.#state === NETDEV_RUNNING) this.#options.onFailure?.(cause);
+  }
+
+  #configChanged(): void {
+    if (this.#state !== NETDEV_RUNNING) return;
+    const before = this.#linkUp;
+    const announce = (this.#readLink() & STATUS_ANNOUNCE) !== 0;
+    if (this.#linkUp !== before) this.#options.onLink?.(this.#linkUp);
+    if (!announce || this.#nic?.device.has(VIRTIO_NET_F_GUEST_ANNOUNCE) !== true) return;
+    this.#options.onAnnounce?.();
+    this.#running?.acknowledgeAnnounce();
+  }
+
+  /** Looks at the link. @returns `status`; of a NIC that does not say the link is up */
+  #readLink(): number {
+    const nic = this.#nic;
+    const status = nic?.device.has(VIRTIO_NET_F_STATUS) === true ? nic.config.status : null;
+    this.#linkUp = ((status ?? STATUS_LINK_UP) & STATUS_LINK_UP) !== 0;
+    return status ?? STATUS_LINK_UP;
+  }
+}
+
+function checkUnset(queues: readonly (object | null)[], id: number, kind: string): void {
+  if (!Number.isInteger(id) || id < 0 || id >= queues.length) {
+    throw new DriverError("invalid", `${kind} queue ${id} of ${queues.length}`);
+  }
+  if (queues[id] !== null) throw new DriverError("busy", `${kind} queue ${id} is set up already`);
+}

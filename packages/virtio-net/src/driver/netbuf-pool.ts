@@ -1,0 +1,209 @@
+/**
+ * The buffers that packets lie in: a pool of equal ones in memory that devices reach, each known by its index. What is
+ * known of a packet beside its bytes stands in arrays side by side, so that nothing is allocated for a packet. For users
+ * of the NIC driver; the counterpart of Unikraft's `uk_netbuf`.
+ * @module
+ */
+
+import { GSO_NONE } from "@virtio-ts/net-backends";
+import { DriverError, type DriverHost } from "@virtio-ts/virtio-driver";
+import type { MemoryRegion } from "@virtio-ts/vm-memory";
+
+/** In place of a buffer's index: none. */
+export const NO_NETBUF = -1;
+
+/** Buffers start at multiples of this, bytes: a cache line. */
+const ALIGN = 64;
+
+/** What a {@link NetbufPool} is made with. */
+export interface NetbufPoolOptions {
+  /** Buffers. */
+  readonly count: number;
+  /** Bytes of a packet that a buffer holds; 1536 by default. */
+  readonly capacity?: number;
+  /** Bytes in front of them, for headers of whoever sends the packet: a multiple of 4, at least 20; 64 by default. */
+  readonly headroom?: number;
+}
+
+/**
+ * Equal buffers. A packet is a buffer, or a chain of them by {@link next}; its name is the index of the first.
+ *
+ * ```ts
+ * const packet = pool.allocate();
+ * pool.write(packet, frame);
+ * const { u8 } = pool.region; // or in place: from pool.start(packet) on, pool.lengths[packet] bytes
+ * ```
+ */
+export class NetbufPool {
+  /** Buffers. */
+  readonly count: number;
+  /** Bytes of a packet that a buffer holds, behind the usual headroom. */
+  readonly capacity: number;
+  /** Bytes in front of a packet in a buffer that was just allocated, or received. */
+  readonly headroom: number;
+  /** Bytes from one buffer to the next. */
+  readonly stride: number;
+  /** The memory that the buffers lie in. Its views may be replaced whenever the machine runs. */
+  readonly region: MemoryRegion;
+  /** Where the first buffer lies in {@link region}, bytes. */
+  readonly base: number;
+
+  /** Of each buffer: where its bytes start, from the buffer's own start on. */
+  readonly offsets: Uint32Array;
+  /** Of each buffer: how many bytes of the packet it has. */
+  readonly lengths: Uint32Array;
+  /** Of each buffer: the one that the packet goes on in, or {@link NO_NETBUF}. */
+  readonly next: Int32Array;
+
+  /** Of a packet's first buffer: `HDR_F_NEEDS_CSUM` (the checksum is partial), `HDR_F_DATA_VALID` (it was checked). */
+  readonly flags: Uint8Array;
+  /** Of a packet's first buffer: `GSO_*`, how it is to be segmented. */
+  readonly gsoType: Uint8Array;
+  /** Of a packet to be segmented: payload bytes of each segment. */
+  readonly gsoSize: Uint16Array;
+  /** Of a packet to be segmented: bytes of its headers. Of a received packet a hint, not to be relied on (5.1.6.4.2). */
+  readonly hdrLen: Uint16Array;
+  /** With a partial checksum: where it starts, bytes from the packet's start. */
+  readonly csumStart: Uint16Array;
+  /** With a partial checksum: where it is stored, bytes from its start. */
+  readonly csumOffset: Uint16Array;
+  /** Of a received packet, with HASH_REPORT: its hash. */
+  readonly hashValue: Uint32Array;
+  /** Of a received packet, with HASH_REPORT: the kind of its hash, `hash_report`; 0 for none. */
+  readonly hashReport: Uint16Array;
+
+  readonly #host: DriverHost;
+  /** Free buffers, as a stack. */
+  readonly #stack: Uint32Array;
+  #available: number;
+  readonly #taken: Uint8Array;
+
+  /**
+   * Takes memory for the buffers.
+   * @throws DriverError `invalid` for an option out of its range, `no-memory`
+   */
+  constructor(host: DriverHost, options: NetbufPoolOptions) {
+    const { count, capacity = 1536, headroom = ALIGN } = options;
+    if (!Number.isInteger(count) || count < 1) throw new DriverError("invalid", `a pool of ${count} buffers`);
+    if (!Number.isInteger(capacity) || capacity < 1) throw new DriverError("invalid", `buffers of ${capacity} bytes`);
+    if (!Number.isInteger(headroom) || headroom < 20 || headroom % 4 !== 0) {
+      throw new DriverError("invalid", `a headroom of ${headroom} bytes`);
+    }
+    this.count = count;
+    this.capacity = capacity;
+    this.headroom = headroom;
+    this.stride = Math.ceil((headroom + capacity) / ALIGN) * ALIGN;
+    const address = host.dma.allocate(count * this.stride, ALIGN);
+    const index = host.memory.locate(address, count * this.stride);
+    if (index < 0) {
+      host.dma.free(address);
+      throw new DriverError("no-memory", `${count * this.stride} bytes at ${address} are not in one region`);
+    }
+    this.region = host.memory.regions[index];
+    this.base = address - this.region.start;
+    this.offsets = new Uint32Array(count);
+    this.lengths = new Uint32Array(count);
+    this.next = new Int32Array(count);
+    this.flags = new Uint8Array(count);
+    this.gsoType = new Uint8Array(count);
+    this.gsoSize = new Uint16Array(count);
+    this.hdrLen = new Uint16Array(count);
+    this.csumStart = new Uint16Array(count);
+    this.csumOffset = new Uint16Array(count);
+    this.hashValue = new Uint32Array(count);
+    this.hashReport = new Uint16Array(count);
+    this.#host = host;
+    this.#stack = Uint32Array.from({ length: count }, (_, i) => count - 1 - i);
+    this.#available = count;
+    this.#taken = new Uint8Array(count);
+  }
+
+  /** Buffers that are free. */
+  get available(): number {
+    return this.#available;
+  }
+
+  /** Takes an empty buffer. @returns its index; {@link NO_NETBUF} when none is free */
+  allocate(): number {
+    if (this.#available === 0) return NO_NETBUF;
+    const buffer = this.#stack[--this.#available];
+    this.#taken[buffer] = 1;
+    this.offsets[buffer] = this.headroom;
+    this.lengths[buffer] = 0;
+    this.next[buffer] = NO_NETBUF;
+    this.flags[buffer] = 0;
+    this.gsoType[buffer] = GSO_NONE;
+    return buffer;
+  }
+
+  /**
+   * Takes up to `count` empty buffers: the `allocate` of a receive queue that is content with this pool.
+   * @returns how many `into` got
+   */
+  readonly allocateInto = (into: Uint32Array, count: number): number => {
+    const given = Math.min(count, this.#available);
+    for (let i = 0; i < given; i++) into[i] = this.allocate();
+    return given;
+  };
+
+  /** Gives a packet back, all its buffers. @throws DriverError `invalid` for one that was not allocated */
+  release(packet: number): void {
+    for (let buffer = packet; buffer !== NO_NETBUF; buffer = this.next[buffer]) {
+      if (!this.isAllocated(buffer)) throw new DriverError("invalid", `buffer ${buffer} is not allocated`);
+      this.#taken[buffer] = 0;
+      this.#stack[this.#available++] = buffer;
+    }
+  }
+
+  /** Whether a buffer was allocated, and not given back. */
+  isAllocated(buffer: number): boolean {
+    return this.#taken[buffer] === 1;
+  }
+
+  /** Where a buffer's bytes start in {@link region}. */
+  start(buffer: number): number {
+    return this.base + buffer * this.stride + this.offsets[buffer];
+  }
+
+  /** Bytes of a packet, in all its buffers. */
+  packetLength(packet: number): number {
+    let length = 0;
+    for (let buffer = packet; buffer !== NO_NETBUF; buffer = this.next[buffer]) length += this.lengths[buffer];
+    return length;
+  }
+
+  /**
+   * Copies a frame into a buffer, where its bytes start.
+   * @throws DriverError `too-many` when the buffer can't hold it
+   */
+  write(buffer: number, frame: Uint8Array): void {
+    if (this.offsets[buffer] + frame.length > this.stride) {
+      throw new DriverError("too-many", `${frame.length} bytes in a buffer of ${this.capacity}`);
+    }
+    this.region.refresh();
+    this.region.u8.set(frame, this.start(buffer));
+    this.lengths[buffer] = frame.length;
+  }
+
+  /** A copy of a packet's bytes. */
+  read(packet: number): Uint8Array {
+    const bytes = new Uint8Array(this.packetLength(packet));
+    this.region.refresh();
+    let at = 0;
+    for (let buffer = packet; buffer !== NO_NETBUF; buffer = this.next[buffer]) {
+      const start = this.start(buffer);
+      bytes.set(this.region.u8.subarray(start, start + this.lengths[buffer]), at);
+      at += this.lengths[buffer];
+    }
+    return bytes;
+  }
+
+  /** Gives the memory back. @throws DriverError `busy` while a buffer is not free */
+  destroy(): void {
+    if (this.#available < this.count) {
+      throw new DriverError("busy", `${this.count - this.#available} of ${this.count} buffers are in use`);
+    }
+    this.#available = 0;
+    this.#host.dma.free(this.region.start + this.base);
+  }
+}

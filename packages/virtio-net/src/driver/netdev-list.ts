@@ -1,0 +1,53 @@
+/**
+ * The network devices of a system, by number: uknetdev's registration. For who has more than one.
+ * @module
+ */
+
+import { DriverError } from "@virtio-ts/virtio-driver";
+import type { NetDriver } from "./net-driver.ts";
+
+/** Numbers are 16 bits wide. */
+const IDS = 0x1_0000;
+
+/** What a network device must be able to do; all else is of one kind of device. */
+const OPERATIONS = [
+  "probe",
+  "configure",
+  "rxqInfo",
+  "txqInfo",
+  "rxqConfigure",
+  "txqConfigure",
+  "start",
+  "info",
+] as const;
+
+/** The operations that every network device has, whatever is behind it. */
+export type Netdev = Pick<NetDriver, (typeof OPERATIONS)[number] | "state" | "mtu" | "promiscuous">;
+
+/** Network devices, each with a number of its own for as long as the list lasts. */
+export class NetdevList {
+  readonly #netdevs: Netdev[] = [];
+
+  /** How many there are: their numbers are below it. */
+  get count(): number {
+    return this.#netdevs.length;
+  }
+
+  /**
+   * Adds a network device.
+   * @returns its number
+   * @throws DriverError `no-memory` after 65536 of them; `invalid` for one that lacks an operation, or is there already
+   */
+  register(netdev: Netdev): number {
+    const lacking = OPERATIONS.find((name) => typeof netdev[name] !== "function");
+    if (lacking !== undefined) throw new DriverError("invalid", `a network device without ${lacking}`);
+    if (this.#netdevs.includes(netdev)) throw new DriverError("invalid", "the network device is registered already");
+    if (this.#netdevs.length === IDS) throw new DriverError("no-memory", `${IDS} network devices are registered`);
+    return this.#netdevs.push(netdev) - 1;
+  }
+
+  /** The network device with a number, or `null`. */
+  get(id: number): Netdev | null {
+    return this.#netdevs[id] ?? null;
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * The header of a received packet, read once and checked: VIRTIO 1.4, 5.1.6.4.2.
+ * @module
+ */
+
+import { GSO_NONE, HDR_F_DATA_VALID, HDR_F_NEEDS_CSUM, offloadsNeeded } from "@virtio-ts/net-backends";
+import {
+  HDR_CSUM_OFFSET,
+  HDR_CSUM_START,
+  HDR_GSO_SIZE,
+  HDR_HASH_REPORT,
+  HDR_HASH_VALUE,
+  HDR_HDR_LEN,
+  HDR_NUM_BUFFERS,
+} from "../layout/index.ts";
+import type { Framing } from "./framing.ts";
+import type { NetbufPool } from "./netbuf-pool.ts";
+
+/** Bytes of an Ethernet header. */
+const FRAME_MIN = 14;
+/** An IP packet of 64 KiB behind Ethernet and VLAN headers. */
+const FRAME_MAX = 65535 + 18;
+
+/** Reads the headers of one receive queue's packets into its pool. */
+export class ReceivedHeader {
+  readonly #pool: NetbufPool;
+  readonly #framing: Framing;
+  /** Flags that mean something here; all others are ignored. */
+  readonly #known: number;
+
+  constructor(pool: NetbufPool, framing: Framing) {
+    this.#pool = pool;
+    this.#framing = framing;
+    this.#known = framing.receiveOffloads === 0 ? HDR_F_NEEDS_CSUM : HDR_F_NEEDS_CSUM | HDR_F_DATA_VALID;
+  }
+
+  /**
+   * Reads the header of a packet that lies in the usual place of its first buffer. Each field is read once: the device
+   * may change it under our hands.
+   * @returns how many buffers the packet has, as the device says: 0 to 65535
+   */
+  read(packet: number): number {
+    const pool = this.#pool;
+    const { u16 } = pool.region;
+    // Headroom and headers are even, so that fields are aligned.
+    const half = (pool.base + packet * pool.stride + pool.headroom - this.#framing.headerSize) / 2;
+    const flagsAndType = u16[half];
+    pool.flags[packet] = flagsAndType & this.#known;
+    pool.gsoType[packet] = flagsAndType >>> 8;
+    if (flagsAndType !== 0) {
+      pool.hdrLen[packet] = u16[half + HDR_HDR_LEN / 2];
+      pool.gsoSize[packet] = u16[half + HDR_GSO_SIZE / 2];
+      pool.csumStart[packet] = u16[half + HDR_CSUM_START / 2];
+      pool.csumOffset[packet] = u16[half + HDR_CSUM_OFFSET / 2];
+    }
+    if (this.#framing.hashes) {
+      pool.hashReport[packet] = u16[half + HDR_HASH_REPORT / 2];
+      pool.hashValue[packet] = u16[half + HDR_HASH_VALUE / 2] | (u16[half + HDR_HASH_VALUE / 2 + 1] << 16);
+    }
+    return this.#framing.mergeable ? u16[half + HDR_NUM_BUFFERS / 2] : 1;
+  }
+
+  /** Whether a packet may have this many bytes. */
+  holdsLength(length: number): boolean {
+    return length >= FRAME_MIN && length <= FRAME_MAX;
+  }
+
+  /** Whether what a packet leaves undone was negotiated, and agrees with its length. */
+  holdsOffloads(packet: number, length: number): boolean {
+    const { flags, gsoType, gsoSize, csumStart, csumOffset } = this.#pool;
+    const type = gsoType[packet];
+    const partial = flags[packet] & HDR_F_NEEDS_CSUM;
+    if ((partial | type) === 0) return true;
+    if ((offloadsNeeded(partial, type) & ~this.#framing.receiveOffloads) !== 0) return false;
+    if (partial !== 0 && csumStart[packet] + csumOffset[packet] + 2 > length) return false;
+    return type === GSO_NONE || gsoSize[packet] > 0;
+  }
+}

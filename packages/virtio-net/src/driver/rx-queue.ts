@@ -1,0 +1,315 @@
+/**
+ * A receive queue of the NIC driver: buffers that the caller allocates go into the ring, and come back as packets
+ * (VIRTIO 1.4, 5.1.6.3 and 5.1.6.4; uknetdev's `rx_one`). For users of the NIC driver.
+ *
+ * The device is not believed: a packet whose header or lengths contradict each other is dropped and counted, and its
+ * buffers go back. Hot: nothing here allocates; `pnpm bench driver` guards it.
+ * @module
+ */
+
+import { GSO_NONE } from "@virtio-ts/net-backends";
+import { DriverError, type Virtqueue } from "@virtio-ts/virtio-driver";
+import { BufferElements, type DriverQueue, UsedBurst } from "@virtio-ts/virtio-queue";
+import type { RxCounters } from "./counters.ts";
+import type { Framing } from "./framing.ts";
+import { type NetbufPool, NO_NETBUF } from "./netbuf-pool.ts";
+import { PacketBurst } from "./packet-burst.ts";
+import { ReceivedHeader } from "./received-header.ts";
+import {
+  NETDEV_EINVAL,
+  NETDEV_EIO,
+  NETDEV_STATUS_MORE,
+  NETDEV_STATUS_SUCCESS,
+  NETDEV_STATUS_UNDERRUN,
+} from "./status.ts";
+
+/** Buffers allocated at a time, at most. */
+const FILL = 64;
+
+/** How a receive queue is set up. */
+export interface RxQueueOptions {
+  /** Where its buffers come from, and go back to when what was received is dropped. */
+  readonly pool: NetbufPool;
+  /**
+   * Allocates up to `count` buffers of {@link pool} into `into`, and says how many; never more than 64 at a time.
+   * `pool.allocateInto` will do for most.
+   */
+  readonly allocate: (into: Uint32Array, count: number) => number;
+  /**
+   * Told that packets have come, once for each time that interrupts were enabled: in the host's interrupt delivery, and
+   * never throwing. Interrupts of the queue are off then; {@link RxQueue.rxOne} turns them on again.
+   */
+  readonly onEvent?: (queue: RxQueue) => void;
+}
+
+/** One receive queue. */
+export class RxQueue {
+  /** Its number among the receive queues. */
+  readonly id: number;
+  /** Its entries. */
+  readonly size: number;
+  /** Where its buffers come from. */
+  readonly pool: NetbufPool;
+  /** The packet that {@link rxOne} has received last, if it said so: the caller's, to be given back to the pool. */
+  packet: number = NO_NETBUF;
+  /** Counters, live. */
+  readonly counters: Readonly<RxCounters>;
+  readonly #counters: RxCounters = {
+    packets: 0,
+    bytes: 0,
+    gso: 0,
+    underruns: 0,
+    events: 0,
+    badLength: 0,
+    badBuffers: 0,
+    badHeader: 0,
+  };
+  readonly #options: RxQueueOptions;
+  readonly #framing: Framing;
+  readonly #header: ReceivedHeader;
+  readonly #elements = new BufferElements();
+  readonly #used = new UsedBurst();
+  /** The first of `#used` that was not looked at yet. */
+  #next = 0;
+  readonly #one = new PacketBurst(1);
+  readonly #batch = new Uint32Array(FILL);
+  /** The buffer that each head of the ring stands for. */
+  readonly #buffers: Int32Array;
+  /** While packets flow. */
+  #virtqueue: Virtqueue<never> | null = null;
+  #closed: typeof NETDEV_EINVAL | typeof NETDEV_EIO = NETDEV_EINVAL;
+  /** The caller wants to be told of packets. */
+  #wanted = false;
+  /** The device was asked to tell. */
+  #armed = false;
+
+  /** Made by `NetDriver.rxqConfigure`. */
+  constructor(id: number, size: number, options: RxQueueOptions, framing: Framing) {
+    this.id = id;
+    this.size = size;
+    this.pool = options.pool;
+    this.counters = this.#counters;
+    this.#options = options;
+    this.#framing = framing;
+    this.#header = new ReceivedHeader(options.pool, framing);
+    this.#buffers = new Int32Array(size).fill(NO_NETBUF);
+  }
+
+  /** The device is to have this queue: fills it, with interrupts off. For the driver alone. */
+  prepare(virtqueue: Virtqueue<never>): void {
+    virtqueue.disableInterrupts();
+    virtqueue.onUsed = () => this.#interrupted();
+    this.#wanted = false;
+    this.#armed = false;
+    this.#fill(virtqueue);
+  }
+
+  /** Packets may come: for the driver alone. */
+  open(virtqueue: Virtqueue<never>): void {
+    this.#virtqueue = virtqueue;
+  }
+
+  /** No packet comes any more, and this is the answer to who asks: for the driver alone. */
+  shut(answer: typeof NETDEV_EINVAL | typeof NETDEV_EIO): void {
+    this.#virtqueue = null;
+    this.#closed = answer;
+  }
+
+  /** The device has been reset: what it had goes back to the pool. For the driver alone. */
+  recover(): void {
+    for (let head = 0; head < this.size; head++) {
+      const buffer = this.#claim(head);
+      if (buffer !== NO_NETBUF) this.pool.release(buffer);
+    }
+  }
+
+  /**
+   * Receives one packet, into {@link packet}. Interrupts of the queue must not be on, see {@link interruptEnable}.
+   * @returns as {@link rxBurst}
+   */
+  rxOne(): number {
+    const status = this.rxBurst(this.#one, 1);
+    this.packet = this.#one.count === 1 ? this.#one.packets[0] : NO_NETBUF;
+    return status;
+  }
+
+  /**
+   * Receives packets into `burst`, which is emptied first: they are the caller's, to be given back to the pool. Then
+   * fills the queue up. Where the caller wants to be told of packets, and there is none left, interrupts are on again
+   * when this returns.
+   * @param max packets; as many as there is room for by default
+   * @returns `NETDEV_STATUS_SUCCESS` with at least one packet, and `NETDEV_STATUS_MORE` beside it while there are more;
+   * 0 without; either with `NETDEV_STATUS_UNDERRUN` when buffers were lacking. `NETDEV_EINVAL` when there were only
+   * packets to be dropped, or the call is not allowed now; `NETDEV_EIO`
+   */
+  rxBurst(burst: PacketBurst, max: number = burst.packets.length): number {
+    burst.clear();
+    const virtqueue = this.#virtqueue;
+    if (virtqueue === null) return this.#closed;
+    if (this.#armed) return NETDEV_EINVAL;
+    const { queue } = virtqueue;
+    for (;;) {
+      const dropped = this.#receive(queue, burst, max);
+      // What came before the fault is good; who comes again hears of it.
+      if (queue.fault !== null) return burst.count > 0 ? NETDEV_STATUS_SUCCESS | NETDEV_STATUS_MORE : NETDEV_EIO;
+      const underrun = this.#fill(virtqueue) ? NETDEV_STATUS_UNDERRUN : 0;
+      const drained = this.#drained(queue);
+      if (burst.count > 0) return NETDEV_STATUS_SUCCESS | (drained ? 0 : NETDEV_STATUS_MORE) | underrun;
+      if (dropped > 0) return NETDEV_EINVAL;
+      // Packets that came while the queue was filled: each time around takes at least one.
+      if (drained) return underrun;
+    }
+  }
+
+  /**
+   * Asks to be told of packets by `onEvent`.
+   * @returns 0 when interrupts are on; 1 when packets are there already: then they are to be received first, and
+   * interrupts come on by themselves once there are none left
+   * @throws DriverError `invalid` while frames do not flow; `not-supported` without an `onEvent`
+   */
+  interruptEnable(): 0 | 1 {
+    const virtqueue = this.#live();
+    if (this.#options.onEvent === undefined) {
+      throw new DriverError("not-supported", `receive queue ${this.id} has nobody to tell of packets`);
+    }
+    if (this.#armed) return 0;
+    this.#wanted = true;
+    return this.#drained(virtqueue.queue) ? 0 : 1;
+  }
+
+  /** Asks not to be told of packets. @throws DriverError `invalid` while frames do not flow */
+  interruptDisable(): void {
+    const virtqueue = this.#live();
+    this.#wanted = false;
+    this.#armed = false;
+    virtqueue.disableInterrupts();
+  }
+
+  #live(): Virtqueue<never> {
+    if (this.#virtqueue === null) {
+      throw new DriverError("invalid", `receive queue ${this.id} is not running`);
+    }
+    return this.#virtqueue;
+  }
+
+  /** The device interrupts, perhaps for another queue. */
+  #interrupted(): void {
+    if (!this.#armed || this.#virtqueue === null) return;
+    this.#armed = false;
+    this.#virtqueue.disableInterrupts();
+    this.#counters.events++;
+    this.#options.onEvent?.(this);
+  }
+
+  /** Whether nothing is left to receive; then interrupts are on, if the caller wants them. */
+  #drained(queue: DriverQueue): boolean {
+    if (queue.hasUsed()) return false;
+    if (!this.#wanted) return true;
+    if (queue.enableNotifications()) {
+      queue.disableNotifications();
+      return false;
+    }
+    this.#armed = true;
+    return true;
+  }
+
+  /** Handles up to `max` packets: the good ones go into `burst`. @returns how many were dropped */
+  #receive(queue: DriverQueue, burst: PacketBurst, max: number): number {
+    let dropped = 0;
+    this.#next = 0;
+    this.#used.count = 0;
+    for (let handled = 0; handled < max; handled++) {
+      if (this.#next === this.#used.count && !this.#take(queue, max - handled)) break;
+      const packet = this.#packet(queue);
+      if (packet === NO_NETBUF) dropped++;
+      else burst.add(packet);
+    }
+    return dropped;
+  }
+
+  /** Takes up to `max` used buffers. False when there is none. */
+  #take(queue: DriverQueue, max: number): boolean {
+    this.#next = 0;
+    return queue.take(this.#used, Math.min(max, this.size)) > 0;
+  }
+
+  /** The packet that starts with the next used buffer; {@link NO_NETBUF} when it had to be dropped. */
+  #packet(queue: DriverQueue): number {
+    const { pool } = this;
+    const used = this.#used;
+    const counters = this.#counters;
+    const bytes = used.lengths[this.#next];
+    const packet = this.#claim(used.heads[this.#next++]);
+    let length = bytes - this.#framing.headerSize;
+    pool.offsets[packet] = pool.headroom;
+    pool.lengths[packet] = length;
+    pool.next[packet] = NO_NETBUF;
+    if (length < 0) return this.#drop(packet, "badLength");
+    let left = this.#header.read(packet) - 1;
+    if (left < 0) return this.#drop(packet, "badBuffers");
+    for (let last = packet; left > 0; left--) {
+      if (this.#next === used.count && !this.#take(queue, left)) return this.#drop(packet, "badBuffers");
+      const more = used.lengths[this.#next];
+      const buffer = this.#claim(used.heads[this.#next++]);
+      pool.offsets[buffer] = pool.headroom - this.#framing.headerSize;
+      pool.lengths[buffer] = more;
+      pool.next[buffer] = NO_NETBUF;
+      pool.next[last] = buffer;
+      last = buffer;
+      length += more;
+    }
+    if (!this.#header.holdsLength(length)) return this.#drop(packet, "badLength");
+    if (!this.#header.holdsOffloads(packet, length)) return this.#drop(packet, "badHeader");
+    counters.packets++;
+    counters.bytes += length;
+    if (pool.gsoType[packet] !== GSO_NONE) counters.gso++;
+    return packet;
+  }
+
+  #drop(packet: number, reason: "badLength" | "badBuffers" | "badHeader"): typeof NO_NETBUF {
+    this.#counters[reason]++;
+    this.pool.release(packet);
+    return NO_NETBUF;
+  }
+
+  #claim(head: number): number {
+    const buffer = this.#buffers[head];
+    this.#buffers[head] = NO_NETBUF;
+    return buffer;
+  }
+
+  /** Fills the ring with new buffers. @returns whether some were lacking */
+  #fill(virtqueue: Virtqueue<never>): boolean {
+    const { queue } = virtqueue;
+    const batch = this.#batch;
+    let lacking = false;
+    let room = this.#framing.headerApart ? queue.free >>> 1 : queue.free;
+    while (room > 0 && !lacking && queue.fault === null) {
+      const wanted = Math.min(room, FILL);
+      const given = Math.min(this.#options.allocate(batch, wanted), wanted);
+      for (let i = 0; i < given; i++) this.#add(queue, batch[i]);
+      room -= given;
+      lacking = given < wanted;
+    }
+    if (lacking) this.#counters.underruns++;
+    virtqueue.notify();
+    return lacking;
+  }
+
+  /** Puts a buffer into the ring, the header where its headroom ends. */
+  #add(queue: DriverQueue, buffer: number): void {
+    const { pool } = this;
+    const { headerSize, headerApart } = this.#framing;
+    const address = pool.region.start + pool.base + buffer * pool.stride + pool.headroom - headerSize;
+    const head = headerApart
+      ? queue.add(
+          this.#elements
+            .clear()
+            .writable(address, headerSize)
+            .writable(address + headerSize, pool.capacity),
+        )
+      : queue.addOne(address, headerSize + pool.capacity, true);
+    if (head < 0) pool.release(buffer);
+    else this.#buffers[head] = buffer;
+  }
+}
