@@ -1,0 +1,65 @@
+/**
+ * The device configuration in the config page (VIRTIO 1.4, 2.5): a copy of what the device has, for its driver to read
+ * at any time. What the driver writes there comes to the device when it says so (CFG_CHANGED).
+ * @module
+ */
+
+import type { ConfigAccess } from "@virtio-ts/virtio-device";
+import type { ConfigPage } from "../layout/config-page.ts";
+import { DEVICE_CONFIG, GENERATION } from "../layout/header.ts";
+
+/** Keeps the copy in the page. */
+export class DeviceConfig {
+  readonly #config: ConfigAccess;
+  readonly #page: ConfigPage;
+  /** The words as the device last wrote them into the page: the driver may have changed them there. */
+  readonly #copy: Uint32Array;
+
+  constructor(config: ConfigAccess, page: ConfigPage) {
+    this.#config = config;
+    this.#page = page;
+    this.#copy = new Uint32Array(Math.ceil(config.size / 4));
+  }
+
+  /** Writes all of it, whatever is in the page. */
+  write(): void {
+    for (const word of this.#copy.keys()) this.#put(word, this.#config.read(4 * word, 4));
+  }
+
+  /** The page came with saved state: what the driver has written there and not yet said is kept. */
+  restore(): void {
+    for (const word of this.#copy.keys()) this.#copy[word] = this.#config.read(4 * word, 4);
+  }
+
+  /**
+   * Writes what has changed in the device. The generation moves before and after: whoever reads across either sees it.
+   * Words that have not changed are left alone, for the driver may be about to write them.
+   */
+  update(): void {
+    let changed = false;
+    for (const word of this.#copy.keys()) {
+      const value = this.#config.read(4 * word, 4);
+      if (value === this.#copy[word]) continue;
+      if (!changed) this.#page.store(GENERATION, ++this.#config.generation);
+      changed = true;
+      this.#put(word, value);
+    }
+    if (changed) this.#config.generation++;
+    this.#page.store(GENERATION, this.#config.generation);
+  }
+
+  /** Gives the device what the driver has written, and the driver what became of it. */
+  take(): void {
+    for (const word of this.#copy.keys()) {
+      const written = this.#page.load(DEVICE_CONFIG + 4 * word);
+      if (written === this.#copy[word]) continue;
+      this.#config.write(4 * word, 4, written);
+      this.#put(word, this.#config.read(4 * word, 4));
+    }
+  }
+
+  #put(word: number, value: number): void {
+    this.#copy[word] = value;
+    this.#page.store(DEVICE_CONFIG + 4 * word, value);
+  }
+}

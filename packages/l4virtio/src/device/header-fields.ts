@@ -1,0 +1,51 @@
+/**
+ * What is the device's to write in the header of the config page. It is written anew with each reset: the driver may have
+ * written over it.
+ * @module
+ */
+
+import type { ConfigPage } from "../layout/config-page.ts";
+import {
+  DEVICE_FEATURES,
+  DEVICE_ID,
+  GENERATION,
+  MAGIC,
+  MAGIC_VALUE,
+  NUM_QUEUES,
+  QUEUES_OFFSET,
+  VENDOR_ID,
+  VERSION,
+  VERSION_VALUE,
+} from "../layout/header.ts";
+import type { QueuePlacement } from "../layout/queue-entry.ts";
+
+/** Index of the device's IRQ object that stands for the command field. */
+export const COMMAND_EVENT = 0;
+/** Each word of length and base of a shared memory region that is not there (VIRTIO 1.4, 4.2.2). */
+const NO_REGION = 0xffff_ffff;
+
+/** What a header says of its device. */
+export interface HeaderFields {
+  readonly deviceType: number;
+  readonly vendor: number;
+  /** What is offered, the transport's own features included. */
+  readonly features: bigint;
+  readonly queues: QueuePlacement;
+  readonly generation: number;
+}
+
+/** Writes the header, but for the status, the command and what the driver writes. */
+export function writeHeader(page: ConfigPage, fields: HeaderFields): void {
+  const { deviceFeaturesMap, cfgDeviceNotifyIndex, sharedMemory } = page.header;
+  page.store(MAGIC, MAGIC_VALUE);
+  page.store(VERSION, VERSION_VALUE);
+  page.store(DEVICE_ID, fields.deviceType);
+  page.store(VENDOR_ID, fields.vendor);
+  page.store(DEVICE_FEATURES, Number(BigInt.asUintN(32, fields.features)));
+  page.store(NUM_QUEUES, fields.queues.count);
+  page.store(QUEUES_OFFSET, fields.queues.offset);
+  page.storeFeatures(deviceFeaturesMap, fields.features);
+  page.store(cfgDeviceNotifyIndex, COMMAND_EVENT);
+  if (sharedMemory !== null) for (let word = 0; word < 4; word++) page.store(sharedMemory + 4 * word, NO_REGION);
+  page.store(GENERATION, fields.generation);
+}

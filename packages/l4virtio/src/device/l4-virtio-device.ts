@@ -1,0 +1,318 @@
+/**
+ * A virtio device behind an L4-VIRTIO interface: a config page in shared memory, operations by IPC or by the page's
+ * command field, IRQ objects both ways. For whoever serves the device's IPC.
+ *
+ * The page is the driver's to write at any time. What the device goes by it keeps for itself, in the state machine; the
+ * page only shows it.
+ * @module
+ */
+
+import {
+  feature,
+  STATUS_ACKNOWLEDGE,
+  STATUS_DEVICE_NEEDS_RESET,
+  STATUS_DRIVER,
+  STATUS_DRIVER_OK,
+  STATUS_FAILED,
+  STATUS_FEATURES_OK,
+  VIRTIO_F_RING_RESET,
+} from "@virtio-ts/virtio-bindings";
+import { DeviceCore, DeviceFault, FEATURE_PAGES, type VirtioDevice } from "@virtio-ts/virtio-device";
+import type { GuestMemory } from "@virtio-ts/vm-memory";
+import {
+  CMD_CFG_CHANGED,
+  CMD_CFG_QUEUE,
+  CMD_MASK,
+  CMD_NONE,
+  CMD_NOTIFY_QUEUE,
+  CMD_SET_STATUS,
+} from "../layout/commands.ts";
+import { ConfigPage } from "../layout/config-page.ts";
+import { L4_EINVAL, L4_EIO, L4_EOK, L4_ERANGE, type L4Error, type L4Result, L4VirtioError } from "../layout/errors.ts";
+import {
+  CMD_CONFIG_BIT,
+  CONFIG_PAGE_SIZE,
+  DEVICE_CONFIG,
+  headerLayout,
+  STATUS,
+  VENDOR_KERNKONZEPT,
+} from "../layout/header.ts";
+import type { ConfigDataspace, L4Irq, RegisteredInterface } from "../layout/objects.ts";
+import { placeQueues } from "../layout/queue-entry.ts";
+import { Dataspaces } from "./dataspaces.ts";
+import { DeviceConfig } from "./device-config.ts";
+import { COMMAND_EVENT, writeHeader } from "./header-fields.ts";
+import { DriverIrqs } from "./interrupts.ts";
+import type { L4VirtioDeviceOptions } from "./options.ts";
+import { QueueEntries } from "./queue-entries.ts";
+import { type L4VirtioState, parseL4State, restoreDataspaces } from "./saved-state.ts";
+
+/** A virtio device behind an L4-VIRTIO interface. Once it is made nothing in it throws but `restore`. */
+export class L4VirtioDevice {
+  /** The state machine, with its counters. */
+  readonly core: DeviceCore;
+  readonly #options: L4VirtioDeviceOptions;
+  readonly #location: ConfigDataspace;
+  readonly #page: ConfigPage;
+  #dataspaces: Dataspaces;
+  readonly #irqs: DriverIrqs;
+  readonly #queues: QueueEntries;
+  readonly #config: DeviceConfig;
+  readonly #deviceIrqs: readonly L4Irq[];
+  /** CMD_CONFIG's bit; 0: there is no command field. */
+  readonly #cmdConfigBit: number;
+  /** The command that is being carried out; it stays in the page until that is done. */
+  #command = CMD_NONE;
+
+  /** @throws L4VirtioError where the device or an option does not fit */
+  constructor(device: VirtioDevice, options: L4VirtioDeviceOptions) {
+    const { cmdConfigBit = CMD_CONFIG_BIT } = options;
+    this.#options = options;
+    this.#location = options.page ?? { dataspace: new Uint8Array(CONFIG_PAGE_SIZE), offset: 0 };
+    this.#page = new ConfigPage(
+      this.#location.dataspace.subarray(this.#location.offset),
+      headerLayout(cmdConfigBit ?? CMD_CONFIG_BIT),
+    );
+    this.#cmdConfigBit = cmdConfigBit ?? 0;
+    this.#dataspaces = new Dataspaces(this.#maxDataspaces);
+    const memory = (): GuestMemory => this.#dataspaces.memory;
+    const queues = device.queueMaxSizes.length + ((device.controlQueueMaxSize ?? 0) > 0 ? 1 : 0);
+    const events = options.events ?? queues + 1;
+    if (!Number.isInteger(events) || events < 1 || events > 0x10000) {
+      throw new L4VirtioError("events", `${events} IRQ objects, not 1 to 65536`);
+    }
+    this.#irqs = new DriverIrqs(events, queues, () => this.#configChanged());
+    this.core = new DeviceCore(device, {
+      get memory(): GuestMemory {
+        return memory(); // another one after each registration
+      },
+      scheduler: options.scheduler,
+      interrupts: this.#irqs,
+      ...(options.ringFeatures === undefined ? {} : { ringFeatures: options.ringFeatures }),
+      transportFeatures: feature(VIRTIO_F_RING_RESET),
+      onFault: (fault) => {
+        this.#showStatus();
+        options.onFault?.(fault);
+      },
+    });
+    const configSize = this.core.config.size;
+    if (DEVICE_CONFIG + configSize > CONFIG_PAGE_SIZE) {
+      throw new L4VirtioError("config-size", `${configSize} bytes of configuration do not fit the config page`);
+    }
+    this.#config = new DeviceConfig(this.core.config, this.#page);
+    this.#queues = new QueueEntries(this.core, this.#page, placeQueues(configSize, queues), this.#irqs);
+    this.#deviceIrqs = Array.from({ length: events }, (_, index) => ({ trigger: () => this.#triggered(index) }));
+    this.#writePage();
+  }
+
+  /**
+   * Settles when what the driver has asked for is done: a reset, a queue's reset, a suspension may take the device time.
+   * Who answers the driver waits for it.
+   */
+  get settled(): Promise<void> {
+    return this.core.settled.then(() => this.#showStatus());
+  }
+
+  /** SET_STATUS: 0 resets, other values can only add bits. */
+  setStatus(status: number): L4Result {
+    if (status !== status >>> 0) return L4_EINVAL;
+    if (status === 0) this.#reset();
+    else this.#advance(status);
+    this.#showStatus();
+    return L4_EOK;
+  }
+
+  /** CONFIG_QUEUE: configures a queue as its entry says. */
+  configQueue(queue: number): L4Result {
+    const { status } = this.core;
+    const known = STATUS_ACKNOWLEDGE | STATUS_DRIVER;
+    if ((status & known) !== known || (status & (STATUS_FAILED | STATUS_DEVICE_NEEDS_RESET)) !== 0) return L4_EIO;
+    return this.#queues.configure(queue);
+  }
+
+  /**
+   * REGISTER_DS: `size` bytes of a dataspace, from `offset` on, are guest memory at `base`. All three are multiples of 8.
+   * @returns -L4_EINVAL, -L4_ERANGE for an offset past the end, -L4_ENOMEM when there are too many, -L4_EBUSY while the
+   * device is live
+   */
+  registerDs(dataspace: Uint8Array, base: number, offset: number, size: number): L4Result {
+    const live = (this.core.status & STATUS_DRIVER_OK) !== 0;
+    return this.#dataspaces.register(dataspace, base, offset, size, live);
+  }
+
+  /** DEVICE_CONFIG: the config page. */
+  deviceConfig(): ConfigDataspace {
+    return this.#location;
+  }
+
+  /** GET_DEVICE_IRQ: the object by which the driver notifies the device; the same one for the same index. */
+  deviceNotificationIrq(index: number): L4Irq | L4Error {
+    return this.#deviceIrqs[index] ?? L4_ERANGE;
+  }
+
+  /** REGISTER_IFACE: {@link icuBind}, {@link deviceNotificationIrq} and {@link deviceConfig} in one, for index 0. */
+  registerIface(irq: L4Irq | null): RegisteredInterface | L4Error {
+    if (irq === null) return L4_EINVAL;
+    this.#irqs.bound[0] = irq;
+    return { irq: this.#deviceIrqs[0], ...this.#location };
+  }
+
+  /** How many IRQ objects the driver can bind. */
+  icuInfo(): number {
+    return this.#irqs.bound.length;
+  }
+
+  /** The driver gives the device its IRQ object number `index`; `null` takes it back. It outlives a reset. */
+  icuBind(index: number, irq: L4Irq | null): L4Result {
+    if (!Number.isInteger(index) || index < 0 || index >= this.#irqs.bound.length) return L4_ERANGE;
+    this.#irqs.bound[index] = irq;
+    return L4_EOK;
+  }
+
+  /** Takes the device out of service for good. */
+  async remove(): Promise<void> {
+    await this.core.remove();
+    this.#showStatus();
+  }
+
+  /** The state of the device, of its driver's use of it and of the transport, as plain data. */
+  save(): L4VirtioState {
+    return {
+      version: 1,
+      cmdConfigBit: this.#cmdConfigBit,
+      dataspaces: this.#dataspaces.save(),
+      driverIndices: [...this.#irqs.queueIndices],
+      deviceIndices: [...this.#queues.deviceIndices],
+      page: Array.from(this.#page.words),
+      core: this.core.save(),
+    };
+  }
+
+  /**
+   * Takes back what {@link save} gave, into a device in reset. A live device goes on at once; whoever is bound by then
+   * is told to look what it has missed.
+   * @param memory the dataspaces the driver had registered, in the order of the saved state
+   * @throws RestoreError for anything else than saved state of a device like this one; nothing is changed then
+   */
+  restore(state: unknown, memory: readonly Uint8Array[]): void {
+    const { queueCount: queues } = this.core;
+    const saved = parseL4State(state, { cmdConfigBit: this.#cmdConfigBit, queues, events: this.icuInfo() });
+    const before = this.#dataspaces;
+    const indices = this.#irqs.queueIndices;
+    this.#dataspaces = restoreDataspaces(saved.dataspaces, memory, this.#maxDataspaces);
+    this.#irqs.queueIndices = [...saved.driverIndices];
+    try {
+      this.core.restore(saved.core);
+    } catch (cause) {
+      this.#dataspaces = before;
+      this.#irqs.queueIndices = indices;
+      throw cause;
+    }
+    this.#page.words.set(saved.page);
+    this.#queues.restore(saved.deviceIndices);
+    this.#config.restore();
+    this.#writeHeader();
+    this.#options.scheduler.defer(() => {
+      this.#carryOut();
+      for (const irq of this.#irqs.bound) irq?.trigger();
+    });
+  }
+
+  get #maxDataspaces(): number {
+    return this.#options.maxDataspaces ?? 64;
+  }
+
+  /** The driver has triggered IRQ object `index`. */
+  #triggered(index: number): void {
+    if (index === COMMAND_EVENT) this.#carryOut();
+    for (let queue = 0; queue < this.core.queueCount; queue++) {
+      if (this.#queues.deviceIndices[queue] === index && this.core.queues[queue].enabled) this.core.notify(queue);
+    }
+  }
+
+  /** Carries out the command in the page, if there is one. */
+  #carryOut(): void {
+    const command = this.#page.load(this.#page.header.cmd);
+    if (command === CMD_NONE || command === this.#command || this.#cmdConfigBit === 0) return;
+    this.#command = command;
+    const argument = command & ~CMD_MASK;
+    switch ((command & CMD_MASK) >>> 0) {
+      case CMD_SET_STATUS:
+        this.setStatus(argument);
+        break;
+      case CMD_CFG_QUEUE:
+        this.configQueue(argument);
+        break;
+      case CMD_CFG_CHANGED:
+        this.#config.take();
+        break;
+      case CMD_NOTIFY_QUEUE:
+        this.core.notify(argument);
+        break;
+    }
+    void this.settled.then(() => {
+      if (this.#command === command) this.#command = CMD_NONE;
+      this.#page.replace(this.#page.header.cmd, command, CMD_NONE);
+    });
+  }
+
+  #reset(): void {
+    this.core.reset();
+    this.core.config.generation++;
+    this.#writePage();
+  }
+
+  #advance(status: number): void {
+    let wanted = status;
+    const adds = (bit: number): boolean => (wanted & bit) !== 0 && (this.core.status & bit) === 0;
+    // Features and queues are what the page says in this moment; several steps may come at once.
+    if (adds(STATUS_FEATURES_OK) && !this.#takeFeatures()) wanted &= ~(STATUS_FEATURES_OK | STATUS_DRIVER_OK);
+    if (adds(STATUS_DRIVER_OK) && !this.#queues.configureReady()) {
+      this.core.fail(new DeviceFault("queue-config", "DRIVER_OK with a queue entry that is not acceptable"));
+    }
+    if (wanted !== 0) this.core.writeStatus(wanted);
+  }
+
+  /** Reads the driver's features. False where it claims one of this transport's that was not offered. */
+  #takeFeatures(): boolean {
+    const features = this.#page.loadFeatures(this.#page.header.driverFeaturesMap);
+    for (let page = 0; page < FEATURE_PAGES; page++) {
+      this.core.writeDriverFeatures(page, Number(BigInt.asUintN(32, features >> BigInt(32 * page))));
+    }
+    return (features & ~this.#ownFeatures) >> BigInt(32 * FEATURE_PAGES) === 0n;
+  }
+
+  #configChanged(): void {
+    this.#config.update();
+    this.#showStatus();
+    this.#irqs.trigger(this.#page.load(this.#page.header.cfgDriverNotifyIndex));
+  }
+
+  #showStatus(): void {
+    this.#page.store(STATUS, this.core.status);
+  }
+
+  /** Features of the transport itself, beyond those the state machine knows. */
+  get #ownFeatures(): bigint {
+    return this.#cmdConfigBit === 0 ? 0n : feature(this.#cmdConfigBit);
+  }
+
+  /** Writes the page as it is after a reset, but for the command field and the driver's choice of IRQ object. */
+  #writePage(): void {
+    this.#page.storeFeatures(this.#page.header.driverFeaturesMap, 0n);
+    this.#queues.clear();
+    this.#config.write();
+    this.#writeHeader();
+  }
+
+  #writeHeader(): void {
+    writeHeader(this.#page, {
+      deviceType: this.core.device.deviceType,
+      vendor: this.#options.vendor ?? VENDOR_KERNKONZEPT,
+      features: this.core.features.offered | this.#ownFeatures,
+      queues: this.#queues.placement,
+      generation: this.core.configGeneration,
+    });
+    this.#showStatus();
+  }
+}

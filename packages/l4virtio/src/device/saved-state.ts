@@ -1,0 +1,96 @@
+/**
+ * The saved state of a device behind L4-VIRTIO: the state machine's, and what the transport has beside it. The memory
+ * that the driver has registered, and the IRQ objects, are the environment's to keep.
+ * @module
+ */
+
+import { RestoreError, savedList, savedRecord, savedText, savedWord, savedWords } from "@virtio-ts/virtio-device";
+import { L4_EOK, l4ResultName } from "../layout/errors.ts";
+import { CONFIG_PAGE_SIZE } from "../layout/header.ts";
+import { type DataspaceState, Dataspaces } from "./dataspaces.ts";
+
+/** Plain data that `L4VirtioDevice.save` gives: survives JSON and structured clones. */
+export interface L4VirtioState {
+  readonly version: 1;
+  /** The feature bit of CMD_CONFIG; 0 of a device without a command field. */
+  readonly cmdConfigBit: number;
+  /** Where in memory the registered dataspaces are, in the order in which `restore` takes them. */
+  readonly dataspaces: readonly DataspaceState[];
+  /** For each queue, the index of the driver's IRQ object that is told of used buffers. */
+  readonly driverIndices: readonly number[];
+  /** For each queue, the index of the device's IRQ object that tells of available buffers. */
+  readonly deviceIndices: readonly number[];
+  /** The config page by 32-bit words: much of it the driver has written. */
+  readonly page: readonly number[];
+  /** The state machine's part: it checks that itself. */
+  readonly core: unknown;
+}
+
+/** What a saved state has to fit. */
+export interface SavedLike {
+  readonly cmdConfigBit: number;
+  readonly queues: number;
+  readonly events: number;
+}
+
+/**
+ * Checks the transport's part of saved state and copies it.
+ * @throws RestoreError for anything that a device like this one does not save
+ */
+export function parseL4State(state: unknown, like: SavedLike): L4VirtioState {
+  const source = savedRecord(state, "the saved state");
+  if (source.version !== 1) {
+    throw new RestoreError("version", `saved state of version ${savedText(source.version)}, not 1`);
+  }
+  const cmdConfigBit = savedWord(source.cmdConfigBit, "cmdConfigBit");
+  if (cmdConfigBit !== like.cmdConfigBit) {
+    throw new RestoreError("mismatch", `saved with CMD_CONFIG as bit ${cmdConfigBit}, here it is ${like.cmdConfigBit}`);
+  }
+  return {
+    version: 1,
+    cmdConfigBit,
+    dataspaces: savedList(source.dataspaces, "dataspaces").map(parseDataspace),
+    driverIndices: parseIndices(source.driverIndices, "driverIndices", like),
+    deviceIndices: parseIndices(source.deviceIndices, "deviceIndices", like),
+    page: savedWords(source.page, CONFIG_PAGE_SIZE / 4, "page"),
+    core: source.core,
+  };
+}
+
+/**
+ * Registers saved dataspaces anew.
+ * @param memory the dataspaces themselves
+ * @param limit the most there may be
+ * @throws RestoreError where they do not fit
+ */
+export function restoreDataspaces(
+  saved: readonly DataspaceState[],
+  memory: readonly Uint8Array[],
+  limit: number,
+): Dataspaces {
+  if (saved.length !== memory.length) {
+    throw new RestoreError("mismatch", `saved with ${saved.length} dataspaces, ${memory.length} are given`);
+  }
+  const dataspaces = new Dataspaces(limit);
+  saved.forEach(({ base, offset, size }, i) => {
+    const result = dataspaces.register(memory[i], base, offset, size, false);
+    if (result !== L4_EOK) throw new RestoreError("state", `dataspace ${i} does not fit: ${l4ResultName(result)}`);
+  });
+  if (dataspaces.memory.regions.length !== saved.length) throw new RestoreError("state", "a dataspace is saved twice");
+  return dataspaces;
+}
+
+function parseDataspace(value: unknown, index: number): DataspaceState {
+  const source = savedRecord(value, `dataspaces[${index}]`);
+  const [base, offset, size] = [source.base, source.offset, source.size].map((field) => {
+    if (typeof field === "number") return field; // the registration checks what it is
+    throw new RestoreError("shape", `dataspaces[${index}] has ${savedText(field)} where a number must be`);
+  });
+  return { base, offset, size };
+}
+
+function parseIndices(value: unknown, name: string, like: SavedLike): readonly number[] {
+  const indices = savedWords(value, like.queues, name);
+  if (indices.every((index) => index < like.events)) return indices;
+  throw new RestoreError("mismatch", `${name} has an index that is not below ${like.events}`);
+}

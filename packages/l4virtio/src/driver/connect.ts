@@ -1,0 +1,56 @@
+/**
+ * The config page as a driver finds it: is it a virtio device at all, and does what it says of itself hold together?
+ * @module
+ */
+
+import { DriverError } from "@virtio-ts/virtio-driver";
+import { ConfigPage } from "../layout/config-page.ts";
+import { L4VirtioError } from "../layout/errors.ts";
+import {
+  CONFIG_PAGE_SIZE,
+  DEVICE_CONFIG,
+  DEVICE_ID,
+  type HeaderLayout,
+  MAGIC,
+  MAGIC_VALUE,
+  NUM_QUEUES,
+  QUEUES_OFFSET,
+  VERSION,
+  VERSION_VALUE,
+} from "../layout/header.ts";
+import type { ConfigDataspace } from "../layout/objects.ts";
+import { QUEUE_ENTRY_SIZE, type QueuePlacement } from "../layout/queue-entry.ts";
+
+/**
+ * Attaches the config page.
+ * @throws DriverError `bad-device`, `not-supported`
+ */
+export function attachPage(location: ConfigDataspace, header: HeaderLayout): ConfigPage {
+  let page: ConfigPage;
+  try {
+    page = new ConfigPage(location.dataspace.subarray(location.offset), header);
+  } catch (cause) {
+    if (!(cause instanceof L4VirtioError)) throw cause;
+    throw new DriverError("bad-device", cause.message, { cause });
+  }
+  const magic = page.load(MAGIC);
+  if (magic !== MAGIC_VALUE) throw new DriverError("bad-device", `the magic number is 0x${magic.toString(16)}`);
+  const version = page.load(VERSION);
+  if (version !== VERSION_VALUE) throw new DriverError("not-supported", `the version is ${version}, not 2`);
+  if (page.load(DEVICE_ID) === 0) throw new DriverError("bad-device", "the device id is 0: there is no device");
+  return page;
+}
+
+/**
+ * Where the queue entries are.
+ * @throws DriverError `bad-device` where they can't be
+ */
+export function readPlacement(page: ConfigPage): QueuePlacement {
+  const offset = page.load(QUEUES_OFFSET);
+  const count = page.load(NUM_QUEUES);
+  if (count === 0) return { offset, count };
+  if (offset < DEVICE_CONFIG || offset % 8 !== 0 || offset + count * QUEUE_ENTRY_SIZE > CONFIG_PAGE_SIZE) {
+    throw new DriverError("bad-device", `${count} queue entries at 0x${offset.toString(16)} of the config page`);
+  }
+  return { offset, count };
+}

@@ -1,0 +1,102 @@
+/**
+ * Telling the device what to do, by IPC or by the command field, and waiting for it: never for ever, and never for a
+ * device that is gone.
+ * @module
+ */
+
+import { DriverError, type HostClock, waitFor } from "@virtio-ts/virtio-driver";
+import { CMD_NONE } from "../layout/commands.ts";
+import type { ConfigPage } from "../layout/config-page.ts";
+import { L4_EIO, L4_ENOMEM, L4_EOK, L4_ERANGE, type L4Result, l4ResultName } from "../layout/errors.ts";
+import type { L4Ipc, L4Irq } from "../layout/objects.ts";
+
+/** The driver's end of the IPC with one device. */
+export class DeviceLink {
+  /** Told once, when the device is gone. */
+  onGone: (() => void) | null = null;
+  readonly #clock: HostClock;
+  #gone: DriverError | null = null;
+  /** When the last command is done: there is room for one at a time. */
+  #commands: Promise<void> = Promise.resolve();
+
+  constructor(ipc: L4Ipc, clock: HostClock) {
+    this.#clock = clock;
+    ipc.onGone((reason) => {
+      this.#gone = new DriverError("device-gone", `the device is gone: ${reason}`);
+      this.onGone?.();
+    });
+  }
+
+  /** Why the device can't be reached any more, or `null`. */
+  get gone(): DriverError | null {
+    return this.#gone;
+  }
+
+  /**
+   * Waits for the answer to an operation.
+   * @throws DriverError `timeout`, `device-gone`
+   */
+  async answer<T>(what: string, request: Promise<T>): Promise<T> {
+    let outcome: { readonly value: T } | { readonly cause: unknown } | null = null;
+    request.then(
+      (value) => {
+        outcome = { value };
+      },
+      (cause: unknown) => {
+        outcome = { cause };
+      },
+    );
+    await this.#wait(what, () => outcome !== null);
+    return request;
+  }
+
+  /**
+   * Waits for an operation that answers a number.
+   * @throws DriverError `refused`, `no-memory`, `queue-unavailable`, ... where it is not 0; `timeout`, `device-gone`
+   */
+  async done(what: string, request: Promise<L4Result>): Promise<void> {
+    const result = await this.answer(what, request);
+    if (result !== L4_EOK) throw refusal(what, result);
+  }
+
+  /**
+   * Has the device carry out a command, after those before it.
+   * @param irq the device's IRQ object for commands
+   * @throws DriverError `timeout`, `device-gone`
+   */
+  command(page: ConfigPage, irq: L4Irq, command: number): Promise<void> {
+    const { cmd } = page.header;
+    const what = `command 0x${command.toString(16)}`;
+    const run = async (): Promise<void> => {
+      page.store(cmd, command);
+      irq.trigger();
+      await this.#wait(what, () => page.load(cmd) === CMD_NONE);
+    };
+    const done = this.#commands.then(run);
+    this.#commands = done.catch(() => {}); // who gave the command is told, those after it have their own try
+    return done;
+  }
+
+  /** @throws DriverError `timeout`, `device-gone` */
+  #wait(what: string, done: () => boolean): Promise<void> {
+    return waitFor(this.#clock, what, () => {
+      if (this.#gone !== null) throw this.#gone;
+      return done();
+    });
+  }
+}
+
+/** The error of a driver for what the device answered. */
+function refusal(what: string, result: L4Result): DriverError {
+  const message = `${what}: the device answered ${l4ResultName(result)}`;
+  switch (result) {
+    case L4_ENOMEM:
+      return new DriverError("no-memory", message);
+    case L4_ERANGE:
+      return new DriverError("queue-unavailable", message);
+    case L4_EIO:
+      return new DriverError("needs-reset", message);
+    default:
+      return new DriverError("refused", message);
+  }
+}

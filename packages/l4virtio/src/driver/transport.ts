@@ -1,0 +1,227 @@
+/**
+ * The driver half: a device behind an L4-VIRTIO interface as its driver reaches it. For drivers of
+ * `@virtio-ts/virtio-driver`.
+ * @module
+ */
+
+import { feature } from "@virtio-ts/virtio-bindings";
+import {
+  DriverError,
+  type DriverHost,
+  type DriverInterrupts,
+  type DriverTransport,
+  waitForReset,
+} from "@virtio-ts/virtio-driver";
+import type { QueueAreas } from "@virtio-ts/virtio-queue";
+import type { AccessWidth } from "@virtio-ts/vm-device";
+import { CMD_CFG_CHANGED, CMD_CFG_QUEUE, CMD_SET_STATUS } from "../layout/commands.ts";
+import { type ConfigPage, queueEntryAt } from "../layout/config-page.ts";
+import { l4ResultName } from "../layout/errors.ts";
+import {
+  CMD_CONFIG_BIT,
+  type CmdConfigBit,
+  CONFIG_PAGE_SIZE,
+  DEVICE_CONFIG,
+  DEVICE_ID,
+  GENERATION,
+  headerLayout,
+  STATUS,
+} from "../layout/header.ts";
+import type { L4Ipc, L4Irq } from "../layout/objects.ts";
+import type { QueuePlacement } from "../layout/queue-entry.ts";
+import { attachPage, readPlacement } from "./connect.ts";
+import { DeviceLink } from "./device-link.ts";
+import { DeviceInterrupts } from "./interrupts.ts";
+
+const WORD = 2 ** 32;
+/** What registers that are gone read as. */
+const STATUS_GONE = 0xff;
+/** Feature bits that are virtio's; those above are the transport's own. */
+const VIRTIO_FEATURES = (1n << 128n) - 1n;
+
+/** What an {@link L4DriverTransport} is made with. */
+export interface L4DriverOptions {
+  /** The feature bit of CMD_CONFIG: 160 by default, 224 for devices with the header before. */
+  readonly cmdConfigBit?: CmdConfigBit;
+}
+
+/** A device behind an L4-VIRTIO interface, from its driver's side. */
+export class L4DriverTransport implements DriverTransport {
+  readonly kind = "l4";
+  readonly legacy = false;
+  readonly legacyPlacement = null;
+  readonly deviceType: number;
+  readonly #ipc: L4Ipc;
+  readonly #link: DeviceLink;
+  readonly #host: DriverHost;
+  readonly #page: ConfigPage;
+  readonly #placement: QueuePlacement;
+  readonly #interrupts: DeviceInterrupts;
+  /** By which the device is told of commands, where it takes them. */
+  #commandIrq: L4Irq | null = null;
+  /** By which the device is told of each queue's available buffers. */
+  readonly #queueIrqs: (L4Irq | null)[];
+
+  /** Use {@link L4DriverTransport.connect}. */
+  private constructor(ipc: L4Ipc, link: DeviceLink, host: DriverHost, page: ConfigPage) {
+    this.#ipc = ipc;
+    this.#link = link;
+    this.#host = host;
+    this.#page = page;
+    this.#placement = readPlacement(page);
+    this.#queueIrqs = new Array<L4Irq | null>(this.#placement.count).fill(null);
+    this.#interrupts = new DeviceInterrupts(this);
+    this.deviceType = page.load(DEVICE_ID);
+    link.onGone = () => this.#interrupts.lost();
+  }
+
+  /**
+   * Finds the config page, resets the device and gives it the host's memory.
+   * @throws DriverError `bad-device`, `not-supported`; `refused`, `no-memory` where it does not take the memory;
+   * `timeout`, `device-gone`
+   */
+  static async connect(ipc: L4Ipc, host: DriverHost, options: L4DriverOptions = {}): Promise<L4DriverTransport> {
+    const link = new DeviceLink(ipc, host.clock);
+    const header = headerLayout(options.cmdConfigBit ?? CMD_CONFIG_BIT);
+    const page = attachPage(await link.answer("the config page", ipc.deviceConfig()), header);
+    const transport = new L4DriverTransport(ipc, link, host, page);
+    await transport.#begin();
+    return transport;
+  }
+
+  readStatus(): number {
+    return this.#link.gone === null ? this.#page.load(STATUS) & 0xff : STATUS_GONE;
+  }
+
+  async writeStatus(status: number): Promise<void> {
+    if (this.#commandIrq !== null) await this.#link.command(this.#page, this.#commandIrq, CMD_SET_STATUS | status);
+    else await this.#link.done(`status ${status}`, this.#ipc.setStatus(status));
+  }
+
+  async reset(): Promise<void> {
+    await this.writeStatus(0);
+    await waitForReset(this.#host.clock, () => this.readStatus());
+    this.#queueIrqs.fill(null);
+  }
+
+  readFeatures(): bigint {
+    return this.#page.loadFeatures(this.#page.header.deviceFeaturesMap) & VIRTIO_FEATURES;
+  }
+
+  writeFeatures(features: bigint): void {
+    const own = this.#commandIrq === null ? 0n : feature(this.#page.header.cmdConfigBit);
+    this.#page.storeFeatures(this.#page.header.driverFeaturesMap, features | own);
+  }
+
+  queueMaxSize(index: number): number {
+    return index < this.#placement.count ? this.#page.loadNumMax(this.#at(index)) : 0;
+  }
+
+  queueEnabled(index: number): boolean {
+    return index < this.#placement.count && this.#page.loadQueue(this.#at(index)).ready !== 0;
+  }
+
+  async enableQueue(index: number, areas: QueueAreas): Promise<void> {
+    if (this.queueMaxSize(index) === 0 || this.queueEnabled(index)) {
+      throw new DriverError("queue-unavailable", `queue ${index} is not there, or in use`);
+    }
+    const addresses = [areas.descriptorArea, areas.driverArea, areas.deviceArea];
+    const { deviceNotifyIndex } = this.#page.loadQueue(this.#at(index));
+    this.#page.storeQueue(this.#at(index), {
+      num: areas.size,
+      ready: 1,
+      driverNotifyIndex: this.#interrupts.indexOf(index),
+      deviceNotifyIndex,
+      halves: addresses.flatMap((address) => [address % WORD, Math.floor(address / WORD)]),
+    });
+    await this.#configure(index);
+    if (!this.queueEnabled(index)) throw new DriverError("refused", `the device did not take queue ${index}`);
+    this.#queueIrqs[index] = await this.#deviceIrq(deviceNotifyIndex);
+  }
+
+  async resetQueue(index: number): Promise<void> {
+    if (index >= this.#placement.count) throw new DriverError("queue-unavailable", `there is no queue ${index}`);
+    this.#queueIrqs[index] = null;
+    this.#page.storeReady(this.#at(index), 0);
+    await this.#configure(index);
+    if (this.queueEnabled(index)) throw new DriverError("not-supported", `the device did not let go of queue ${index}`);
+  }
+
+  notify(index: number): void {
+    this.#queueIrqs[index]?.trigger();
+  }
+
+  get configSize(): number {
+    return (this.#placement.offset || CONFIG_PAGE_SIZE) - DEVICE_CONFIG;
+  }
+
+  readConfig(offset: number, width: AccessWidth): number {
+    const word = this.#page.load(DEVICE_CONFIG + (offset & ~3)) >>> (8 * (offset & 3));
+    return width === 4 ? word : word & (2 ** (8 * width) - 1);
+  }
+
+  /** @throws DriverError `not-supported` by devices without a command field: they would not know of it */
+  writeConfig(offset: number, width: AccessWidth, value: number): void {
+    if (this.#commandIrq === null) throw new DriverError("not-supported", "the device takes no CFG_CHANGED");
+    const at = DEVICE_CONFIG + (offset & ~3);
+    const shift = 8 * (offset & 3);
+    const mask = width === 4 ? 0xffff_ffff : (2 ** (8 * width) - 1) << shift;
+    this.#page.store(at, (this.#page.load(at) & ~mask) | ((value << shift) & mask));
+    // Commands go one after the other: what the driver does next comes after it. A device that is stuck shows then.
+    this.#link.command(this.#page, this.#commandIrq, CMD_CFG_CHANGED | (offset & ~3)).catch(() => {});
+  }
+
+  configGeneration(): number {
+    return this.#page.load(GENERATION);
+  }
+
+  async bindInterrupts(interrupts: DriverInterrupts, queues: number): Promise<void> {
+    const events = await this.#link.answer("the number of IRQ objects", this.#ipc.icuInfo());
+    if (!(events >= 1)) throw new DriverError("refused", `the device takes ${events} IRQ objects`);
+    const handlers = this.#interrupts.bind(interrupts, Math.min(events, queues + 1), queues);
+    for (const [index, handler] of handlers.entries()) {
+      await this.#link.done(`IRQ object ${index}`, this.#ipc.icuBind(index, handler));
+    }
+    this.#page.store(this.#page.header.cfgDriverNotifyIndex, 0);
+  }
+
+  unbindInterrupts(): void {
+    this.#interrupts.unbind();
+  }
+
+  readIsr(): number {
+    return 0;
+  }
+
+  /** L4-VIRTIO has no way to hand out memory of the device's. */
+  sharedMemory(): null {
+    return null;
+  }
+
+  async #begin(): Promise<void> {
+    const { header } = this.#page;
+    if ((this.#page.loadFeatures(header.deviceFeaturesMap) & feature(header.cmdConfigBit)) !== 0n) {
+      this.#commandIrq = await this.#deviceIrq(this.#page.load(header.cfgDeviceNotifyIndex));
+    }
+    await this.reset();
+    for (const { start, size, u8 } of this.#host.memory.regions) {
+      const request = this.#ipc.registerDs(new Uint8Array(u8.buffer), start, u8.byteOffset, size);
+      await this.#link.done(`${size} bytes of memory at 0x${start.toString(16)}`, request);
+    }
+  }
+
+  async #configure(index: number): Promise<void> {
+    if (this.#commandIrq !== null) await this.#link.command(this.#page, this.#commandIrq, CMD_CFG_QUEUE | index);
+    else await this.#link.done(`queue ${index}`, this.#ipc.configQueue(index));
+  }
+
+  async #deviceIrq(index: number): Promise<L4Irq> {
+    const irq = await this.#link.answer(`IRQ object ${index}`, this.#ipc.deviceNotificationIrq(index));
+    if (typeof irq !== "number") return irq;
+    throw new DriverError("refused", `IRQ object ${index}: the device answered ${l4ResultName(irq)}`);
+  }
+
+  #at(index: number): number {
+    return queueEntryAt(this.#placement.offset, index);
+  }
+}
