@@ -62,24 +62,24 @@ export class DeviceConfig {
     return this.consistent(read, (a, b) => a.every((byte, i) => byte === b[i]));
   }
 
-  /** @throws DriverError `invalid` for a field that is not there, or not aligned, or while the device is suspended */
+  /** @throws DriverError `invalid` for a field that is not there, or not aligned, or before features are negotiated, or while suspended */
   write8(offset: number, value: number): void {
     this.#write(offset, 1, value);
   }
 
-  /** @throws DriverError `invalid` for a field that is not there, or not aligned, or while the device is suspended */
+  /** @throws DriverError `invalid` for a field that is not there, or not aligned, or before features are negotiated, or while suspended */
   write16(offset: number, value: number): void {
     this.#write(offset, 2, value);
   }
 
-  /** @throws DriverError `invalid` for a field that is not there, or not aligned, or while the device is suspended */
+  /** @throws DriverError `invalid` for a field that is not there, or not aligned, or before features are negotiated, or while suspended */
   write32(offset: number, value: number): void {
     this.#write(offset, 4, value);
   }
 
   /**
    * Writes both halves, the low one first.
-   * @throws DriverError `invalid` for a field that is not there, or not aligned, or while the device is suspended
+   * @throws DriverError `invalid` for a field that is not there, or not aligned, or before features are negotiated, or while suspended
    */
   write64(offset: number, value: bigint): void {
     this.#check(offset, 8);

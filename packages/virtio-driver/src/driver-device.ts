@@ -71,7 +71,7 @@ export class DriverDevice {
     this.transport = transport;
     this.host = host;
     this.offered = offered;
-    this.config = new DeviceConfig(transport, () => this.#barrier);
+    this.config = new DeviceConfig(transport, () => this.#configBarrier());
     this.#owner = { sendNotification: (queue) => this.#notify(queue), barrier: () => this.#barrier };
   }
 
@@ -293,6 +293,12 @@ export class DriverDevice {
   #check(condition: boolean, message: string): void {
     if (this.#failure !== null) throw this.#failure;
     if (!condition || this.#closed) throw new DriverError("invalid", this.#closed ? "the device was closed" : message);
+  }
+
+  /** Before features are negotiated configuration space is only read (3.1.1, step 4). */
+  #configBarrier(): DriverError | null {
+    if (this.#negotiated) return this.#barrier;
+    return new DriverError("invalid", "configuration space is not written before features are negotiated");
   }
 
   /** Device status. @throws DriverError `device-gone`, `needs-reset` */

@@ -16,6 +16,7 @@ export { MessageTable } from "./host/message-table.ts";
 export * from "./host/process-host.ts";
 export * from "./host.ts";
 export type { QueueOptions } from "./queue-setup.ts";
+export * from "./request-queue.ts";
 export * from "./transport.ts";
 export type { UsedRequest, Virtqueue } from "./virtqueue.ts";
 export * from "./wait.ts";

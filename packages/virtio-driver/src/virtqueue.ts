@@ -59,6 +59,8 @@ export class Virtqueue<T> {
    * Called when the device has used buffers, or may have. Called from the host's interrupt delivery: it must not throw.
    */
   onUsed: (() => void) | null;
+  /** Called when nothing comes back any more: the device was given up or closed, or the queue destroyed. */
+  onEnd: ((cause: DriverError) => void) | null = null;
   readonly #owner: QueueOwner;
   readonly #tokens: (T | undefined)[];
   readonly #one = new UsedBurst();
@@ -149,9 +151,12 @@ export class Virtqueue<T> {
     return this.#tokens.splice(0).filter((token) => token !== undefined);
   }
 
-  /** Nobody gets anything any more: for the device alone. */
+  /** Who waits is told that nothing comes any more: for the device alone. */
   fail(cause: DriverError): void {
     for (const waiter of this.#waiters.splice(0)) waiter.reject(cause);
+    const { onEnd } = this;
+    this.onEnd = null;
+    onEnd?.(cause);
   }
 
   /** The device is done with the queue: for the device alone. */
