@@ -4,9 +4,10 @@
  * @module
  */
 export { type AssetFile, type AssetOptions, type GuestAssets, resolveAssets } from "./assets.ts";
-export { type BootOptions, bootGuest } from "./boot.ts";
+export { bootGuest } from "./boot.ts";
 export { defaultCacheDir } from "./cache.ts";
 export type { ExecOptions, ExecResult } from "./channel.ts";
+export type { BootOptions } from "./cold-start.ts";
 export { type DriverView, features, type GuestInterrupt } from "./driver-view.ts";
 export type { Emulator, EmulatorEvents } from "./emulator.ts";
 export { ASSET_ADVICE, GuestError, type GuestErrorCode, NoKernelError } from "./errors.ts";
@@ -28,6 +29,7 @@ export {
 export { ASSET_ARGUMENTS, ASSET_HELP, type AssetArguments, assetOptions } from "./options.ts";
 export { type PktgenOptions, type PktgenResult, pktgen } from "./pktgen.ts";
 export { shellQuote } from "./quote.ts";
+export { type ResumeOptions, resumeGuest, saveGuest } from "./resume.ts";
 export { runShell, type Terminal } from "./terminal.ts";
 export {
   type DigestAlgorithm,

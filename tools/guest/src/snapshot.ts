@@ -1,25 +1,30 @@
 /**
- * Snapshots of booted guests in the cache: one file each, a short header and v86's state.
+ * Snapshots of guests: one file each, a header in JSON and v86's state. Those of booted guests are in the cache.
  *
  * @module
  */
 import { createHash } from "node:crypto";
-import { open, rm, utimes } from "node:fs/promises";
-import { join } from "node:path";
+import { type FileHandle, open, rm, utimes } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { pruneFiles, writeFileAtomically } from "./cache.ts";
 
-/** A guest that is up and waits for a command. */
+/** A guest that waits for a command. */
 export interface Snapshot {
+  /** The emulator's own state. */
   readonly state: ArrayBuffer;
   /** As `uname -r` printed it. */
   readonly kernelVersion: string;
+  /** State of the devices that were plugged in, plain data; absent where there were none. */
+  readonly devices?: unknown;
 }
 
 const SUFFIX = ".v86state";
 /** Snapshots of 40 MB each are kept for this many different configurations. */
 const KEEP = 8;
-const HEADER_BYTES = 256;
-const MAGIC = "virtio-ts guest snapshot 1";
+/** Comes first, then the length of the header: 32 bits, little endian. */
+const MAGIC = "virtio-ts guest snapshot 2\n";
+const PREFIX_BYTES = MAGIC.length + 4;
+const MAX_HEADER_BYTES = 1 << 20;
 
 /** Where the snapshot of a configuration is. `configuration` must hold everything that the state depends on. */
 export function snapshotPath(cacheDir: string, configuration: unknown): string {
@@ -27,12 +32,18 @@ export function snapshotPath(cacheDir: string, configuration: unknown): string {
   return join(cacheDir, "snapshots", `${key}${SUFFIX}`);
 }
 
-/** Writes a snapshot and removes those that were not used for longest. */
+/** Writes a snapshot. */
 export async function writeSnapshot(path: string, snapshot: Snapshot): Promise<void> {
-  const { kernelVersion, state } = snapshot;
-  const header = JSON.stringify({ magic: MAGIC, kernelVersion, stateBytes: state.byteLength });
-  await writeFileAtomically(path, Buffer.from(header.padEnd(HEADER_BYTES)), new Uint8Array(state));
-  await pruneFiles(join(path, ".."), SUFFIX, KEEP);
+  const { kernelVersion, devices, state } = snapshot;
+  const header = Buffer.from(JSON.stringify({ kernelVersion, devices, stateBytes: state.byteLength }));
+  const prefix = Buffer.from(`${MAGIC}0000`, "latin1");
+  prefix.writeUInt32LE(header.length, MAGIC.length);
+  await writeFileAtomically(path, prefix, header, new Uint8Array(state));
+}
+
+/** Removes the snapshots beside this one that were not used for longest. */
+export async function pruneSnapshots(path: string): Promise<void> {
+  await pruneFiles(dirname(path), SUFFIX, KEEP);
 }
 
 /** Reads a snapshot; undefined when there is none, or none that is whole. */
@@ -40,25 +51,34 @@ export async function readSnapshot(path: string): Promise<Snapshot | undefined> 
   const file = await open(path).catch(() => undefined);
   if (!file) return undefined;
   try {
-    const header = Buffer.alloc(HEADER_BYTES);
-    await file.read(header, 0, HEADER_BYTES, 0);
-    const { magic, kernelVersion, stateBytes } = JSON.parse(header.toString());
+    const prefix = await readAt(file, 0, PREFIX_BYTES);
+    const headerBytes = prefix.readUInt32LE(MAGIC.length);
+    if (!prefix.toString("latin1").startsWith(MAGIC) || headerBytes > MAX_HEADER_BYTES) return undefined;
+    const header = await readAt(file, PREFIX_BYTES, headerBytes);
+    const { kernelVersion, devices, stateBytes } = JSON.parse(header.toString());
     const { size } = await file.stat();
-    if (magic !== MAGIC || typeof kernelVersion !== "string" || size !== HEADER_BYTES + stateBytes) return undefined;
-    const state = new Uint8Array(stateBytes);
-    for (let offset = 0; offset < stateBytes; ) {
-      const { bytesRead } = await file.read(state, offset, stateBytes - offset, HEADER_BYTES + offset);
-      if (bytesRead === 0) return undefined;
-      offset += bytesRead;
-    }
+    const start = PREFIX_BYTES + headerBytes;
+    if (typeof kernelVersion !== "string" || size !== start + stateBytes) return undefined;
+    const state = await readAt(file, start, stateBytes);
     const now = new Date();
     await utimes(path, now, now).catch(() => {});
-    return { kernelVersion, state: state.buffer };
+    return { kernelVersion, devices, state: state.buffer };
   } catch {
     return undefined;
   } finally {
     await file.close();
   }
+}
+
+/** @throws RangeError where the file ends before */
+async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer<ArrayBuffer>> {
+  const bytes = Buffer.from(new ArrayBuffer(length));
+  for (let at = 0; at < length; ) {
+    const { bytesRead } = await file.read(bytes, at, length - at, position + at);
+    if (bytesRead === 0) throw new RangeError(`the file ends before byte ${position + length}`);
+    at += bytesRead;
+  }
+  return bytes;
 }
 
 /** Removes a snapshot that proved unusable. */

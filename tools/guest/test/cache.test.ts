@@ -103,9 +103,11 @@ describe("a snapshot", () => {
 
   it("comes back as it was", async () => {
     const path = snapshotPath(directory, { memory: 1 });
-    await writeSnapshot(path, { state, kernelVersion: "6.1.0" });
+    // More of it than would go into a sector.
+    const devices = { nics: Array.from({ length: 1000 }, (_, index) => index) };
+    await writeSnapshot(path, { state, kernelVersion: "6.1.0", devices });
     const read = await readSnapshot(path);
-    expect(read!.kernelVersion).toBe("6.1.0");
+    expect([read!.kernelVersion, read!.devices]).toEqual(["6.1.0", devices]);
     expect(new Uint8Array(read!.state)).toEqual(new Uint8Array(state));
   });
 
