@@ -14,7 +14,7 @@ import { DeviceFault } from "./errors.ts";
 import { stepFault } from "./faults.ts";
 import { AREA_DESCRIPTOR, AREA_DEVICE, AREA_DRIVER, type QueueRegisters } from "./queue-registers.ts";
 import type { SharedMemoryList } from "./shared-memory.ts";
-import { takeStep } from "./step.ts";
+import type { Steps } from "./step.ts";
 
 /**
  * Where an activation is: `built` has queues but no device yet; in `suspending` the driver is no longer heard, from
@@ -33,14 +33,16 @@ export class ActiveDevice implements ActivationContext {
   phase: ActivationPhase = "built";
   readonly #core: DeviceCore;
   readonly #options: DeviceCoreOptions;
+  readonly #steps: Steps;
   /** Whether the device has been given it. */
   #started = false;
   /** Deferred tasks whose turn came while the device was suspended. */
   #held: (() => void)[] = [];
 
-  constructor(core: DeviceCore, options: DeviceCoreOptions, features: bigint) {
+  constructor(core: DeviceCore, options: DeviceCoreOptions, steps: Steps, features: bigint) {
     this.#core = core;
     this.#options = options;
+    this.#steps = steps;
     this.memory = options.memory;
     this.features = features;
     this.sharedMemory = options.sharedMemory ?? null;
@@ -64,14 +66,21 @@ export class ActiveDevice implements ActivationContext {
   }
 
   /**
-   * Gives it to the device, which goes live.
+   * Gives it to the device, which goes live, or is reset where it throws. Whether it manages that is beside the point:
+   * one fault is enough.
    * @throws whatever the device throws
    */
   start(): void {
     const { device } = this.#core;
+    const ignore = (): void => {};
     this.#started = true;
-    device.activate(this);
-    for (const active of this.queues) if (active !== null) device.queueEnabled?.(active);
+    try {
+      device.activate(this);
+      for (const active of this.queues) if (active !== null) device.queueEnabled?.(active);
+    } catch (cause) {
+      this.#steps.take(() => device.reset(), ignore, ignore);
+      throw cause;
+    }
     this.phase = "running";
   }
 
@@ -102,17 +111,16 @@ export class ActiveDevice implements ActivationContext {
   /**
    * The device is suspended.
    * @param done called when it is
-   * @returns as {@link takeStep}
    */
-  suspend(done: () => void): Promise<void> | null {
-    if (this.phase !== "running") return null;
+  suspend(done: () => void): void {
+    if (this.phase !== "running") return;
     this.phase = "suspending";
     const asleep = (): void => {
       if (this.phase !== "suspending" || this.#core.broken) return;
       this.phase = "suspended";
       done();
     };
-    return takeStep(
+    this.#steps.take(
       () => this.#core.device.suspend?.(),
       asleep,
       (cause) => this.fail(stepFault("suspend", cause)),
@@ -122,10 +130,9 @@ export class ActiveDevice implements ActivationContext {
   /**
    * The suspended device goes on; one that was restored as such only now goes live.
    * @param done called when it does
-   * @returns as {@link takeStep}
    */
-  resume(done: () => void): Promise<void> | null {
-    if (this.phase !== "suspended") return null;
+  resume(done: () => void): void {
+    if (this.phase !== "suspended") return;
     this.phase = "resuming";
     const awake = (): void => {
       if (this.phase === "ended" || this.#core.broken) return;
@@ -133,7 +140,7 @@ export class ActiveDevice implements ActivationContext {
       done();
     };
     const wake = (): void | Promise<void> => (this.#started ? this.#core.device.resume?.() : this.start());
-    return takeStep(wake, awake, (cause) => this.fail(stepFault("resume", cause)));
+    this.#steps.take(wake, awake, (cause) => this.fail(stepFault("resume", cause)));
   }
 
   /** It was suspended when it was saved: it goes live when it is resumed. */

@@ -19,6 +19,8 @@ export interface TransportInterrupts {
   readonly config: InterruptNotifier;
   /** For used buffers of queue `index`. */
   queue(index: number): InterruptNotifier;
+  /** The device is reset, by whomever: nothing is pending any more. */
+  reset?(): void;
 }
 
 /** Notifies nobody: for drivers that poll, and for tests. */
@@ -43,6 +45,10 @@ export class LegacyInterrupt implements TransportInterrupts {
 
   queue(): InterruptNotifier {
     return this.#queue;
+  }
+
+  reset(): void {
+    this.acknowledge(this.#status);
   }
 
   /** The interrupt status: ISR_QUEUE, ISR_CONFIG. */

@@ -13,7 +13,6 @@ import { RestoreError } from "./errors.ts";
 import { FEATURE_PAGES } from "./features.ts";
 import { savedFlag, savedList, savedRecord, savedText, savedWord, savedWords, shapeError } from "./saved-fields.ts";
 import { statusInOrder } from "./status-order.ts";
-import { abandon } from "./step.ts";
 
 /** One queue in a {@link CoreState}. */
 export interface CoreQueueState {
@@ -120,7 +119,6 @@ export function restoreDevice(device: VirtioDevice, state: unknown, before: unkn
   try {
     goLive();
   } catch (cause) {
-    abandon(device);
     if (device.save !== undefined) device.restore?.(before);
     throw cause;
   }

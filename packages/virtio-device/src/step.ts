@@ -3,30 +3,39 @@
  * @module
  */
 
-import type { VirtioDevice } from "./device.ts";
+/** The steps a device takes, and those it is not done with. */
+export class Steps {
+  readonly #underWay = new Set<Promise<void>>();
 
-/**
- * Has the device take a step, and goes on when it is done: at once where it takes no time.
- * @returns settles when the step is done; `null` when it already is
- */
-export function takeStep(
-  step: () => void | Promise<void>,
-  done: () => void,
-  failed: (cause: unknown) => void,
-): Promise<void> | null {
-  try {
-    const pending = step();
-    if (pending instanceof Promise) return pending.then(done, failed);
-  } catch (cause) {
-    failed(cause);
-    return null;
+  /** Settles when the steps under way are done; at once where there are none. */
+  get settled(): Promise<void> {
+    return Promise.all(this.#underWay).then(() => {});
   }
-  done();
-  return null;
-}
 
-/** Resets a device that did not come to life. Whether it manages is beside the point: one fault is enough. */
-export function abandon(device: VirtioDevice): void {
-  const ignore = (): void => {};
-  takeStep(() => device.reset(), ignore, ignore);
+  /**
+   * Has the device take a step, and goes on when it is done: at once where it takes no time.
+   * @returns settles when the step is done; `null` when it already is
+   */
+  take(step: () => void | Promise<void>, done: () => void, failed: (cause: unknown) => void): Promise<void> | null {
+    let pending: unknown;
+    try {
+      pending = step();
+    } catch (cause) {
+      failed(cause);
+      return null;
+    }
+    if (!(pending instanceof Promise)) {
+      done();
+      return null;
+    }
+    const taken = pending.then(done, failed);
+    this.#underWay.add(taken);
+    void taken.then(() => this.#underWay.delete(taken));
+    return taken;
+  }
+
+  /** Nobody waits any more for those under way: a reset overtakes them, even one that never ends. */
+  forget(): void {
+    this.#underWay.clear();
+  }
 }

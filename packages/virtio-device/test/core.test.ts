@@ -1,56 +1,11 @@
-import {
-  feature,
-  STATUS_ACKNOWLEDGE,
-  STATUS_DEVICE_NEEDS_RESET,
-  STATUS_DRIVER,
-  STATUS_DRIVER_OK,
-  STATUS_FAILED,
-  STATUS_FEATURES_OK,
-} from "@virtio-ts/virtio-bindings";
-import { GuestMemory, MemoryRegion } from "@virtio-ts/vm-memory";
+import { feature, STATUS_DEVICE_NEEDS_RESET, STATUS_DRIVER_OK, STATUS_FAILED } from "@virtio-ts/virtio-bindings";
 import { describe, expect, it } from "vitest";
-import { ActivateError, DeviceCore, type DeviceFault } from "../src/index.ts";
-import { CountingInterrupts, ManualScheduler, RecordingDevice } from "../src/testing/index.ts";
+import { ActivateError, type DeviceFault } from "../src/index.ts";
+import { RecordingDevice } from "../src/testing/index.ts";
+import { enableQueue, goLive, negotiate, type Rig, rig } from "./support/rig.ts";
 
-const VERSION_1_PAGE_1 = 1;
-
-function setup(device: RecordingDevice = new RecordingDevice({ features: feature(0, 5) })) {
-  const memory = new GuestMemory([new MemoryRegion(0, new Uint8Array(0x10000))]);
-  const interrupts = new CountingInterrupts();
-  const faults: DeviceFault[] = [];
-  const core = new DeviceCore(device, {
-    memory,
-    scheduler: new ManualScheduler(),
-    interrupts,
-    onFault: (fault) => faults.push(fault),
-  });
-  return { device, memory, interrupts, faults, core };
-}
-
-type Setup = ReturnType<typeof setup>;
-
-function negotiate({ core }: Setup, page0 = 0): void {
-  core.writeStatus(STATUS_ACKNOWLEDGE);
-  core.writeStatus(STATUS_ACKNOWLEDGE | STATUS_DRIVER);
-  core.writeDriverFeatures(0, page0);
-  core.writeDriverFeatures(1, VERSION_1_PAGE_1);
-  core.writeStatus(STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_FEATURES_OK);
-}
-
-function enableQueue({ core }: Setup, index = 0, base = 0x1000 * (index + 1)): void {
-  core.queueSelect = index;
-  const queue = core.selectedQueue;
-  queue?.setAddress(0, base);
-  queue?.setAddress(1, base + 0x400);
-  queue?.setAddress(2, base + 0x800);
-  core.enableQueue();
-}
-
-function goLive(s: Setup, page0 = 0): void {
-  negotiate(s, page0);
-  enableQueue(s, 0);
-  enableQueue(s, 1);
-  s.core.writeStatus(0xf);
+function setup(device: RecordingDevice = new RecordingDevice({ features: feature(0, 5) })): Rig {
+  return rig(device);
 }
 
 describe("device status (2.1)", () => {
@@ -140,7 +95,7 @@ describe("feature negotiation (2.2)", () => {
 
   it("does not set FEATURES_OK for a bit that was not offered [basic.device.feature-bits.2]", () => {
     const s = setup();
-    negotiate(s, 2);
+    negotiate(s, 2n);
     expect(s.core.status).toBe(3);
     s.core.writeDriverFeatures(0, 1);
     s.core.writeStatus(11);
@@ -162,7 +117,7 @@ describe("feature negotiation (2.2)", () => {
       }
     }
     const s = setup(new Picky({ features: 1n }));
-    negotiate(s, 0);
+    negotiate(s, 0n);
     expect(s.core.status).toBe(3);
     s.core.writeDriverFeatures(0, 1);
     s.core.writeStatus(11);
@@ -171,7 +126,7 @@ describe("feature negotiation (2.2)", () => {
 
   it("ignores features written after FEATURES_OK", () => {
     const s = setup();
-    negotiate(s, 1);
+    negotiate(s, 1n);
     s.core.writeDriverFeatures(0, 0x20);
     expect(s.core.negotiated).toBe(0x1_0000_0001n);
   });
@@ -179,7 +134,7 @@ describe("feature negotiation (2.2)", () => {
   it("accepts the same features again after a reset [basic.device.feature-bits.4]", () => {
     const s = setup();
     for (let i = 0; i < 3; i++) {
-      negotiate(s, 0x21);
+      negotiate(s, 0x21n);
       expect(s.core.status).toBe(11);
       s.core.writeStatus(0);
     }
@@ -326,7 +281,7 @@ describe("configuration space (2.5)", () => {
 describe("reset (2.4) and activation", () => {
   it("brings status, features and queues back to their start [basic.device.device-reset.1]", () => {
     const s = setup();
-    goLive(s, 1);
+    goLive(s, 1n);
     s.core.writeStatus(0);
     expect(s.core.status).toBe(0);
     expect(s.core.negotiated).toBe(0n);
