@@ -379,9 +379,13 @@ export class PackedDriverQueue implements DriverQueue {
     return true;
   }
 
-  /** What a used descriptor says was written: without WRITE its length is reserved, and nothing was (2.8.4). */
+  /**
+   * What a used descriptor says was written. Without WRITE its length is reserved (2.8.4); but QEMU never sets WRITE
+   * and means its lengths, so one that fits is believed, and one that does not says nothing.
+   */
   private lengthOf(length: number, idFlags: number): number {
-    return (idFlags & (F_WRITE << 16)) === 0 ? 0 : length;
+    if ((idFlags & (F_WRITE << 16)) !== 0) return length;
+    return length <= this.writable[idFlags & 0xffff] ? length : 0;
   }
 
   private isAcceptable(id: number, length: number): boolean {
