@@ -23,15 +23,15 @@ import { type DeviceFault, RestoreError } from "./errors.ts";
 import { activationFault, reason, statusFault, stepFault, thrownFault } from "./faults.ts";
 import { type CoreState, pagesOf, parseCoreState, restoreDevice } from "./snapshot.ts";
 import { STATUS_STEPS, stepsBefore } from "./status-order.ts";
-import { abandon, takeStep } from "./step.ts";
+import { Steps } from "./step.ts";
 
 /** The device's side of a virtio device's life, seen by a transport. No method but {@link restore} throws. */
 export class DeviceCore extends CoreRegisters {
   /** Counters, live. */
   readonly counters: CoreCounters = { resets: 0, activations: 0, kicks: 0, strayKicks: 0, faults: 0 };
   readonly #options: DeviceCoreOptions;
+  readonly #steps = new Steps();
   #resetting: Promise<void> | null = null;
-  #settled: Promise<void> = Promise.resolve();
   #active: ActiveDevice | null = null;
 
   constructor(device: VirtioDevice, options: DeviceCoreOptions) {
@@ -41,7 +41,7 @@ export class DeviceCore extends CoreRegisters {
 
   /** Settles when what takes the device time now is done: a reset, a queue's reset, a suspension; else at once. */
   get settled(): Promise<void> {
-    return this.#settled;
+    return this.#steps.settled;
   }
 
   /** The driver writes 32 feature bits. Ignored once negotiation is complete (2.2.1). */
@@ -105,16 +105,11 @@ export class DeviceCore extends CoreRegisters {
     const done = (): void => {
       if (this.#active === active) queue.resetting = false;
     };
-    this.#underWay(
-      takeStep(
-        () => active.resetQueue(index),
-        done,
-        (cause) => {
-          done();
-          active.fail(stepFault("reset a queue", cause));
-        },
-      ),
-    );
+    const failed = (cause: unknown): void => {
+      done();
+      active.fail(stepFault("reset a queue", cause));
+    };
+    this.#steps.take(() => active.resetQueue(index), done, failed);
   }
 
   /**
@@ -161,15 +156,12 @@ export class DeviceCore extends CoreRegisters {
       this.#resetting = null;
       this.clear();
     };
-    this.#resetting = takeStep(
-      () => this.device.reset(),
-      done,
-      (cause) => {
-        done();
-        this.fail(stepFault("reset", cause));
-      },
-    );
-    this.#underWay(this.#resetting);
+    const failed = (cause: unknown): void => {
+      done();
+      this.fail(stepFault("reset", cause));
+    };
+    this.#steps.forget();
+    this.#resetting = this.#steps.take(() => this.device.reset(), done, failed);
     if (this.#resetting !== null) this.bits = shown; // 2.4.1: not zero before the reset is done
   }
 
@@ -226,7 +218,7 @@ export class DeviceCore extends CoreRegisters {
       this.putRegisters(next);
       if (!this.agreed(next)) throw new RestoreError("mismatch", "the features agreed on are not offered here");
       if (next.active) {
-        active = new ActiveDevice(this, this.#options, this.features.written);
+        active = new ActiveDevice(this, this.#options, this.#steps, this.features.written);
         active.build(next.queues.map((queue) => queue.position));
       }
       const asleep = (next.status & STATUS_SUSPEND) !== 0;
@@ -259,13 +251,12 @@ export class DeviceCore extends CoreRegisters {
 
   #activate(): boolean {
     if ((this.bits & (STATUS_DEVICE_NEEDS_RESET | STATUS_FAILED)) !== 0) return false;
-    const active = new ActiveDevice(this, this.#options, this.negotiated);
+    const active = new ActiveDevice(this, this.#options, this.#steps, this.negotiated);
     try {
       active.build();
       active.start();
     } catch (cause) {
       active.end();
-      abandon(this.device);
       this.fail(activationFault(cause));
       return false;
     }
@@ -291,20 +282,13 @@ export class DeviceCore extends CoreRegisters {
   }
 
   #suspend(): void {
-    if (!this.has(VIRTIO_F_SUSPEND) || this.broken) return;
-    this.#underWay(this.#active?.suspend(() => this.showSuspended()));
+    if (this.has(VIRTIO_F_SUSPEND) && !this.broken) this.#active?.suspend(() => this.showSuspended());
   }
 
   #resume(): void {
     if (this.broken) return;
-    const shown = (): void => {
+    this.#active?.resume(() => {
       if (this.showResumed()) this.#active?.configChanged();
-    };
-    this.#underWay(this.#active?.resume(shown));
-  }
-
-  /** Has {@link settled} wait for a step, if it takes time. */
-  #underWay(step: Promise<void> | null | undefined): void {
-    if (step) this.#settled = Promise.all([this.#settled, step]).then(() => {});
+    });
   }
 }
