@@ -176,11 +176,13 @@ describe("a queue that its driver stops (QueueReady 0)", () => {
   });
 
   it("takes the device with it where that can't do without [mmio.device.mmio-device-register-layout.7]", () => {
-    const { guest, device } = setup();
+    const { guest, device, line } = setup();
     guest.goLive();
+    device.context?.configChanged();
     guest.select(0);
     guest.write(0x44, 0);
     expect([guest.read(0x44), guest.status, device.events]).toEqual([0, 0, ["activate", "reset"]]);
+    expect([guest.interruptStatus, line.level]).toEqual([0, false]);
   });
 });
 

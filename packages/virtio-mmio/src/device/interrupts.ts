@@ -26,9 +26,8 @@ export class MmioInterrupts implements TransportInterrupts {
     return { notify: () => this.#notify(index + 1, ISR_QUEUE) };
   }
 
-  /** Device reset: nothing pending. */
   reset(): void {
-    this.line.acknowledge(this.line.status);
+    this.line.reset();
     this.msi?.reset();
   }
 

@@ -60,7 +60,6 @@ export class MmioTransport {
   }
 
   #clear(): void {
-    this.interrupts.reset();
     this.deviceFeaturesSel = 0;
     this.driverFeaturesSel = 0;
     this.shmSel = 0;
