@@ -27,8 +27,6 @@ import { type CoreState, pagesOf, type RegisterState } from "./snapshot.ts";
 export class CoreRegisters {
   /** The device behind it. */
   readonly device: VirtioDevice;
-  /** Guest memory. */
-  readonly memory: GuestMemory;
   /** The shared memory window, or `null`. */
   readonly sharedMemory: SharedMemoryList | null;
   /** Registers of each queue; the control queue comes last. */
@@ -43,11 +41,12 @@ export class CoreRegisters {
   protected byLegacy = false;
   /** Queues kicked before DRIVER_OK: their notification is not lost but late. */
   protected early: Set<number> = new Set();
+  readonly #machine: Pick<DeviceCoreOptions, "memory">;
 
   /** @param threw told of what the device throws at a configuration access */
   constructor(device: VirtioDevice, options: DeviceCoreOptions, threw: (cause: unknown) => void) {
     this.device = device;
-    this.memory = options.memory;
+    this.#machine = options;
     this.sharedMemory = options.sharedMemory ?? null;
     const sizes = [...device.queueMaxSizes];
     if (device.controlQueueMaxSize !== undefined && device.controlQueueMaxSize > 0)
@@ -61,6 +60,11 @@ export class CoreRegisters {
   /** Whether DEVICE_NEEDS_RESET is set. */
   get broken(): boolean {
     return (this.bits & STATUS_DEVICE_NEEDS_RESET) !== 0;
+  }
+
+  /** Guest memory as it is now: drivers that bring their own may add to it. */
+  get memory(): GuestMemory {
+    return this.#machine.memory;
   }
 
   /** `num_queues`. */

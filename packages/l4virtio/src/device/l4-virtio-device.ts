@@ -106,8 +106,8 @@ export class L4VirtioDevice {
   }
 
   /**
-   * Settles when what the driver has asked for is done: a reset, a queue's reset, a suspension may take the device time.
-   * Who answers the driver waits for it.
+   * Settles when what the driver has asked for is done, and shown in the page: a reset, a queue's reset, a suspension may
+   * take the device time. Who answers the driver waits for it.
    */
   get settled(): Promise<void> {
     return this.core.settled.then(() => this.#showStatus());
@@ -119,6 +119,7 @@ export class L4VirtioDevice {
     if (status === 0) this.#reset();
     else this.#advance(status);
     this.#showStatus();
+    void this.settled;
     return L4_EOK;
   }
 
