@@ -36,7 +36,9 @@ export class ActiveDevice implements ActivationContext {
   readonly #steps: Steps;
   /** Whether the device has been given it. */
   #started = false;
-  /** Deferred tasks whose turn came while the device was suspended. */
+  /** Whether the device was told to suspend. */
+  #quiet = false;
+  /** Deferred tasks whose turn came while the device was suspended, or kept from memory. */
   #held: (() => void)[] = [];
 
   constructor(core: DeviceCore, options: DeviceCoreOptions, steps: Steps, features: bigint) {
@@ -82,6 +84,7 @@ export class ActiveDevice implements ActivationContext {
       throw cause;
     }
     this.phase = "running";
+    this.followBar();
   }
 
   /**
@@ -121,7 +124,7 @@ export class ActiveDevice implements ActivationContext {
       done();
     };
     this.#steps.take(
-      () => this.#core.device.suspend?.(),
+      () => this.#setQuiet(true),
       asleep,
       (cause) => this.fail(stepFault("suspend", cause)),
     );
@@ -139,8 +142,22 @@ export class ActiveDevice implements ActivationContext {
       this.goOn();
       done();
     };
-    const wake = (): void | Promise<void> => (this.#started ? this.#core.device.resume?.() : this.start());
+    const wake = (): void | Promise<void> => (this.#started ? this.#setQuiet(this.#core.barred) : this.start());
     this.#steps.take(wake, awake, (cause) => this.fail(stepFault("resume", cause)));
+  }
+
+  /** A running device rests while it is kept from memory. One that knows no rest is at least no longer told of work. */
+  followBar(): void {
+    const { barred } = this.#core;
+    if (this.phase !== "running" || barred === this.#quiet) return;
+    const done = (): void => {
+      if (this.#heard) this.goOn();
+    };
+    this.#steps.take(
+      () => this.#setQuiet(barred),
+      done,
+      (cause) => this.fail(stepFault(barred ? "suspend" : "resume", cause)),
+    );
   }
 
   /** It was suspended when it was saved: it goes live when it is resumed. */
@@ -165,7 +182,7 @@ export class ActiveDevice implements ActivationContext {
   /** Whether queue `index` takes notifications. */
   isLive(index: number): boolean {
     const active = this.queues[index];
-    return this.phase === "running" && active !== undefined && active !== null && active.queue.fault === null;
+    return this.#heard && active !== undefined && active !== null && active.queue.fault === null;
   }
 
   configChanged(): void {
@@ -185,14 +202,25 @@ export class ActiveDevice implements ActivationContext {
     for (const active of this.queues) active?.queue.close();
   }
 
+  /** Whether the driver's notifications reach the device. */
+  get #heard(): boolean {
+    return this.phase === "running" && !this.#core.barred;
+  }
+
   /** Whether nothing of the device's may reach the driver. */
   get #silent(): boolean {
     return this.phase === "suspended" || this.phase === "resuming" || this.phase === "ended";
   }
 
   #turn(task: () => void): void {
-    if (!this.#silent) task();
+    if (!this.#silent && !this.#core.barred) task();
     else if (this.phase !== "ended") this.#held.push(task);
+  }
+
+  #setQuiet(quiet: boolean): void | Promise<void> {
+    if (quiet === this.#quiet) return;
+    this.#quiet = quiet;
+    return quiet ? this.#core.device.suspend?.() : this.#core.device.resume?.();
   }
 
   #queue(registers: QueueRegisters, index: number, state?: QueueState): ActiveQueue {

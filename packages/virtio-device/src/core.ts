@@ -33,6 +33,7 @@ export class DeviceCore extends CoreRegisters {
   readonly #steps = new Steps();
   #resetting: Promise<void> | null = null;
   #active: ActiveDevice | null = null;
+  #barred = false;
 
   constructor(device: VirtioDevice, options: DeviceCoreOptions) {
     super(device, options, (cause) => this.fail(thrownFault(cause)));
@@ -42,6 +43,16 @@ export class DeviceCore extends CoreRegisters {
   /** Settles when what takes the device time now is done: a reset, a queue's reset, a suspension; else at once. */
   get settled(): Promise<void> {
     return this.#steps.settled;
+  }
+
+  /** Whether the transport keeps the device from memory: it rests meanwhile, unseen by its driver. No work is lost. */
+  get barred(): boolean {
+    return this.#barred;
+  }
+
+  set barred(barred: boolean) {
+    this.#barred = barred;
+    this.#active?.followBar();
   }
 
   /** The driver writes 32 feature bits. Ignored once negotiation is complete (2.2.1). */

@@ -92,10 +92,11 @@ export interface VirtioDevice {
    */
   queueReset?(index: number): void | Promise<void>;
   /**
-   * The driver suspends the device (3.5): it takes no more buffers, and gives back those it has. No
-   * {@link queueNotify} and none of the context's deferred tasks come until {@link resume}; what else makes the device
-   * use its queues is up to itself. May take time: the device counts as suspended when the promise settles. A device
-   * that has it offers VIRTIO_F_SUSPEND; one that holds no buffers between calls has nothing to do in it.
+   * The driver suspends the device (3.5), or the transport keeps it from memory: it takes no more buffers, and gives
+   * back those it has. No {@link queueNotify} and none of the context's deferred tasks come until {@link resume}; what
+   * else makes the device use its queues is up to itself. May take time: the device counts as suspended when the
+   * promise settles. A device that has it offers VIRTIO_F_SUSPEND; one that holds no buffers between calls has nothing
+   * to do in it.
    */
   suspend?(): void | Promise<void>;
   /** The driver resumes a suspended device. Its queues are looked at again afterwards. May take time. */
