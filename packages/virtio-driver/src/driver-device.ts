@@ -15,13 +15,12 @@
 import {
   feature,
   STATUS_ACKNOWLEDGE,
-  STATUS_DEVICE_NEEDS_RESET,
   STATUS_DRIVER,
   STATUS_DRIVER_OK,
-  STATUS_FAILED,
   STATUS_FEATURES_OK,
   STATUS_SUSPEND,
   VIRTIO_F_NOTIFICATION_DATA,
+  VIRTIO_F_RING_RESET,
   VIRTIO_F_SUSPEND,
 } from "@virtio-ts/virtio-bindings";
 import { DeviceConfig } from "./device-config.ts";
@@ -29,12 +28,13 @@ import { DriverError, type DriverErrorCode } from "./errors.ts";
 import { chooseFeatures, type FeatureRequest } from "./features.ts";
 import type { DriverHost } from "./host.ts";
 import { type QueueOptions, setUpQueue } from "./queue-setup.ts";
+import { addStatus, healthyStatus, tellFailed } from "./status.ts";
 import type { DriverInterrupts, DriverTransport } from "./transport.ts";
 import { type QueueOwner, Virtqueue } from "./virtqueue.ts";
 import { checkPresent, waitFor } from "./wait.ts";
 
 /** Errors that say something about an argument, not about the device: it is not given up for them. */
-const ARGUMENT_ERRORS: readonly DriverErrorCode[] = ["invalid", "queue-unavailable", "not-supported"];
+const ARGUMENT_ERRORS: readonly DriverErrorCode[] = ["invalid", "queue-unavailable"];
 
 interface OwnedQueue {
   readonly virtqueue: Virtqueue<unknown>;
@@ -112,11 +112,6 @@ export class DriverDevice {
     return (this.#features & feature(bit)) !== 0n;
   }
 
-  /** Device status. */
-  readStatus(): number {
-    return this.transport.readStatus();
-  }
-
   /**
    * Chooses among the features the device offers, and has it agree (3.1.1, steps 4 to 6). Only once.
    * @returns the negotiated features
@@ -182,6 +177,9 @@ export class DriverDevice {
     const { index } = virtqueue;
     const owned = this.#queues.get(index);
     this.#check(owned !== undefined && owned.virtqueue.queue === virtqueue.queue, `queue ${index} is not in use`);
+    if (!this.transport.legacy && !this.has(VIRTIO_F_RING_RESET)) {
+      throw new DriverError("not-supported", `queue ${index} alone is reset with VIRTIO_F_RING_RESET only`);
+    }
     await this.#step(() => this.transport.resetQueue(index));
     this.#release(index, new DriverError("invalid", `queue ${index} was destroyed`));
   }
@@ -194,7 +192,7 @@ export class DriverDevice {
     this.#check(this.#negotiated && !this.#live, "a device is started once, after features were negotiated");
     await this.#step(async () => {
       await addStatus(this.transport, STATUS_DRIVER_OK);
-      const status = this.#healthy();
+      const status = healthyStatus(this.transport);
       if ((status & STATUS_DRIVER_OK) === 0) throw new DriverError("refused", `DRIVER_OK was not taken: ${status}`);
     });
     this.#live = true;
@@ -301,19 +299,10 @@ export class DriverDevice {
     return new DriverError("invalid", "configuration space is not written before features are negotiated");
   }
 
-  /** Device status. @throws DriverError `device-gone`, `needs-reset` */
-  #healthy(): number {
-    const status = checkPresent(this.transport.readStatus());
-    if ((status & STATUS_DEVICE_NEEDS_RESET) !== 0) {
-      throw new DriverError("needs-reset", `the device asks for a reset: status ${status}`);
-    }
-    return status;
-  }
-
   /** Waits until of SUSPEND and DRIVER_OK only `bit` is set. */
   #untilStatus(bit: number, what: string): Promise<void> {
     const both = STATUS_SUSPEND | STATUS_DRIVER_OK;
-    return waitFor(this.host.clock, what, () => (this.#healthy() & both) === bit);
+    return waitFor(this.host.clock, what, () => (healthyStatus(this.transport) & both) === bit);
   }
 
   #used(index: number): void {
@@ -323,7 +312,7 @@ export class DriverDevice {
   #configChanged(): void {
     if (this.#failure !== null) return;
     try {
-      this.#healthy();
+      healthyStatus(this.transport);
     } catch (cause) {
       this.giveUp(cause as DriverError);
       return;
@@ -344,16 +333,4 @@ export class DriverDevice {
     for (const queue of this.#held) this.#notify(queue);
     this.#held.clear();
   }
-}
-
-/** Sets bits of device status; none is ever cleared but by a reset (2.1.1). */
-async function addStatus(transport: DriverTransport, bits: number): Promise<void> {
-  await transport.writeStatus(checkPresent(transport.readStatus()) | bits);
-}
-
-/** Tells the device that its driver gave it up; one that does not even take that is told nothing. */
-async function tellFailed(transport: DriverTransport): Promise<void> {
-  try {
-    await addStatus(transport, STATUS_FAILED);
-  } catch {}
 }
