@@ -11,6 +11,7 @@ import type { ConfigError } from "../errors.ts";
 import type { InterruptNotifier, TransportInterrupts } from "../notifier.ts";
 
 export * from "./register-fuzz.ts";
+export * from "./state-fuzz.ts";
 
 /** A device that does nothing but remember what was asked of it. */
 export class RecordingDevice implements VirtioDevice {

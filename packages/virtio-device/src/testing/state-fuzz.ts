@@ -1,0 +1,68 @@
+/**
+ * For tests of whatever takes saved state back: state that somebody tampered with.
+ * @module
+ */
+
+const JUNK: readonly unknown[] = [
+  null,
+  undefined,
+  true,
+  false,
+  "",
+  "split",
+  -1,
+  0,
+  1,
+  2,
+  3,
+  15,
+  16,
+  64,
+  255,
+  4096,
+  0xffff,
+  0x1_0000,
+  0xffff_ffff,
+  2 ** 32,
+  2 ** 53,
+  0.5,
+  Number.NaN,
+  [],
+  [0],
+  [0, 0, 0, 0],
+  {},
+];
+/** Places changed at most, and how deep they are. */
+const CHANGES = 3;
+const DEPTH = 6;
+
+/**
+ * A copy of saved state in which some places are changed, taken out, or made twice as long.
+ * @param random whole numbers below its argument: `randomNumbers`
+ */
+export function tamperedState<T>(state: T, random: (below: number) => number): T {
+  const copy = structuredClone(state);
+  for (let changes = 1 + random(CHANGES); changes > 0; changes--) change(copy, random);
+  return copy;
+}
+
+/** Goes down from the root, at random, and changes the place it comes to. */
+function change(tree: unknown, random: (below: number) => number): void {
+  let node = tree as Record<string, unknown>;
+  for (let depth = 1 + random(DEPTH); ; depth--) {
+    const keys = Object.keys(node);
+    if (keys.length === 0) return;
+    const key = keys[random(keys.length)];
+    const below = node[key];
+    if (depth > 0 && typeof below === "object" && below !== null) {
+      node = below as Record<string, unknown>;
+      continue;
+    }
+    const kind = random(8);
+    if (kind === 0) delete node[key];
+    else if (kind === 1 && Array.isArray(below)) node[key] = [...below, ...below];
+    else if (kind === 2 && typeof below === "number") node[key] = below ^ (1 << random(32));
+    else node[key] = JUNK[random(JUNK.length)];
+    return;
+  }
+}
