@@ -20,7 +20,7 @@ function live(bar: "io" | "memory", msix: boolean) {
   };
   fn.plug({ barMoved() {}, intx: { raise: count, lower() {} }, msi: { send: count } });
   fn.configWrite(4, 2, 7);
-  const [{ block: common }, { block: table }] = fn.bars;
+  const [{ block: table }, { block: common }] = fn.bars;
   if (msix)
     for (let at = 0x40; at !== 0; at = fn.configRead(at + 1, 1)) {
       if (fn.configRead(at, 1) === 0x11) fn.configWrite(at + 2, 2, 0x8000);

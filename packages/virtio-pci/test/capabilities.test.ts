@@ -52,6 +52,22 @@ describe("virtio structure capabilities (4.1.4)", () => {
     });
   });
 
+  it("no structure is presented twice, so that the first of each type is the best there is [pci.device.virtio-structure-pci-capabilities.3]", () => {
+    for (const options of [...KINDS, { express: true, bar: "memory" }] as const) {
+      const types = setup(options).guest.structures.map(({ type }) => type);
+      expect(types).toEqual([...new Set(types)]);
+      expect(types).toContain(COMMON);
+    }
+  });
+
+  it("a structure may be longer than what is in it: the ISR status byte has padding after it [pci.device.virtio-structure-pci-capabilities.2]", () => {
+    inEachKind((guest) => {
+      expect(guest.structure(ISR).length).toBe(4);
+      for (const at of [1, 2, 3]) guest.write(ISR, at, 1, 0xff);
+      expect(guest.read(ISR, 0, 4)).toBe(0);
+    });
+  });
+
   it("there is a common configuration, 64 bytes and 4-byte aligned [pci.device.common-configuration-structure-layout.1] [pci.device.common-configuration-structure-layout.2]", () => {
     inEachKind((guest) => {
       const { offset, length } = guest.structure(COMMON);
@@ -65,14 +81,20 @@ describe("virtio structure capabilities (4.1.4)", () => {
     }
   });
 
-  it("notify_off_multiplier is 0 or a power of 2 that is a multiple of 4 [pci.device.notification-capability.3] [pci.device.notification-capability.6]", () => {
+  it("notify_off_multiplier is 0 or a power of 2 [pci.device.notification-capability.3]", () => {
     expect(KINDS.map((options) => multiplier(setup(options).guest))).toEqual([4, 4, 4, 4, 0]);
-    expect(multiplier(setup({ notifyMultiplier: 0x1000 }).guest)).toBe(0x1000);
-    const { memory, scheduler } = new Machine();
-    for (const notifyMultiplier of [1, 2, 3, 6, -4, 0.5, 0x2000, Number.NaN]) {
-      const make = () => new VirtioPciDevice(new RecordingDevice(), { memory, scheduler, notifyMultiplier });
-      expect(make).toThrow(expect.objectContaining({ code: "notify-multiplier" }));
+    for (const chosen of [2, 0x1000]) expect(multiplier(setup({ notifyMultiplier: chosen }).guest)).toBe(chosen);
+    for (const wrong of [1, 3, 6, -4, 0.5, 0x2000, Number.NaN]) {
+      expect(() => setup({ notifyMultiplier: wrong })).toThrow(expect.objectContaining({ code: "notify-multiplier" }));
     }
+  });
+
+  it("notify_off_multiplier is a multiple of 4 where NOTIFICATION_DATA is offered [pci.device.notification-capability.6]", () => {
+    const transportFeatures = 1n << 38n;
+    expect(multiplier(setup({ transportFeatures }).guest)).toBe(4);
+    expect(multiplier(setup({ transportFeatures, notifyMultiplier: 0 }).guest)).toBe(0);
+    const make = () => setup({ transportFeatures, notifyMultiplier: 2 });
+    expect(make).toThrow(expect.objectContaining({ code: "notify-multiplier" }));
   });
 
   it("the notification structure has 4 bytes for each queue's notify address [pci.device.notification-capability.4] [pci.device.notification-capability.5] [pci.device.notification-capability.8] [pci.device.notification-capability.9]", () => {
@@ -117,8 +139,8 @@ describe("virtio structure capabilities (4.1.4)", () => {
   });
 
   it("a memory BAR is 16 KiB with a page for each structure; an I/O BAR is small", () => {
-    expect(setup({ bar: "memory" }).guest.bars.get(0)).toMatchObject({ io: false, size: 0x4000 });
-    expect(setup({ bar: "io" }).guest.bars.get(0)).toMatchObject({ io: true, size: 128 });
+    expect(setup({ bar: "memory" }).guest.bars.get(2)).toMatchObject({ io: false, size: 0x4000 });
+    expect(setup({ bar: "io" }).guest.bars.get(2)).toMatchObject({ io: true, size: 128 });
     const { memory, scheduler } = new Machine();
     const many = new RecordingDevice({ queues: Array.from({ length: 300 }, () => 8) });
     const make = () => new VirtioPciDevice(many, { memory, scheduler, bar: "io" });
@@ -134,10 +156,26 @@ describe("virtio structure capabilities (4.1.4)", () => {
     expect(guest.readBar(0, 12, 2)).toBe(16);
   });
 
-  it("a legacy device has no virtio structure capability", () => {
+  it("a legacy device has no virtio structure capability: a driver that finds none has BAR0 to use [pci.legacy.both.legacy-interface-a-note-on-device-layout-detection.1]", () => {
     const { guest } = setup({ mode: "legacy" });
     expect(guest.structures).toEqual([]);
     expect(guest.msix).not.toBe(0);
+    expect([guest.bars.get(0)?.io, guest.readBar(0, 12, 2)]).toEqual([true, 16]);
+  });
+
+  it("the structures' memory BAR has 64 bits, and may be moved above 4 GiB, decoding on or off", () => {
+    const { fn, guest, slot, machine } = setup();
+    expect([fn.configRead(0x18, 4) & 15, guest.bars.get(2)!.size]).toEqual([4, 0x4000]);
+    const place = () => [...slot.places].find(([bar]) => bar.index === 2)?.[1];
+    fn.configWrite(0x1c, 4, 8);
+    expect(place()).toBe(8 * 2 ** 32 + guest.bars.get(2)!.address);
+    fn.configWrite(4, 2, 0);
+    expect(place()).toBeUndefined();
+    fn.configWrite(0x18, 4, 0x1000_0000);
+    fn.configWrite(0x1c, 4, 9);
+    fn.configWrite(4, 2, 6);
+    expect(place()).toBe(9 * 2 ** 32 + 0x1000_0000);
+    expect(machine.read(false, 9 * 2 ** 32 + 0x1000_0000 + 18, 2)).toBe(2);
   });
 });
 

@@ -1,6 +1,6 @@
 import { RecordingDevice } from "@virtio-ts/virtio-device/testing";
 import { describe, expect, it } from "vitest";
-import { VirtioPciDevice, VirtioPciError } from "../src/index.ts";
+import { VirtioPciDevice, VirtioPciError, type VirtioPciOptions } from "../src/index.ts";
 import { Machine } from "./support/machine.ts";
 import { setup } from "./support/setup.ts";
 
@@ -13,6 +13,67 @@ const TRANSITIONAL = [
   [4, 0x1005],
   [9, 0x1009],
 ];
+
+/** Options of functions of every kind. */
+const KINDS: readonly Partial<VirtioPciOptions>[] = [
+  {},
+  { bar: "io" },
+  { mode: "transitional" },
+  { mode: "legacy", interrupt: "intx" },
+  { express: true },
+];
+
+describe.each(KINDS)("a function of %j, to who knows PCI alone [pci.device.virtio-over-pci-bus.1]", (options) => {
+  it("has a type 0 header with a vendor, an interrupt pin and no bridge's registers", () => {
+    const { fn } = setup(options);
+    expect([fn.configRead(0x0e, 1) & 0x7f, fn.configRead(0x3d, 1)]).toEqual([0, 1]);
+    expect([0, 0xffff]).not.toContain(fn.configRead(0, 2));
+    for (const at of [0x28, 0x30, 0x38]) expect(fn.configRead(at, 4)).toBe(0);
+  });
+
+  it("has read-only identity registers, and error bits that are cleared by writing 1", () => {
+    const { fn } = setup(options);
+    const read = () => [0, 8, 0x2c].map((at) => fn.configRead(at, 4));
+    const before = read();
+    for (const at of [0, 8, 0x2c]) fn.configWrite(at, 4, 0xffff_ffff);
+    fn.configWrite(0x0c, 1, 0);
+    expect(read()).toEqual(before);
+    fn.space.setStatusErrors(0xf900);
+    fn.configWrite(6, 2, 0xf100);
+    expect(fn.configRead(6, 2) & 0xf900).toBe(0x0800);
+  });
+
+  it("has BARs of powers of 2 that are sized by all ones, and decode only while the command register says so", () => {
+    const { fn, guest, slot } = setup(options);
+    for (const { size } of guest.bars.values()) expect(Math.log2(size) % 1).toBe(0);
+    expect(slot.places.size).toBe(guest.bars.size);
+    fn.configWrite(4, 2, 0);
+    expect(slot.places.size).toBe(0);
+    fn.configWrite(4, 2, 1);
+    expect([...slot.places.keys()].every(({ kind }) => kind === "io")).toBe(true);
+    fn.configWrite(4, 2, 2);
+    expect([...slot.places.keys()].every(({ kind }) => kind !== "io")).toBe(true);
+  });
+
+  it("has a list of capabilities, in the upper 192 bytes, each at a multiple of 4, none overlapping another", () => {
+    const { fn } = setup(options);
+    const sizes: Record<number, number> = { 1: 8, 16: 60, 17: 12 };
+    let free = 0x40;
+    const found: number[] = [];
+    for (let at = fn.configRead(0x34, 1); at !== 0; at = fn.configRead(at + 1, 1)) {
+      expect(at % 4).toBe(0);
+      expect(at).toBeGreaterThanOrEqual(free);
+      const id = fn.configRead(at, 1);
+      free = at + (sizes[id] ?? fn.configRead(at + 2, 1));
+      found.push(id);
+    }
+    expect(free).toBeLessThanOrEqual(0x100);
+    expect((fn.configRead(6, 2) & 0x10) !== 0).toBe(found.length > 0);
+    // Each PCI Express function has both.
+    const express = options.express === true ? [1, 0x10] : [];
+    expect(found.filter((id) => id === 1 || id === 0x10)).toEqual(express);
+  });
+});
 
 describe("PCI device discovery (4.1.2)", () => {
   it("every device has the PCI vendor id 0x1AF4 [pci.device.pci-device-discovery.1]", () => {

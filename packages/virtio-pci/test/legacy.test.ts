@@ -36,7 +36,7 @@ function goLive(s: Setup, features = 0): void {
 }
 
 describe.each(MODES)("the legacy interface of a %s device (4.1.4.10)", (mode) => {
-  it("is in BAR0, in I/O space [pci.legacy.device.legacy-interfaces-a-note-on-pci-device-layout.1] [pci.legacy.device.legacy-interface-a-note-on-device-layout-detection.1]", () => {
+  it("is in BAR0, in I/O space [pci.legacy.device.legacy-interfaces-a-note-on-pci-device-layout.1] [pci.legacy.device.legacy-interface-a-note-on-device-layout-detection.1] [pci.legacy.both.legacy-interfaces-a-note-on-pci-device-layout.1]", () => {
     const s = setup({ mode });
     expect(s.guest.bars.get(0)).toMatchObject({ io: true });
     expect(io(s).read(SIZE, 2)).toBe(16);
@@ -113,7 +113,7 @@ describe.each(MODES)("the legacy interface of a %s device (4.1.4.10)", (mode) =>
     expect([s.slot.level, io(s).read(ISR, 1)]).toEqual([false, 0]);
   });
 
-  it("has the device's configuration right after the header, at any width [pci.legacy.device.legacy-interfaces-a-note-on-pci-device-layout.2] [pci.legacy.both.legacy-interfaces-a-note-on-pci-device-layout.2]", () => {
+  it("has the device's configuration right after the header, at any width [pci.legacy.both.legacy-interfaces-a-note-on-pci-device-layout.3] [pci.legacy.device.legacy-interfaces-a-note-on-pci-device-layout.2] [pci.legacy.both.legacy-interfaces-a-note-on-pci-device-layout.2]", () => {
     const s = setup({ mode });
     const { read, write } = io(s);
     s.device.config.bytes.set([1, 2, 3, 4, 5, 6, 7, 8]);
@@ -124,7 +124,7 @@ describe.each(MODES)("the legacy interface of a %s device (4.1.4.10)", (mode) =>
     expect(s.device.config.view.getUint32(4, true)).toBe(0xa3a2_a1a0);
   });
 
-  it("makes room for two vectors while MSI-X is enabled: then the configuration is at 24 [pci.legacy.device.legacy-interfaces-a-note-on-pci-device-layout.2]", () => {
+  it("makes room for two vectors while MSI-X is enabled: then the configuration is at 24 [pci.legacy.both.legacy-interfaces-a-note-on-pci-device-layout.3] [pci.legacy.device.legacy-interfaces-a-note-on-pci-device-layout.2]", () => {
     const s = setup({ mode });
     const { read, write } = io(s);
     s.device.config.bytes.set([1, 2, 3, 4]);

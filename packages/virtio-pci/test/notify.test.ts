@@ -1,12 +1,15 @@
 import type { RecordingDevice } from "@virtio-ts/virtio-device/testing";
 import { describe, expect, it } from "vitest";
-import { NOTIFY } from "./support/guest.ts";
+import { COMMON, NOTIFY } from "./support/guest.ts";
 import { setup } from "./support/setup.ts";
+
+const NOTIFICATION_DATA = 1n << 38n;
+const NOTIF_CONFIG_DATA = 1n << 39n;
 
 const notified = (device: RecordingDevice) => device.events.filter((event) => event.startsWith("notify"));
 
 describe("available buffer notifications (4.1.5.2)", () => {
-  it.each([4, 8, 0x1000])("each queue has an address of its own, %i bytes apart", (notifyMultiplier) => {
+  it.each([2, 4, 8, 0x1000])("each queue has an address of its own, %i bytes apart", (notifyMultiplier) => {
     const { guest, device } = setup({ notifyMultiplier });
     guest.goLive();
     guest.write(NOTIFY, notifyMultiplier, 2, 1);
@@ -35,6 +38,37 @@ describe("available buffer notifications (4.1.5.2)", () => {
     guest.write(NOTIFY, 5, 2, 1);
     expect(notified(device)).toEqual(["notify 0"]);
     expect(fn.core.counters).toMatchObject({ kicks: 1, strayKicks: 0 });
+  });
+
+  it("with NOTIFICATION_DATA a notification has 32 bits, and where in the ring the driver is in its high half", () => {
+    for (const notifyMultiplier of [0, 4]) {
+      const { guest, device } = setup({ notifyMultiplier, transportFeatures: NOTIFICATION_DATA });
+      guest.goLive(Number(NOTIFICATION_DATA >> 32n));
+      guest.write(NOTIFY, notifyMultiplier, 4, 0x8005_0001);
+      guest.write(NOTIFY, 0, 4, 0x0007_0000);
+      expect([guest.status, notified(device)]).toEqual([15, ["notify 1", "notify 0"]]);
+    }
+  });
+
+  it("with NOTIF_CONFIG_DATA a notification's low half is queue_notif_config_data", () => {
+    for (const notifyMultiplier of [0, 4]) {
+      const { guest, device } = setup({ notifyMultiplier, transportFeatures: NOTIF_CONFIG_DATA });
+      guest.goLive(Number(NOTIF_CONFIG_DATA >> 32n));
+      for (const queue of [1, 0]) {
+        guest.select(queue);
+        guest.write(NOTIFY, queue * notifyMultiplier, 2, guest.read(COMMON, 56, 2));
+      }
+      expect([guest.status, notified(device)]).toEqual([15, ["notify 1", "notify 0"]]);
+      guest.select(2);
+      expect(guest.read(COMMON, 56, 2)).toBe(0);
+    }
+  });
+
+  it("queue_notif_config_data reads 0 where NOTIF_CONFIG_DATA was not negotiated", () => {
+    const { guest } = setup({ transportFeatures: NOTIF_CONFIG_DATA });
+    guest.goLive();
+    guest.select(1);
+    expect(guest.read(COMMON, 56, 2)).toBe(0);
   });
 
   it("notifications for queues that are not there are counted, and are no harm", () => {

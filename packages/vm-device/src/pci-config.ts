@@ -90,6 +90,11 @@ export class PciConfigSpace {
     return this.#asleep ? header.PCI_COMMAND_INTX_DISABLE : this.view.getUint16(header.PCI_COMMAND, true);
   }
 
+  /** Whether the function sleeps: nothing of it but configuration space can be reached. */
+  get asleep(): boolean {
+    return this.#asleep;
+  }
+
   /** Puts the function to sleep, or wakes it up: for its power management. */
   setAsleep(asleep: boolean): void {
     if (asleep === this.#asleep) return;

@@ -43,9 +43,9 @@ it("the README's example puts a NIC into v86 as it is published", async () => {
       cpu.io.port_write32(0xcfc, value);
     };
     expect(config(0)).toBe(0x1041_1af4);
-    set(0x10, -1);
-    expect(config(0x10)).toBe(0xffff_c000);
-    set(0x10, 0xfeb0_0000);
+    set(0x18, -1);
+    expect(config(0x18)).toBe(0xffff_c004);
+    set(0x18, 0xfeb0_0000);
     set(4, 2);
     expect(cpu.read16(0xfeb0_0012)).toBe(2); // num_queues, behind the emulator's own memory map
     cpu.write16(0xfeb0_0016, 1); // queue_select, whole

@@ -46,6 +46,7 @@ export const allocBench: Bench = {
 const overPci: NonNullable<NicRigOptions["transport"]> = (nic, machine): RigTransport => {
   const pci = new VirtioPciDevice(nic, { ...machine, interrupt: "intx" });
   pci.plug({ barMoved() {}, intx: { raise() {}, lower() {} }, msi: null });
+  pci.configWrite(4, 2, 4); // bus master: it may reach memory
   const { block } = pci.bars[0];
   const kick = (queue: number): void => {
     block.write(NOTIFY_OFFSET + NOTIFY_MULTIPLIER * queue, 2, queue);

@@ -6,6 +6,7 @@
 import type { SharedMemoryList } from "@virtio-ts/virtio-device";
 import { PCI_CAP_ID_MSIX, PCI_CAP_ID_VENDOR, type PciConfigSpace } from "@virtio-ts/vm-device";
 import * as layout from "../layout/capabilities.ts";
+import { VIRTIO_PCI_VENDOR_ID } from "../layout/ids.ts";
 import {
   MSIX_CAP_SIZE,
   MSIX_CONTROL,
@@ -14,6 +15,7 @@ import {
   MSIX_PBA,
   MSIX_TABLE,
 } from "../layout/msix.ts";
+import { VirtioPciError } from "./errors.ts";
 import type { MsixTable } from "./msix.ts";
 import type { RegisterLayout, StructurePlace } from "./register-layout.ts";
 
@@ -44,6 +46,31 @@ export function addSharedMemoryCapabilities(space: PciConfigSpace, bar: number, 
   }
 }
 
+/** What a vendor tells the drivers it has written, or whoever looks for faults (4.1.4.8). */
+export interface VendorData {
+  /** The vendor's PCI vendor id, not that of virtio itself. */
+  readonly vendorId: number;
+  /** Up to 246 bytes; zeros are appended to fill the last 4 of the capability. */
+  readonly data: Uint8Array;
+}
+
+/**
+ * Adds a capability of a vendor's own.
+ * @throws VirtioPciError `vendor-data`
+ */
+export function addVendorData(space: PciConfigSpace, { vendorId, data }: VendorData): void {
+  const size = Math.ceil((layout.VENDOR_CAP_DATA + data.length) / 4) * 4;
+  if (!(vendorId >= 0 && vendorId < 0xffff) || vendorId === VIRTIO_PCI_VENDOR_ID || size > 0xff) {
+    throw new VirtioPciError("vendor-data", `${data.length} bytes of data from vendor ${vendorId}`);
+  }
+  const body = new Uint8Array(size - 2);
+  body.set(data, layout.VENDOR_CAP_DATA - 2);
+  const view = space.addCapability(PCI_CAP_ID_VENDOR, body);
+  view.setUint8(layout.CAP_LEN, size);
+  view.setUint8(layout.CAP_CFG_TYPE, layout.VIRTIO_PCI_CAP_VENDOR_CFG);
+  view.setUint16(layout.VENDOR_CAP_VENDOR_ID, vendorId, true);
+}
+
 /**
  * Adds the MSI-X capability over a table in BAR `bar`.
  * @param changed called after the driver has written message control
@@ -53,13 +80,12 @@ export function addMsixCapability(space: PciConfigSpace, bar: number, msix: Msix
   const body = new Uint8Array(MSIX_CAP_SIZE - 2);
   const writable = new Uint8Array(body.length);
   writable[MSIX_CONTROL - 2 + 1] = (MSIX_CONTROL_ENABLE | MSIX_CONTROL_MASK) >> 8;
-  const view = space.addCapability(PCI_CAP_ID_MSIX, body, writable, {
-    written: (start) => {
-      if (start >= MSIX_TABLE) return;
-      msix.control(view.getUint16(MSIX_CONTROL, true));
-      changed();
-    },
-  });
+  const putBack = (): void => {
+    msix.control(view.getUint16(MSIX_CONTROL, true));
+    changed();
+  };
+  const written = (start: number): void => (start < MSIX_TABLE ? putBack() : undefined);
+  const view = space.addCapability(PCI_CAP_ID_MSIX, body, writable, { written, putBack });
   view.setUint16(MSIX_CONTROL, msix.vectors - 1, true);
   view.setUint32(MSIX_TABLE, bar, true);
   view.setUint32(MSIX_PBA, msix.pbaOffset | bar, true);

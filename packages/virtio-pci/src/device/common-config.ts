@@ -4,7 +4,7 @@
  * @module
  */
 
-import { VIRTIO_F_RING_PACKED } from "@virtio-ts/virtio-bindings";
+import { VIRTIO_F_NOTIF_CONFIG_DATA, VIRTIO_F_RING_PACKED, VIRTIO_F_RING_RESET } from "@virtio-ts/virtio-bindings";
 import { type AccessWidth, lowBytes, type RegisterBlock } from "@virtio-ts/vm-device";
 import * as field from "../layout/common-config.ts";
 import type { PciTransport } from "./transport.ts";
@@ -24,9 +24,6 @@ for (let at = 0; at < field.COMMON_CONFIG_SIZE; at += FIELD_WIDTH[at]) {
 export class CommonConfig implements RegisterBlock {
   readonly size: number = field.COMMON_CONFIG_SIZE;
   readonly #transport: PciTransport;
-  /** The generation last presented, and the state machine's it stood for. */
-  #generation = 0;
-  #generationSeen = 0;
 
   constructor(transport: PciTransport) {
     this.#transport = transport;
@@ -67,7 +64,7 @@ export class CommonConfig implements RegisterBlock {
       case field.DEVICE_STATUS:
         return core.status;
       case field.CONFIG_GENERATION:
-        return this.#presentGeneration();
+        return this.#transport.presentGeneration();
       case field.QUEUE_SELECT:
         return core.queueSelect;
       case field.QUEUE_MSIX_VECTOR:
@@ -88,11 +85,15 @@ export class CommonConfig implements RegisterBlock {
         return queue.enabled ? 1 : 0;
       case field.QUEUE_NOTIFY_OFF:
         return core.queueSelect;
+      case field.QUEUE_NOTIF_CONFIG_DATA:
+        return core.has(VIRTIO_F_NOTIF_CONFIG_DATA) ? core.queueSelect : 0;
+      case field.QUEUE_RESET:
+        return queue.resetting ? 1 : 0;
       default: {
         if (start >= field.QUEUE_DESC && start < field.QUEUE_NOTIF_CONFIG_DATA) {
           return queue.halves[(start - field.QUEUE_DESC) >>> 2];
         }
-        return 0; // fields of features that are not offered
+        return 0; // fields of administration virtqueues, which are not offered
       }
     }
   }
@@ -130,6 +131,7 @@ export class CommonConfig implements RegisterBlock {
   #setQueue(start: number, value: number): void {
     const { core } = this.#transport;
     const queue = core.selectedQueue;
+    if (start === field.QUEUE_RESET && value === 1 && core.has(VIRTIO_F_RING_RESET)) core.resetQueue();
     if (queue === null || !core.queueWritable) return;
     if (start === field.QUEUE_SIZE) {
       if (this.#sizePossible(value, queue.maxSize)) queue.size = value;
@@ -143,20 +145,6 @@ export class CommonConfig implements RegisterBlock {
   /** A size that can't be is not taken, so that `queue_size` never reads as one (4.1.4.3.1). */
   #sizePossible(size: number, maxSize: number): boolean {
     if (size === 0 || size > maxSize) return false;
-    const packed = (this.#transport.core.negotiated >> BigInt(VIRTIO_F_RING_PACKED)) & 1n;
-    return packed === 1n || (size & (size - 1)) === 0;
-  }
-
-  /**
-   * The 8 bits move on by one when anything has changed since they were last read, however often: so they can't wrap
-   * around to the value a driver has seen (4.1.4.3.1).
-   */
-  #presentGeneration(): number {
-    const current = this.#transport.core.configGeneration;
-    if (current !== this.#generationSeen) {
-      this.#generationSeen = current;
-      this.#generation = (this.#generation + 1) & 0xff;
-    }
-    return this.#generation;
+    return this.#transport.core.has(VIRTIO_F_RING_PACKED) || (size & (size - 1)) === 0;
   }
 }

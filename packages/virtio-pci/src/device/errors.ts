@@ -4,7 +4,14 @@
  */
 
 /** What is wrong with the function that was asked for. */
-export type VirtioPciErrorCode = "device-id" | "notify-multiplier" | "vector-count" | "bar-space" | "shared-memory";
+export type VirtioPciErrorCode =
+  | "device-id"
+  | "notify-multiplier"
+  | "vector-count"
+  | "bar-space"
+  | "shared-memory"
+  | "vendor-data"
+  | "express";
 
 /** A virtio PCI function can't be as it was asked for. Thrown while it is built, never afterwards. */
 export class VirtioPciError extends Error {

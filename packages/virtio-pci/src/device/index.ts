@@ -3,6 +3,8 @@
  * @module
  */
 
+export type { VendorData } from "./capabilities.ts";
 export * from "./errors.ts";
 export type { VirtioPciMode } from "./identity.ts";
+export type { MsixState, PciTransportState, VirtioPciState } from "./snapshot.ts";
 export * from "./virtio-pci-device.ts";

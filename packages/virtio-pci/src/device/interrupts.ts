@@ -10,6 +10,10 @@ import { type InterruptLine, PCI_COMMAND_INTX_DISABLE, type PciConfigSpace, type
 import { NO_VECTOR } from "../layout/common-config.ts";
 import { IsrStatus } from "./isr.ts";
 import type { MsixTable } from "./msix.ts";
+import type { PciTransportState } from "./snapshot.ts";
+
+/** The part of saved state that is the interrupts'. */
+type InterruptState = Pick<PciTransportState, "isr" | "configVector" | "queueVectors" | "msix">;
 
 /** The interrupts of one function. */
 export class PciInterrupts implements TransportInterrupts {
@@ -67,6 +71,21 @@ export class PciInterrupts implements TransportInterrupts {
     this.queueVectors.fill(NO_VECTOR);
     this.#msix?.forgetPending();
     this.isr.clear();
+  }
+
+  /** As plain data. */
+  save(): InterruptState {
+    const { isr, configVector, queueVectors } = this;
+    const msix = this.#msix?.save() ?? null;
+    return { isr: isr.bits, configVector, queueVectors: Array.from(queueVectors), msix };
+  }
+
+  /** Takes back what {@link save} gave, checked already. The pin follows with {@link update}. */
+  restore(state: InterruptState): void {
+    this.isr.bits = state.isr;
+    this.configVector = state.configVector;
+    this.queueVectors.set(state.queueVectors);
+    if (state.msix !== null) this.#msix?.restore(state.msix);
   }
 
   /** Brings the status register and the pin up to date with ISR status, INTx disable and MSI-X enable. */

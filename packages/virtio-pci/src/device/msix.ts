@@ -16,12 +16,13 @@ import {
   MSIX_MAX_VECTORS,
 } from "../layout/msix.ts";
 import { VirtioPciError } from "./errors.ts";
+import type { MsixState } from "./snapshot.ts";
 
 /** Table and pending bits each start on a page half of their own: drivers map them by pages. */
 const LEAST_TABLE_BYTES = 0x800;
 
 /** Bits a driver may write in each byte of an entry: address (dword aligned), data, the mask bit. */
-const ENTRY_MASK = Uint8Array.of(
+export const MSIX_ENTRY_WRITABLE: Readonly<Uint8Array> = Uint8Array.of(
   0xfc,
   255,
   255,
@@ -87,7 +88,7 @@ export class MsixTable implements RegisterBlock {
   write(offset: number, width: AccessWidth, value: number): void {
     const end = Math.min(offset + width, this.#table.length);
     for (let at = offset; at < end; at++) {
-      this.#table[at] = (value >>> (8 * (at - offset))) & ENTRY_MASK[at % MSIX_ENTRY_SIZE];
+      this.#table[at] = (value >>> (8 * (at - offset))) & MSIX_ENTRY_WRITABLE[at % MSIX_ENTRY_SIZE];
     }
     for (let entry = offset >>> 4; entry * MSIX_ENTRY_SIZE < end; entry++) {
       this.#decode(entry);
@@ -128,6 +129,18 @@ export class MsixTable implements RegisterBlock {
       this.#decode(entry);
     }
     this.forgetPending();
+  }
+
+  /** Table and pending bits, as plain data. Message control is the configuration space's. */
+  save(): MsixState {
+    return { table: Array.from(this.#table), pending: Array.from(this.#pending) };
+  }
+
+  /** Takes back what {@link save} gave, checked already. Sends nothing: see {@link setBusMaster}. */
+  restore(state: MsixState): void {
+    this.#table.set(state.table);
+    this.#pending.set(state.pending);
+    for (let entry = 0; entry < this.vectors; entry++) this.#decode(entry);
   }
 
   #byte(at: number): number {

@@ -4,12 +4,18 @@
  * @module
  */
 
+import { VIRTIO_F_NOTIFICATION_DATA } from "@virtio-ts/virtio-bindings";
 import type { DeviceCore } from "@virtio-ts/virtio-device";
 import type { AccessWidth, RegisterBlock } from "@virtio-ts/vm-device";
 import { VirtioPciError } from "./errors.ts";
 
 /** `notify_off_multiplier` unless asked for otherwise: an address for each queue, wide enough for 32-bit values. */
 export const DEFAULT_NOTIFY_MULTIPLIER = 4;
+
+/** Largest multiplier: a page for each queue. */
+const MOST = 0x1000;
+/** The bit in the second 32 features. */
+const NOTIFICATION_DATA = 1 << (VIRTIO_F_NOTIFICATION_DATA - 32);
 
 /** Bytes of the notification structure for that many queues. */
 export function notifyLength(queueCount: number, multiplier: number): number {
@@ -24,14 +30,15 @@ export class NotifyRegisters implements RegisterBlock {
   readonly #shift: number;
 
   /**
-   * @param multiplier `notify_off_multiplier`: 0, or a power of 2 from 4
+   * @param multiplier `notify_off_multiplier`: 0, or a power of 2 that leaves room for one notification
    * @throws VirtioPciError `notify-multiplier`
    */
   constructor(core: DeviceCore, multiplier: number) {
-    if (multiplier !== 0 && (multiplier < 4 || multiplier > 0x1000 || !Number.isInteger(Math.log2(multiplier)))) {
+    const least = (core.deviceFeatures(1) & NOTIFICATION_DATA) !== 0 ? 4 : 2;
+    if (multiplier !== 0 && (multiplier < least || multiplier > MOST || !Number.isInteger(Math.log2(multiplier)))) {
       throw new VirtioPciError(
         "notify-multiplier",
-        `notify_off_multiplier ${multiplier}: not 0 or a power of 2 from 4`,
+        `notify_off_multiplier ${multiplier}: not 0 or a power of 2 from ${least} to ${MOST}`,
       );
     }
     this.#core = core;

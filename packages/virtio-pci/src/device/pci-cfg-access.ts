@@ -16,6 +16,7 @@ export function addPciCfgAccess(space: PciConfigSpace, blocks: ReadonlyMap<numbe
 }
 
 class PciCfgAccess {
+  readonly #space: PciConfigSpace;
   readonly #view: DataView;
   readonly #blocks: ReadonlyMap<number, RegisterBlock>;
 
@@ -26,6 +27,7 @@ class PciCfgAccess {
     body[layout.CAP_CFG_TYPE - 2] = layout.VIRTIO_PCI_CAP_PCI_CFG;
     writable[layout.CAP_BAR - 2] = 0xff;
     writable.fill(0xff, layout.CAP_OFFSET - 2);
+    this.#space = space;
     this.#blocks = blocks;
     this.#view = space.addCapability(PCI_CAP_ID_VENDOR, body, writable, {
       reading: (_, end) => {
@@ -54,8 +56,9 @@ class PciCfgAccess {
     target.write(this.#offset, width, value);
   }
 
-  /** The registers the window looks at, or `null`: no such BAR, no such width, misaligned or past the end. */
+  /** The registers the window looks at, or `null`: asleep, no such BAR, no such width, misaligned or past the end. */
   #target(): RegisterBlock | null {
+    if (this.#space.asleep) return null;
     const length = this.#view.getUint32(layout.CAP_LENGTH, true);
     if (length !== 1 && length !== 2 && length !== 4) return null;
     const block = this.#blocks.get(this.#view.getUint8(layout.CAP_BAR));

@@ -4,9 +4,12 @@
  * @module
  */
 
+import { STATUS_DRIVER } from "@virtio-ts/virtio-bindings";
 import type { DeviceCore } from "@virtio-ts/virtio-device";
+import { PCI_COMMAND_BUS_MASTER, type PciConfigSpace } from "@virtio-ts/vm-device";
 import { NO_VECTOR } from "../layout/common-config.ts";
 import type { PciInterrupts } from "./interrupts.ts";
+import type { PciTransportState } from "./snapshot.ts";
 
 /** One function's transport state. Snapshots are of this, the configuration space and the MSI-X table. */
 export class PciTransport {
@@ -18,18 +21,41 @@ export class PciTransport {
   deviceFeatureSelect = 0;
   /** `driver_feature_select`. */
   driverFeatureSelect = 0;
+  /** `config_generation` as last presented, 8 bits. */
+  generation = 0;
+  /** The state machine's generation that it stood for. */
+  generationSeen = 0;
   /** Whether the function is on a bus; otherwise no driver can bring it to life. */
   plugged = false;
+  readonly #space: PciConfigSpace;
 
-  constructor(core: DeviceCore, interrupts: PciInterrupts) {
+  constructor(core: DeviceCore, interrupts: PciInterrupts, space: PciConfigSpace) {
     this.core = core;
     this.interrupts = interrupts;
+    this.#space = space;
   }
 
   /** The driver writes device status. */
   writeStatus(value: number, legacy: boolean): void {
     if (value === 0) this.reset();
-    else if (this.plugged) this.core.writeStatus(value, legacy);
+    else if (this.plugged) {
+      // Linux before 2.6.34 drives the device without making it bus master.
+      if (legacy && (value & STATUS_DRIVER) !== 0) this.#space.setCommand(PCI_COMMAND_BUS_MASTER);
+      this.core.writeStatus(value, legacy);
+    }
+  }
+
+  /**
+   * The 8 bits move on by one when anything has changed since they were last read, however often: so they can't wrap
+   * around to the value a driver has seen (4.1.4.3.1).
+   */
+  presentGeneration(): number {
+    const current = this.core.configGeneration;
+    if (current !== this.generationSeen) {
+      this.generationSeen = current;
+      this.generation = (this.generation + 1) & 0xff;
+    }
+    return this.generation;
   }
 
   /** Resets the virtio device and what this transport adds to it. */
@@ -38,6 +64,25 @@ export class PciTransport {
     this.interrupts.reset();
     this.deviceFeatureSelect = 0;
     this.driverFeatureSelect = 0;
+  }
+
+  /** As plain data, without the state machine. */
+  save(): PciTransportState {
+    const { deviceFeatureSelect, driverFeatureSelect, generation, generationSeen } = this;
+    return {
+      deviceFeatureSelect,
+      driverFeatureSelect,
+      generation: [generation, generationSeen],
+      ...this.interrupts.save(),
+    };
+  }
+
+  /** Takes back what {@link save} gave, checked already. */
+  restore(state: PciTransportState): void {
+    this.deviceFeatureSelect = state.deviceFeatureSelect;
+    this.driverFeatureSelect = state.driverFeatureSelect;
+    [this.generation, this.generationSeen] = state.generation;
+    this.interrupts.restore(state);
   }
 
   /** The driver maps configuration changes to a vector. */

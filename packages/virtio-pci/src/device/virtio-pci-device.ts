@@ -4,9 +4,18 @@
  * @module
  */
 
-import { DeviceCore, type DeviceCoreOptions, type SharedMemoryList, type VirtioDevice } from "@virtio-ts/virtio-device";
+import { feature, VIRTIO_F_RING_RESET } from "@virtio-ts/virtio-bindings";
+import {
+  DeviceCore,
+  type DeviceCoreOptions,
+  RestoreError,
+  type SharedMemoryList,
+  type VirtioDevice,
+} from "@virtio-ts/virtio-device";
 import {
   type AccessWidth,
+  addExpress,
+  addPowerManagement,
   PCI_COMMAND_BUS_MASTER,
   type PciBar,
   PciConfigSpace,
@@ -15,7 +24,15 @@ import {
   type PciIdentity,
   type RegisterBlock,
 } from "@virtio-ts/vm-device";
-import { addMsixCapability, addSharedMemoryCapabilities, addStructureCapabilities } from "./capabilities.ts";
+import { MSIX_CONTROL } from "../layout/msix.ts";
+import {
+  addMsixCapability,
+  addSharedMemoryCapabilities,
+  addStructureCapabilities,
+  addVendorData,
+  type VendorData,
+} from "./capabilities.ts";
+import { VirtioPciError } from "./errors.ts";
 import { type VirtioPciMode, virtioIdentity } from "./identity.ts";
 import { PciInterrupts } from "./interrupts.ts";
 import { LegacyRegisters } from "./legacy.ts";
@@ -25,6 +42,7 @@ import { DEFAULT_NOTIFY_MULTIPLIER, notifyLength } from "./notify.ts";
 import { addPciCfgAccess } from "./pci-cfg-access.ts";
 import { registerLayout } from "./register-layout.ts";
 import { SharedMemoryWindow } from "./shared-memory.ts";
+import { parsePciState, type VirtioPciState } from "./snapshot.ts";
 import { PciTransport } from "./transport.ts";
 
 /** What a {@link VirtioPciDevice} is made with. */
@@ -38,24 +56,38 @@ export interface VirtioPciOptions extends Omit<DeviceCoreOptions, "interrupts"> 
   readonly interrupt?: "msix" | "intx";
   /** The interrupt pin: 1 INTA (default) to 4 INTD. */
   readonly interruptPin?: number;
-  /** Kind of the BAR that holds the modern structures; `memory` by default. */
+  /** Kind of the BAR that holds the modern structures; `memory` (default), of 64 bits, or `io`. */
   readonly bar?: "io" | "memory";
   /** MSI-X vectors, 1 to 2048; by default one for each queue and one for configuration changes. */
   readonly vectors?: number;
-  /** `notify_off_multiplier`: 4 by default, a larger power of 2, or 0 for one address for all queues. */
+  /**
+   * `notify_off_multiplier`: 4 by default, another power of 2 (from 2, or 4 where NOTIFICATION_DATA is offered), or 0
+   * for one address for all queues.
+   */
   readonly notifyMultiplier?: number;
+  /**
+   * Whether it is a PCI Express function: with power management, function level reset and 4 KiB of configuration space.
+   * Such functions have no I/O ports. Not by default.
+   */
+  readonly express?: boolean;
+  /** Capabilities with data of vendors' own; none by default. */
+  readonly vendorData?: readonly VendorData[];
+  /** Features of notifications and queues to offer: {@link DEFAULT_TRANSPORT_FEATURES} by default. */
+  readonly transportFeatures?: bigint;
   /** Identity registers to show instead of the standard's. */
   readonly identity?: Partial<PciIdentity>;
 }
 
-/** The BARs. The legacy interface must be in BAR0; where there is none the modern registers are. */
+/** Features of the transport that are offered unless told otherwise: VIRTIO_F_RING_RESET. */
+export const DEFAULT_TRANSPORT_FEATURES: bigint = feature(VIRTIO_F_RING_RESET);
+
+/** The BARs: memory BARs but MSI-X's take two. The legacy interface must be in BAR0. */
 const LEGACY_BAR = 0;
-const MODERN_BAR = 0;
 const MSIX_BAR = 1;
-const TRANSITIONAL_MODERN_BAR = 2;
+const STRUCTURES_BAR = 2;
 const SHARED_MEMORY_BAR = 4;
 
-/** A virtio device as a PCI function. Once it is made nothing in it throws. */
+/** A virtio device as a PCI function. Once it is made nothing in it throws but {@link restore}. */
 export class VirtioPciDevice implements PciFunction {
   /** The state machine, with its counters. */
   readonly core: DeviceCore;
@@ -76,14 +108,18 @@ export class VirtioPciDevice implements PciFunction {
     this.space = new PciConfigSpace({
       identity: virtioIdentity(device.deviceType, mode, options.identity),
       interruptPin: options.interruptPin ?? 1,
+      extended: options.express ?? false,
       onActivity: () => this.#activityChanged(),
     });
     this.#interrupts = new PciInterrupts(queues, this.space, this.#msix);
-    this.core = new DeviceCore(device, { ...options, interrupts: this.#interrupts });
-    this.#transport = new PciTransport(this.core, this.#interrupts);
+    const transportFeatures = options.transportFeatures ?? DEFAULT_TRANSPORT_FEATURES;
+    this.core = new DeviceCore(device, { ...options, transportFeatures, interrupts: this.#interrupts });
+    this.core.barred = true;
+    this.#transport = new PciTransport(this.core, this.#interrupts, this.space);
     if (mode !== "modern") this.#addLegacy();
-    if (mode !== "legacy") this.#addModern(mode, options);
+    if (mode !== "legacy") this.#addModern(options);
     if (this.#msix !== null) this.#addMsix(this.#msix);
+    if (options.express === true) this.#addExpress();
   }
 
   get bars(): readonly PciBar[] {
@@ -123,7 +159,6 @@ export class VirtioPciDevice implements PciFunction {
   reset(): void {
     this.#transport.reset();
     this.#msix?.reset();
-    this.#msix?.control(0);
     this.space.reset();
   }
 
@@ -133,28 +168,84 @@ export class VirtioPciDevice implements PciFunction {
     await this.core.remove();
   }
 
+  /**
+   * The state of the function and of the device behind it, as plain data. Guest memory is the machine's to save. Not
+   * to be called from within a call of the device.
+   */
+  save(): VirtioPciState {
+    const core = this.core.save(); // first, for the device may give back buffers
+    return { version: 1, config: this.space.save(), ...this.#transport.save(), core };
+  }
+
+  /**
+   * Takes back what {@link save} gave, into a function that is plugged in and in reset. Its BARs are where they were,
+   * its interrupts as they were, and a live device goes on.
+   * @throws RestoreError for anything else than saved state of a function like this one; nothing is changed then
+   */
+  restore(state: unknown): void {
+    const { config, core, ...transport } = parsePciState(state, this.save());
+    if (!this.space.accepts(config)) {
+      throw new RestoreError("mismatch", "the saved configuration space is not that of a function like this one");
+    }
+    const before = this.#transport.save();
+    try {
+      // What the device does meanwhile stays here until the function may use the bus again.
+      this.#setBusMaster(false);
+      this.#transport.restore(transport);
+      this.#msix?.control(this.#messageControl(config));
+      this.core.restore(core);
+    } catch (cause) {
+      this.#transport.restore(before);
+      this.#msix?.control(this.#messageControl(this.space.bytes));
+      this.#activityChanged();
+      throw cause;
+    }
+    this.space.restore(config);
+  }
+
+  /** Decoding follows by itself; what the function does of its own accord is here. */
   #activityChanged(): void {
-    this.#msix?.setBusMaster((this.space.activity & PCI_COMMAND_BUS_MASTER) !== 0);
+    this.#setBusMaster((this.space.activity & PCI_COMMAND_BUS_MASTER) !== 0);
     this.#interrupts.update();
+  }
+
+  #setBusMaster(busMaster: boolean): void {
+    this.core.barred = !busMaster;
+    this.#msix?.setBusMaster(busMaster);
+  }
+
+  /** MSI-X message control in the contents of configuration space. */
+  #messageControl(config: ArrayLike<number>): number {
+    const at = this.#msixCapability + MSIX_CONTROL;
+    return config[at] | (config[at + 1] << 8);
   }
 
   #addLegacy(): void {
     const block = new LegacyRegisters(this.#transport, this.#msix !== null);
-    this.space.addBar(registers(LEGACY_BAR, "io", block));
+    this.space.addBar({ index: LEGACY_BAR, kind: "io", size: block.size, prefetchable: false, block });
   }
 
-  #addModern(mode: VirtioPciMode, options: VirtioPciOptions): void {
+  #addModern(options: VirtioPciOptions): void {
     const kind = options.bar ?? "memory";
-    const index = mode === "modern" ? MODERN_BAR : TRANSITIONAL_MODERN_BAR;
+    const index = STRUCTURES_BAR;
     const multiplier = options.notifyMultiplier ?? DEFAULT_NOTIFY_MULTIPLIER;
     const places = registerLayout(kind, this.core.config.size, notifyLength(this.core.queueCount, multiplier));
     const block = new ModernRegisters(this.#transport, places, multiplier);
     const reachable = new Map<number, RegisterBlock>([[index, block]]);
-    this.space.addBar(registers(index, kind === "io" ? "io" : "memory32", block));
+    // Not prefetchable: reading ISR status clears it.
+    const bar = {
+      index,
+      kind: kind === "io" ? "io" : "memory64",
+      size: block.size,
+      prefetchable: false,
+      block,
+    } as const;
+    this.space.addBar(bar);
     addStructureCapabilities(this.space, index, places, multiplier);
     if (this.core.sharedMemory !== null)
       reachable.set(SHARED_MEMORY_BAR, this.#addSharedMemory(this.core.sharedMemory));
     addPciCfgAccess(this.space, reachable);
+    for (const data of options.vendorData ?? []) addVendorData(this.space, data);
   }
 
   #addSharedMemory(list: SharedMemoryList): RegisterBlock {
@@ -165,11 +256,17 @@ export class VirtioPciDevice implements PciFunction {
   }
 
   #addMsix(msix: MsixTable): void {
-    this.space.addBar(registers(MSIX_BAR, "memory32", msix));
+    this.space.addBar({ index: MSIX_BAR, kind: "memory32", size: msix.size, prefetchable: false, block: msix });
     this.#msixCapability = addMsixCapability(this.space, MSIX_BAR, msix, () => this.#interrupts.update());
   }
-}
 
-function registers(index: number, kind: "io" | "memory32", block: RegisterBlock): PciBar {
-  return { index, kind, size: block.size, prefetchable: false, block };
+  /** @throws VirtioPciError `express` */
+  #addExpress(): void {
+    const ports = this.bars.find(({ kind }) => kind === "io");
+    if (ports !== undefined) {
+      throw new VirtioPciError("express", `BAR ${ports.index} is of I/O, which a PCI Express function can't have`);
+    }
+    addPowerManagement(this.space);
+    addExpress(this.space, () => this.reset());
+  }
 }

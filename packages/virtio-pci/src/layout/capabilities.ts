@@ -50,3 +50,8 @@ export const NOTIFY_CAP_SIZE = 20;
 export const CFG_CAP_DATA = 16;
 /** Size of `struct virtio_pci_cfg_cap`. */
 export const CFG_CAP_SIZE = 20;
+
+/** `vendor_id` of `struct virtio_pci_vndr_data`, 16 bits: who says what the data after it means. */
+export const VENDOR_CAP_VENDOR_ID = 4;
+/** Where the vendor's own data begins in `struct virtio_pci_vndr_data`. */
+export const VENDOR_CAP_DATA = 6;

@@ -127,14 +127,14 @@ export class Guest {
     this.write(COMMON, 22, 2, queue);
   }
 
-  /** Acknowledges, and negotiates VERSION_1 and bits below 32. */
-  negotiate(page0 = 0): void {
+  /** Acknowledges, and negotiates VERSION_1, bits below 32 and bits from 32 on. */
+  negotiate(page0 = 0, page1 = 0): void {
     this.status = 1;
     this.status = 3;
     this.write(COMMON, 8, 4, 0);
     this.write(COMMON, 12, 4, page0);
     this.write(COMMON, 8, 4, 1);
-    this.write(COMMON, 12, 4, 1);
+    this.write(COMMON, 12, 4, 1 | page1);
     this.status = 11;
   }
 
@@ -148,9 +148,9 @@ export class Guest {
     this.write(COMMON, 28, 2, 1);
   }
 
-  /** The whole way to DRIVER_OK, with two queues. */
-  goLive(): void {
-    this.negotiate();
+  /** The whole way to DRIVER_OK, with two queues, VERSION_1 and bits from 32 on. */
+  goLive(page1 = 0): void {
+    this.negotiate(0, page1);
     this.setQueue(0);
     this.setQueue(1);
     this.status = 15;
