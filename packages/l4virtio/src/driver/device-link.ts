@@ -7,7 +7,7 @@
 import { DriverError, type HostClock, waitFor } from "@virtio-ts/virtio-driver";
 import { CMD_NONE } from "../layout/commands.ts";
 import type { ConfigPage } from "../layout/config-page.ts";
-import { L4_EIO, L4_ENOMEM, L4_EOK, L4_ERANGE, type L4Result, l4ResultName } from "../layout/errors.ts";
+import { L4_ENOMEM, L4_EOK, type L4Result, l4ResultName } from "../layout/errors.ts";
 import type { L4Ipc, L4Irq } from "../layout/objects.ts";
 
 /** The driver's end of the IPC with one device. */
@@ -52,11 +52,13 @@ export class DeviceLink {
 
   /**
    * Waits for an operation that answers a number.
-   * @throws DriverError `refused`, `no-memory`, `queue-unavailable`, ... where it is not 0; `timeout`, `device-gone`
+   * @throws DriverError `no-memory`, `refused` where it is not 0; `timeout`, `device-gone`
    */
   async done(what: string, request: Promise<L4Result>): Promise<void> {
     const result = await this.answer(what, request);
-    if (result !== L4_EOK) throw refusal(what, result);
+    if (result === L4_EOK) return;
+    const code = result === L4_ENOMEM ? "no-memory" : "refused";
+    throw new DriverError(code, `${what}: the device answered ${l4ResultName(result)}`);
   }
 
   /**
@@ -83,20 +85,5 @@ export class DeviceLink {
       if (this.#gone !== null) throw this.#gone;
       return done();
     });
-  }
-}
-
-/** The error of a driver for what the device answered. */
-function refusal(what: string, result: L4Result): DriverError {
-  const message = `${what}: the device answered ${l4ResultName(result)}`;
-  switch (result) {
-    case L4_ENOMEM:
-      return new DriverError("no-memory", message);
-    case L4_ERANGE:
-      return new DriverError("queue-unavailable", message);
-    case L4_EIO:
-      return new DriverError("needs-reset", message);
-    default:
-      return new DriverError("refused", message);
   }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { STATUS_DEVICE_NEEDS_RESET } from "@virtio-ts/virtio-bindings";
 import type { DriverInterrupts } from "@virtio-ts/virtio-driver";
 
 /** What tells whether the configuration has changed. */
@@ -18,8 +19,8 @@ export class DeviceInterrupts {
   #told: DriverInterrupts | null = null;
   /** IRQ objects in use. */
   #count = 1;
-  #status = 0;
-  #generation = 0;
+  /** Whether the device asked for a reset, and its generation, when they were last looked at. */
+  #seen: readonly [broken: number, generation: number] = [0, 0];
 
   constructor(device: Observed) {
     this.#device = device;
@@ -33,8 +34,7 @@ export class DeviceInterrupts {
   bind(interrupts: DriverInterrupts, count: number, queues: number): (() => void)[] {
     this.#told = interrupts;
     this.#count = count;
-    this.#status = this.#device.readStatus();
-    this.#generation = this.#device.configGeneration();
+    this.#look();
     return Array.from({ length: count }, (_, index) => () => this.#signalled(index, queues));
   }
 
@@ -60,9 +60,12 @@ export class DeviceInterrupts {
 
   /** An object that stands for queues, too, is mostly about them. */
   #changed(): boolean {
-    const before = [this.#status, this.#generation];
-    this.#status = this.#device.readStatus();
-    this.#generation = this.#device.configGeneration();
-    return this.#count > 1 || this.#status !== before[0] || this.#generation !== before[1];
+    const [broken, generation] = this.#seen;
+    this.#look();
+    return this.#count > 1 || this.#seen[0] !== broken || this.#seen[1] !== generation;
+  }
+
+  #look(): void {
+    this.#seen = [this.#device.readStatus() & STATUS_DEVICE_NEEDS_RESET, this.#device.configGeneration()];
   }
 }

@@ -16,7 +16,7 @@ import type { QueueAreas } from "@virtio-ts/virtio-queue";
 import type { AccessWidth } from "@virtio-ts/vm-device";
 import { CMD_CFG_CHANGED, CMD_CFG_QUEUE, CMD_SET_STATUS } from "../layout/commands.ts";
 import { type ConfigPage, queueEntryAt } from "../layout/config-page.ts";
-import { l4ResultName } from "../layout/errors.ts";
+import { L4_EOK, type L4Result, l4ResultName } from "../layout/errors.ts";
 import {
   CMD_CONFIG_BIT,
   type CmdConfigBit,
@@ -134,8 +134,10 @@ export class L4DriverTransport implements DriverTransport {
       deviceNotifyIndex,
       halves: addresses.flatMap((address) => [address % WORD, Math.floor(address / WORD)]),
     });
-    await this.#configure(index);
-    if (!this.queueEnabled(index)) throw new DriverError("refused", `the device did not take queue ${index}`);
+    const result = await this.#configure(index);
+    if (result !== L4_EOK || !this.queueEnabled(index)) {
+      throw new DriverError("refused", `the device did not take queue ${index}, and answered ${l4ResultName(result)}`);
+    }
     this.#queueIrqs[index] = await this.#deviceIrq(deviceNotifyIndex);
   }
 
@@ -143,8 +145,9 @@ export class L4DriverTransport implements DriverTransport {
     if (index >= this.#placement.count) throw new DriverError("queue-unavailable", `there is no queue ${index}`);
     this.#queueIrqs[index] = null;
     this.#page.storeReady(this.#at(index), 0);
-    await this.#configure(index);
-    if (this.queueEnabled(index)) throw new DriverError("not-supported", `the device did not let go of queue ${index}`);
+    const result = await this.#configure(index);
+    if (result === L4_EOK && !this.queueEnabled(index)) return;
+    throw new DriverError("not-supported", `queue ${index} was not reset: the device answered ${l4ResultName(result)}`);
   }
 
   notify(index: number): void {
@@ -210,9 +213,11 @@ export class L4DriverTransport implements DriverTransport {
     }
   }
 
-  async #configure(index: number): Promise<void> {
-    if (this.#commandIrq !== null) await this.#link.command(this.#page, this.#commandIrq, CMD_CFG_QUEUE | index);
-    else await this.#link.done(`queue ${index}`, this.#ipc.configQueue(index));
+  /** Has the device look at a queue's entry. A command has no answer but what the entry says afterwards. */
+  async #configure(index: number): Promise<L4Result> {
+    if (this.#commandIrq === null) return this.#link.answer(`queue ${index}`, this.#ipc.configQueue(index));
+    await this.#link.command(this.#page, this.#commandIrq, CMD_CFG_QUEUE | index);
+    return L4_EOK;
   }
 
   async #deviceIrq(index: number): Promise<L4Irq> {
