@@ -75,7 +75,8 @@ export interface DriverQueue {
 
   /**
    * Makes everything added available, at once.
-   * @returns whether the device wants to be notified of it
+   * @returns whether the device wants to be notified of it; where nothing was added, whether it waits for something that
+   * it has used already, and would wait for ever
    */
   publish(): boolean;
 

@@ -303,6 +303,22 @@ describe("publishing", () => {
     }
   });
 
+  test("a device that waits for a descriptor it has used already is notified", () => {
+    const { add, queue, setDeviceEvent, use, used } = rig({ eventIdx: true });
+    setDeviceEvent(2, 0, 1);
+    expect([add(1, 0), queue.publish()]).toEqual([0, true]);
+    expect([add(1, 0), queue.publish()]).toEqual([1, false]); // it may be about to use the first
+    use(0, 0);
+    expect(queue.take(used, 8)).toBe(1);
+    expect(queue.publish()).toBe(true);
+    expect([add(1, 0), queue.publish()]).toEqual([0, true]);
+    setDeviceEvent(2, 1, 1);
+    expect(queue.publish()).toBe(false);
+    expect([add(1, 0), queue.publish()]).toEqual([2, false]);
+    setDeviceEvent(1, 0, 1);
+    expect([add(1, 0), queue.publish()]).toEqual([3, false]);
+  });
+
   test("the driver's own structure: disable, enable, and which descriptor it waits for", () => {
     const plain = rig();
     plain.queue.disableNotifications();

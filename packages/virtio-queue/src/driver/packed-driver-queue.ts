@@ -166,8 +166,9 @@ export class PackedDriverQueue implements DriverQueue {
   }
 
   publish(): boolean {
-    if (this.added === 0 || this.stopped) return false;
+    if (this.stopped) return false;
     this.memory.refresh();
+    if (this.added === 0) return this.outstanding > 0 && this.wantsNotification(0);
     // The device looks at the first entry only: with it, all that was added is there at once.
     Atomics.store(this.ringRegion.u16, this.withheldAt, this.withheld);
     this.counters.available += this.added;
@@ -420,8 +421,12 @@ export class PackedDriverQueue implements DriverQueue {
     const event = Atomics.load(this.deviceRegion.u32, this.deviceWord);
     const flags = (event >>> 16) & 3;
     if (flags === RING_EVENT_FLAGS_DISABLE) return false;
-    if (flags !== RING_EVENT_FLAGS_DESC || !this.eventIdx) return true;
-    return needsPackedEvent(event & 0xffff, this.nextAvail, this.availWrap, entries, this.size);
+    if (flags !== RING_EVENT_FLAGS_DESC || !this.eventIdx) return entries > 0;
+    const at = event & 0xffff;
+    if (needsPackedEvent(at, this.nextAvail, this.availWrap, entries, this.size)) return true;
+    // One that waits for what it has used already would wait for ever: QEMU's NIC, when it went on by itself after its
+    // peer had had no room, does not ask anew.
+    return needsPackedEvent(at, this.nextUsed, this.usedWrap, this.free, this.size);
   }
 
   private askForEvent(): void {

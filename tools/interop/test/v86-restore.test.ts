@@ -1,0 +1,118 @@
+/**
+ * A guest is saved in the middle of a transfer, its process is killed, and another process goes on with it: over the
+ * same TCP connection, for the network is a process that outlives both, this one.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import type { ServedFile } from "@virtio-ts/guest";
+import { BlobServer, fetchAll, GATEWAY, type NicChoice } from "@virtio-ts/guest/demo";
+import { connect, UserNetwork } from "@virtio-ts/net-backends";
+import { listenStream, nodeHostSockets, type StreamBackend } from "@virtio-ts/net-backends/node";
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { hasKernel } from "../src/kernel.ts";
+import { buildDemo } from "./support/demo.ts";
+
+const BYTES = 64 << 20;
+const script = fileURLToPath(new URL("support/machine.js", import.meta.url));
+
+/** A process with a machine in it, and what it says. */
+class Machine {
+  readonly child: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+  #stderr = "";
+
+  constructor(act: "start" | "resume", job: object) {
+    this.child = spawn(process.execPath, [script, act, JSON.stringify(job)], { stdio: ["ignore", "pipe", "pipe"] });
+    this.#lines = createInterface(this.child.stdout!)[Symbol.asyncIterator]();
+    this.child.stderr!.on("data", (data) => {
+      this.#stderr += data;
+    });
+  }
+
+  /** What it says next. */
+  async says(): Promise<unknown> {
+    const { value, done } = await this.#lines.next();
+    if (done) throw new Error(`the machine ended without a word: ${this.#stderr}`);
+    return JSON.parse(value);
+  }
+
+  /** Ends it, with no chance to put anything in order. */
+  async kill(): Promise<void> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    const ended = new Promise((resolve) => this.child.once("exit", resolve));
+    this.child.kill("SIGKILL");
+    await ended;
+  }
+}
+
+const WAYS: readonly (readonly [string, NicChoice])[] = [
+  ["modern, with MSI-X", { transport: "modern", bar: "memory", interrupt: "msix" }],
+  ["modern, with ports and INTx", { transport: "modern", bar: "io", interrupt: "intx" }],
+  ["legacy, with INTx", { transport: "legacy", interrupt: "intx" }],
+  ["of virtio-mmio, version 2", { transport: "mmio" }],
+  ["of virtio-mmio, version 1", { transport: "mmio-legacy" }],
+];
+
+describe.runIf(await hasKernel()).each(WAYS)("a guest with a NIC that is %s", (_, nic) => {
+  let folder: string;
+  let network: UserNetwork;
+  let stream: StreamBackend;
+  let server: BlobServer;
+  let machines: Machine[] = [];
+
+  beforeAll(() => buildDemo());
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), "virtio-ts-restore-"));
+    server = await BlobServer.start(BYTES);
+    network = new UserNetwork({ host: nodeHostSockets(), options: { hostLoopback: true } });
+    stream = await listenStream({ path: join(folder, "network") });
+    connect(network, stream);
+  });
+  afterEach(async () => {
+    for (const machine of machines) await machine.kill();
+    machines = [];
+    stream.close();
+    network.close();
+    await server.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  function machine(act: "start" | "resume", url?: string): Machine {
+    const job = { nic, socket: join(folder, "network"), snapshot: join(folder, "snapshot"), bytes: BYTES, url };
+    const made = new Machine(act, job);
+    machines.push(made);
+    return made;
+  }
+
+  it("gets all of a download that was under way when it was saved", async () => {
+    const url = `http://${GATEWAY}:${server.port}/blob`;
+    const first = machine("start", url);
+    expect(await first.says()).toEqual({ saved: true });
+    await first.kill();
+    expect(first.child.signalCode).toBe("SIGKILL");
+    // What the guest had got by then is less than all.
+    expect(network.counters.tcpBytesToGuest).toBeLessThan(BYTES);
+
+    const second = machine("resume", url);
+    expect(await second.says()).toEqual({ resumed: true });
+    expect(await second.says()).toEqual({ got: { status: 0, bytes: BYTES, digest: server.digest("md5") }, faults: 0 });
+    expect(server.connections).toBe(1);
+    expect(stream.counters.connections).toBe(2);
+  });
+
+  it("gives all of an upload that was under way when it was saved", async () => {
+    const first = machine("start");
+    const { serves } = (await first.says()) as { readonly serves: ServedFile };
+    const forward = await network.forward({ protocol: "tcp", hostPort: 0, guestPort: serves.port });
+    const fetched = fetchAll(`http://127.0.0.1:${forward.hostPort}${serves.path}`, "md5", new AbortController().signal);
+    expect(await first.says()).toEqual({ saved: true });
+    await first.kill();
+
+    expect(await machine("resume").says()).toEqual({ resumed: true });
+    expect(await fetched).toMatchObject({ bytes: BYTES, digest: serves.digest });
+  });
+});
