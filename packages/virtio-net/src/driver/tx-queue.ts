@@ -139,6 +139,7 @@ export class TxQueue {
     const virtqueue = this.#virtqueue;
     if (virtqueue === null) return 0;
     this.#reclaim(virtqueue.queue);
+    virtqueue.notify(); // a device that has lost its place would not go on
     return virtqueue.queue.outstanding;
   }
 
@@ -227,9 +228,15 @@ export class TxQueue {
   /** Writes the header, right in front of the packet's first byte: `num_buffers`, and what follows it, are 0. */
   #writeHeader(packet: number): void {
     const { pool } = this;
-    const { u8 } = pool.region;
-    const at = pool.start(packet) - this.#framing.headerSize;
-    for (let i = 0; i < this.#framing.headerSize; i++) u8[at + i] = 0;
+    const { headerSize } = this.#framing;
+    const { u8, u32 } = pool.region;
+    const at = pool.start(packet) - headerSize;
+    if (((at | headerSize) & 3) === 0) {
+      const end = (at + headerSize) / 4;
+      for (let word = at / 4; word < end; word++) u32[word] = 0;
+    } else {
+      for (let i = 0; i < headerSize; i++) u8[at + i] = 0;
+    }
     const flags = pool.flags[packet] & HDR_F_NEEDS_CSUM;
     if (flags === 0) return;
     u8[at + HDR_FLAGS] = flags;

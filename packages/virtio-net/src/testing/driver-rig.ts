@@ -78,7 +78,9 @@ export class DriverRig {
    */
   loop(frames: number, length: number, pair = 0): void {
     const { lengths } = this.pool;
-    this.#exchange(frames, pair, (packet) => lengths.fill(length, packet, packet + 1));
+    this.#exchange(frames, pair, (packet) => {
+      lengths[packet] = length;
+    });
   }
 
   /**
