@@ -4,4 +4,5 @@
  */
 
 export * from "./device/index.ts";
+export * from "./driver/index.ts";
 export * from "./layout/index.ts";

@@ -10,6 +10,7 @@ import type { DeviceCore } from "@virtio-ts/virtio-device";
 import { VirtioMmioDevice } from "@virtio-ts/virtio-mmio/device";
 import { NetDevice, type NetDeviceOptions } from "@virtio-ts/virtio-net";
 import { VirtioPciDevice } from "@virtio-ts/virtio-pci";
+import type { Mapping } from "@virtio-ts/vm-device";
 import type { V86Emulator } from "./cpu.ts";
 import { V86Error } from "./errors.ts";
 import { attachToV86, V86Machine, type V86Plugged, type V86PlugOptions } from "./machine.ts";
@@ -146,7 +147,13 @@ function addMmioNic(machine: V86Machine, options: MmioNicOptions): MmioNic {
   const pin = machine.connectLine(line);
   const version = options.transport === "mmio" ? 2 : 1;
   const mmio = new VirtioMmioDevice(device, { ...coreOptions(machine, options), line: pin, version });
-  const mapping = machine.mapMmio(address, mmio);
+  let mapping: Mapping;
+  try {
+    mapping = machine.mapMmio(address, mmio);
+  } catch (cause) {
+    pin.disconnect();
+    throw cause;
+  }
   const joined = join(options, device, async () => {
     mapping.unmap();
     await mmio.remove();

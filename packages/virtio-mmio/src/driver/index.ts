@@ -1,0 +1,8 @@
+/**
+ * The driver half: virtio devices behind memory-mapped registers, found and driven (VIRTIO 1.4, 4.2). For drivers.
+ * @module
+ */
+
+export * from "./finder.ts";
+export type { MmioPlace } from "./registers.ts";
+export type { MmioTransport } from "./transport.ts";
