@@ -20,7 +20,6 @@ import {
   STATUS_FEATURES_OK,
   STATUS_SUSPEND,
   VIRTIO_F_NOTIFICATION_DATA,
-  VIRTIO_F_RING_RESET,
   VIRTIO_F_SUSPEND,
 } from "@virtio-ts/virtio-bindings";
 import { DeviceConfig } from "./device-config.ts";
@@ -168,8 +167,8 @@ export class DriverDevice {
   }
 
   /**
-   * Takes one queue back from the device, and its memory: with VIRTIO_F_RING_RESET, or of a legacy device. The index
-   * can be created anew.
+   * Takes one queue back from the device, and its memory, where its transport can: with VIRTIO_F_RING_RESET all can.
+   * The index can be created anew.
    * @throws DriverError `invalid` for a queue that is none of the device's; `not-supported`; `timeout`, ...: the device
    * is then given up
    */
@@ -177,10 +176,7 @@ export class DriverDevice {
     const { index } = virtqueue;
     const owned = this.#queues.get(index);
     this.#check(owned !== undefined && owned.virtqueue.queue === virtqueue.queue, `queue ${index} is not in use`);
-    if (!this.transport.legacy && !this.has(VIRTIO_F_RING_RESET)) {
-      throw new DriverError("not-supported", `queue ${index} alone is reset with VIRTIO_F_RING_RESET only`);
-    }
-    await this.#step(() => this.transport.resetQueue(index));
+    await this.#step(() => this.transport.resetQueue(index), [...ARGUMENT_ERRORS, "not-supported"]);
     this.#release(index, new DriverError("invalid", `queue ${index} was destroyed`));
   }
 
@@ -277,13 +273,13 @@ export class DriverDevice {
     this.host.dma.free(owned.block);
   }
 
-  /** A step of the device's life: where it fails the device is given up. */
-  async #step<T>(action: () => Promise<T>): Promise<T> {
+  /** A step of the device's life: where it fails the device is given up, but for `harmless` reasons. */
+  async #step<T>(action: () => Promise<T>, harmless: readonly DriverErrorCode[] = ARGUMENT_ERRORS): Promise<T> {
     if (this.#failure !== null) throw this.#failure;
     try {
       return await action();
     } catch (cause) {
-      if (cause instanceof DriverError && !ARGUMENT_ERRORS.includes(cause.code)) this.giveUp(cause);
+      if (cause instanceof DriverError && !harmless.includes(cause.code)) this.giveUp(cause);
       throw cause;
     }
   }

@@ -54,7 +54,7 @@ export interface DriverTransport {
   /** Resets the device and waits until it is done. @throws DriverError `timeout`, `device-gone` */
   reset(): Promise<void>;
 
-  /** The features the device offers: 64 bits, or 32 of a legacy one. */
+  /** The features the device offers, 64 bits, or 32 of a legacy one; without those the transport has no means for. */
   readFeatures(): bigint;
   /** Tells the device the features the driver accepts. */
   writeFeatures(features: bigint): void;

@@ -90,7 +90,11 @@ export class ModernPciTransport implements DriverTransport {
   }
 
   readFeatures(): bigint {
-    return this.#featurePage(0) | (this.#featurePage(1) << 32n);
+    const offered = this.#featurePage(0) | (this.#featurePage(1) << 32n);
+    let impossible = 0n;
+    if (this.#commonLength < field.QUEUE_NOTIF_CONFIG_DATA + 2) impossible |= feature(VIRTIO_F_NOTIF_CONFIG_DATA);
+    if (this.#commonLength < field.QUEUE_RESET + 2) impossible |= feature(VIRTIO_F_RING_RESET);
+    return offered & ~impossible;
   }
 
   writeFeatures(features: bigint): void {
@@ -193,7 +197,7 @@ export class ModernPciTransport implements DriverTransport {
     if (offset % width !== 0 || offset + width > this.#notifyLength) {
       throw new DriverError("bad-capability", `queue ${index} is notified at ${offset} of ${this.#notifyLength}`);
     }
-    const chosen = this.#has(VIRTIO_F_NOTIF_CONFIG_DATA) && this.#commonLength >= field.QUEUE_RESET;
+    const chosen = this.#has(VIRTIO_F_NOTIF_CONFIG_DATA);
     return { offset, value: chosen ? this.#common.read(field.QUEUE_NOTIF_CONFIG_DATA, 2) : index };
   }
 
