@@ -86,12 +86,12 @@ export interface NicOptions extends NetDeviceOptions {
 
 /** A card and its guest. */
 export class Nic {
-  readonly machine: Machine;
-  readonly device: NetDevice;
+  machine: Machine;
+  device: NetDevice;
   readonly wire = new Wire();
-  readonly attachment: PciAttachment;
-  readonly config: Config;
-  readonly registers: Registers;
+  attachment: PciAttachment;
+  config: Config;
+  registers: Registers;
   readonly rx: Ring;
   readonly tx: Ring;
   readonly faults: DeviceFault[] = [];
@@ -99,23 +99,44 @@ export class Nic {
   headerSize = 12;
   #rxBuffers = new Map<number, number>();
 
+  readonly #plugInto: (machine: Machine) => PciAttachment;
+
   constructor(machine: Machine, id: string, face: Interface, options: NicOptions = {}) {
     this.machine = machine;
     const { ringSize = 256, interrupt = "intx", ...net } = options;
     this.device = new NetDevice({ queueSize: ringSize, ...net });
-    connect(this.device, this.wire);
-    const attach = onPci(machine, {
-      mode: face === "legacy" ? "transitional" : "modern",
-      interrupt,
-      onFault: (fault) => this.faults.push(fault),
-    });
-    this.attachment = machine.devices.add(id, this.device, attach).attachment;
+    this.#plugInto = (into) => {
+      connect(this.device, this.wire);
+      const attach = onPci(into, {
+        mode: face === "legacy" ? "transitional" : "modern",
+        interrupt,
+        onFault: (fault) => this.faults.push(fault),
+      });
+      return into.devices.add(id, this.device, attach).attachment;
+    };
+    this.attachment = this.#plugInto(machine);
     const { device } = this.attachment.slot;
     this.config = new Config(machine, device);
     this.registers = face === "legacy" ? new LegacyRegisters(this.config) : new ModernRegisters(this.config);
     this.base = device * SHARE;
     this.rx = new Ring(machine.memory, this.base, ringSize);
     this.tx = new Ring(machine.memory, this.base + 0x1_0000, ringSize);
+  }
+
+  /**
+   * The guest goes on in another machine, with a copy of its memory and a card like this one, by the card's saved state.
+   * The wire is plugged over.
+   */
+  moveTo(machine: Machine, state: unknown): void {
+    this.device.detach();
+    this.machine = machine;
+    this.device = new NetDevice({ queueSize: this.rx.size, mac: this.device.mac });
+    this.attachment = this.#plugInto(machine);
+    this.attachment.transport.restore(state);
+    this.config = new Config(machine, this.attachment.slot.device);
+    this.registers = this.registers.legacy ? new LegacyRegisters(this.config) : new ModernRegisters(this.config);
+    this.rx.memory = machine.memory;
+    this.tx.memory = machine.memory;
   }
 
   /** Where the guest's transmit buffers are: 2 KiB each. */

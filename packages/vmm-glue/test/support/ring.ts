@@ -24,7 +24,7 @@ export interface Buffer {
 }
 
 export class Ring {
-  readonly memory: GuestMemory;
+  memory: GuestMemory;
   readonly base: number;
   readonly size: number;
   /** Where the driver and device areas are. */
