@@ -41,7 +41,7 @@ const DEPTH = 6;
  * @param random whole numbers below its argument: `randomNumbers`
  */
 export function tamperedState<T>(state: T, random: (below: number) => number): T {
-  const copy = structuredClone(state);
+  const copy: T = JSON.parse(JSON.stringify(state));
   for (let changes = 1 + random(CHANGES); changes > 0; changes--) change(copy, random);
   return copy;
 }
