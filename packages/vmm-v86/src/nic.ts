@@ -71,6 +71,18 @@ interface AnyNic {
   readonly core: DeviceCore;
   /** The link to the backend; `null` without one. */
   readonly link: Link | null;
+  /**
+   * Its state as plain data, and all of its driver's use of it. It goes with a state of the emulator of the same moment:
+   * with the emulator stopped, call `emulator.save_state()` next, in the same turn of the event loop.
+   */
+  save(): unknown;
+  /**
+   * Takes back what {@link save} gave. The emulator has its state of that moment and is stopped, and this is a new NIC
+   * of the same options, at the same place; when the emulator runs, both go on. Connections to the network are the
+   * backend's, and it is its matter whether they do too.
+   * @throws RestoreError for anything else than the state of such a NIC; nothing is changed then
+   */
+  restore(state: unknown): void;
   /** Takes it out, for good, and lets go of the backend. Have the guest let go of the device first. */
   remove(): Promise<void>;
 }
@@ -138,7 +150,9 @@ function addPciNic(machine: V86Machine, options: PciNicOptions): PciNic {
     plugged.unplug();
     await pci.remove();
   });
-  return { machine, device, core: pci.core, pci, plugged, ...joined };
+  const save = (): unknown => pci.save();
+  const restore = (state: unknown): void => pci.restore(state);
+  return { machine, device, core: pci.core, pci, plugged, save, restore, ...joined };
 }
 
 function addMmioNic(machine: V86Machine, options: MmioNicOptions): MmioNic {
@@ -159,7 +173,9 @@ function addMmioNic(machine: V86Machine, options: MmioNicOptions): MmioNic {
     await mmio.remove();
     pin.disconnect();
   });
-  return { machine, device, core: mmio.core, mmio, address, line, ...joined };
+  const save = (): unknown => mmio.save();
+  const restore = (state: unknown): void => mmio.restore(state);
+  return { machine, device, core: mmio.core, mmio, address, line, save, restore, ...joined };
 }
 
 function netDevice(options: NicOptions): NetDevice {

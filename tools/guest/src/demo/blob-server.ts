@@ -12,6 +12,8 @@ import type { DigestAlgorithm } from "../transfer.ts";
 export class BlobServer {
   /** Where it listens, on 127.0.0.1. */
   readonly port: number;
+  /** Connections made to it so far. */
+  connections = 0;
   readonly #blob: Buffer;
   readonly #server: Server;
 
@@ -19,6 +21,7 @@ export class BlobServer {
     this.port = (server.address() as AddressInfo).port;
     this.#blob = blob;
     this.#server = server;
+    server.on("connection", () => this.connections++);
   }
 
   /** @param bytes size of the blob */

@@ -3,6 +3,8 @@
  *
  * @module
  */
+export { BlobServer } from "./blob-server.ts";
+export { type Fetched, fetchAll } from "./fetch.ts";
 export { demoMain } from "./main.ts";
 export type { NicChoice } from "./nic-choice.ts";
 export { featureName } from "./report.ts";

@@ -13,7 +13,7 @@ const [act, json] = process.argv.slice(2);
 const { nic: choice, socket, snapshot, bytes, url } = JSON.parse(json);
 const say = (what) => process.stdout.write(`${JSON.stringify(what)}\n`);
 const until = async (condition) => {
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 5));
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
 };
 
 const backend = connectStream({ path: socket }, { reconnectMs: 50 });
@@ -53,8 +53,8 @@ async function resume() {
   });
   say({ resumed: true });
   if (url === undefined) return;
-  await until(async () => (await guest.exec("test -f /tmp/status", EXEC)).status === 0);
-  const output = await guest.run("cat /tmp/status; wc -c </tmp/got; md5sum </tmp/got", EXEC);
+  const wait = "while ! [ -f /tmp/status ]; do sleep 0.1; done";
+  const output = await guest.run(`${wait}; cat /tmp/status; wc -c </tmp/got; md5sum </tmp/got`, EXEC);
   const [status, size, digest] = output.split(/\s+/);
   say({ got: { status: Number(status), bytes: Number(size), digest }, faults: nic.core.counters.faults });
 }
