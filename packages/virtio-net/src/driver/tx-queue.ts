@@ -211,9 +211,11 @@ export class TxQueue {
     if (length < ETHERNET_HEADER) return false;
     if ((flags | gsoType) === 0) return length <= this.#owner.mtu + ETHERNET_HEADER || this.#isTagged(packet, length);
     if ((offloadsNeeded(flags, gsoType) & ~this.#framing.transmitOffloads) !== 0 || flags === 0) return false;
-    if (pool.csumStart[packet] + pool.csumOffset[packet] + 2 > length) return false;
+    const checksumEnd = pool.csumStart[packet] + pool.csumOffset[packet] + 2;
+    if (checksumEnd > length) return false;
     if (gsoType === GSO_NONE) return length <= this.#owner.mtu + ETHERNET_HEADER || this.#isTagged(packet, length);
-    return pool.gsoSize[packet] > 0 && length <= GSO_IP_MAX + ETHERNET_HEADER + VLAN_TAG;
+    if (pool.hdrLen[packet] < checksumEnd || pool.gsoSize[packet] === 0) return false;
+    return length <= GSO_IP_MAX + ETHERNET_HEADER + VLAN_TAG;
   }
 
   /** Whether a packet is too long only by its VLAN tag. */
