@@ -308,6 +308,31 @@ describe("InterruptStatus and the line (4.2.3.4)", () => {
   });
 });
 
+describe("a suspended device, with VIRTIO_F_SUSPEND (3.5)", () => {
+  it("is silent over MMIO too, and tells what has changed when it is resumed", () => {
+    const { guest, device, line } = setup({}, new FlexibleDevice());
+    guest.goLive(1n << 43n);
+    guest.status = 31;
+    expect(guest.status).toBe(27);
+    device.context?.queues[0]?.notifier.notify();
+    device.config.bytes[0] = 1;
+    guest.kick(0);
+    expect([guest.read(0x100, 1), guest.interruptStatus, line.level, device.events.at(-1)]).toEqual([
+      0,
+      0,
+      false,
+      "suspend",
+    ]);
+    guest.status = 31;
+    expect([guest.status, device.events.at(-1), guest.read(0x100, 1), guest.interruptStatus]).toEqual([
+      15,
+      "resume",
+      1,
+      2,
+    ]);
+  });
+});
+
 describe("QueueNotify", () => {
   it("takes a queue index", () => {
     const { guest, device, mmio } = setup();

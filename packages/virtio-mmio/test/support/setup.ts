@@ -11,7 +11,7 @@ import { VirtioMmioDevice, type VirtioMmioOptions } from "../../src/index.ts";
 import { Guest } from "./guest.ts";
 
 /** Bytes of guest memory, from address 0. */
-export const MEMORY_SIZE = 0x1_0000;
+const MEMORY_SIZE = 0x1_0000;
 
 /** A line whose level is seen. */
 export class Line implements InterruptLine {
