@@ -75,7 +75,6 @@ export class ActiveDevice implements ActivationContext {
   start(): void {
     const { device } = this.#core;
     const ignore = (): void => {};
-    this.#started = true;
     try {
       device.activate(this);
       for (const active of this.queues) if (active !== null) device.queueEnabled?.(active);
@@ -83,6 +82,7 @@ export class ActiveDevice implements ActivationContext {
       this.#steps.take(() => device.reset(), ignore, ignore);
       throw cause;
     }
+    this.#started = true;
     this.phase = "running";
     this.followBar();
   }
@@ -119,7 +119,7 @@ export class ActiveDevice implements ActivationContext {
     if (this.phase !== "running") return;
     this.phase = "suspending";
     const asleep = (): void => {
-      if (this.phase !== "suspending" || this.#core.broken) return;
+      if (this.phase === "ended") return;
       this.phase = "suspended";
       done();
     };
@@ -138,7 +138,7 @@ export class ActiveDevice implements ActivationContext {
     if (this.phase !== "suspended") return;
     this.phase = "resuming";
     const awake = (): void => {
-      if (this.phase === "ended" || this.#core.broken) return;
+      if (this.phase === "ended") return;
       this.goOn();
       done();
     };

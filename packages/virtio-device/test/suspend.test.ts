@@ -297,7 +297,7 @@ describe("a device that takes its time over it", () => {
     expect([await settled(), s.core.status]).toEqual([true, 0]);
   });
 
-  it("and fails otherwise meanwhile is neither suspended nor resumed", async () => {
+  it("and fails otherwise meanwhile is suspended, and in need of a reset", async () => {
     const s = flexible();
     const { promise, done } = later();
     s.device.suspendPromise = promise;
@@ -305,7 +305,9 @@ describe("a device that takes its time over it", () => {
     s.device.context?.fail({ code: "device-error", message: "broken" } as DeviceFault);
     done();
     await settle();
-    expect(s.core.status).toBe(RUNNING | NEEDS_RESET);
+    expect(s.core.status).toBe(SUSPENDED | NEEDS_RESET);
+    resume(s);
+    expect(s.device.events).toEqual(["suspend"]);
   });
 });
 
