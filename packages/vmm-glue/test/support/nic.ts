@@ -6,6 +6,7 @@
 import { connect, FrameBurst, type NetBackend, type NetPort } from "@virtio-ts/net-backends";
 import type { DeviceFault } from "@virtio-ts/virtio-device";
 import { NetDevice, type NetDeviceOptions } from "@virtio-ts/virtio-net/device";
+import type { VirtioPciOptions } from "@virtio-ts/virtio-pci/device";
 import { expect } from "vitest";
 import { type Machine, onPci, type PciAttachment } from "../../src/index.ts";
 import { Config, LegacyRegisters, ModernRegisters, type Registers } from "./registers.ts";
@@ -82,6 +83,8 @@ export interface NicOptions extends NetDeviceOptions {
   readonly ringSize?: number;
   /** Whether the card has MSI-X; it has not by default. */
   readonly interrupt?: "intx" | "msix";
+  /** What else its function is to be. */
+  readonly pci?: Partial<VirtioPciOptions>;
 }
 
 /** A card and its guest. */
@@ -103,7 +106,7 @@ export class Nic {
 
   constructor(machine: Machine, id: string, face: Interface, options: NicOptions = {}) {
     this.machine = machine;
-    const { ringSize = 256, interrupt = "intx", ...net } = options;
+    const { ringSize = 256, interrupt = "intx", pci = {}, ...net } = options;
     this.device = new NetDevice({ queueSize: ringSize, ...net });
     this.#plugInto = (into) => {
       connect(this.device, this.wire);
@@ -111,6 +114,7 @@ export class Nic {
         mode: face === "legacy" ? "transitional" : "modern",
         interrupt,
         onFault: (fault) => this.faults.push(fault),
+        ...pci,
       });
       return into.devices.add(id, this.device, attach).attachment;
     };
