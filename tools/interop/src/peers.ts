@@ -9,11 +9,12 @@ import { delimiter, join } from "node:path";
 import { TestRunner } from "vitest";
 
 /** The name of a program that tests may ask for. */
-export type PeerName = "tshark" | "qemu-system-x86_64" | "qemu-system-aarch64" | "qemu-system-riscv64";
+export type PeerName = "tshark" | "ip" | "qemu-system-x86_64" | "qemu-system-aarch64" | "qemu-system-riscv64";
 
 /** Each peer and the Debian package that brings it. `.ci/run` installs every one of these packages. */
 export const debianPackageOf: Readonly<Record<PeerName, string>> = {
   tshark: "tshark",
+  ip: "iproute2",
   "qemu-system-x86_64": "qemu-system-x86",
   "qemu-system-aarch64": "qemu-system-arm",
   "qemu-system-riscv64": "qemu-system-misc",

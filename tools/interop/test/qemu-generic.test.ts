@@ -4,13 +4,14 @@ import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { VIRTIO_ID_BALLOON, VIRTIO_ID_BLOCK, VIRTIO_ID_CONSOLE, VIRTIO_ID_ENTROPY } from "@virtio-ts/virtio-bindings";
-import { DriverDevice, waitFor } from "@virtio-ts/virtio-driver";
+import { DriverDevice } from "@virtio-ts/virtio-driver";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { hasPeers } from "../src/peers.ts";
 import { BOARDS, type BoardName } from "../src/qemu/boards.ts";
 import { findDevice, type PciInterface } from "../src/qemu/finders.ts";
 import { QemuMachine } from "../src/qemu/machine.ts";
 import { ask, send } from "./support/requests.ts";
+import { until } from "./support/until.ts";
 
 interface Way {
   readonly board: BoardName;
@@ -32,12 +33,19 @@ const WAYS: Readonly<Record<string, Way>> = {
     pci: "legacy",
     interrupts: "messages",
   },
+  ...Object.fromEntries((["microvm", "arm", "riscv"] as const).flatMap((board) => [mmio(board, 1), mmio(board, 2)])),
   "PCI, legacy only": {
     board: "q35",
     device: (type) => `${type}-pci,disable-modern=on,vectors=0`,
     interrupts: "lines",
   },
 };
+
+function mmio(board: BoardName, version: 1 | 2): [string, Way] {
+  const options = ["-global", `virtio-mmio.force-legacy=${version === 1 ? "on" : "off"}`];
+  const device = (type: string): string => `${type}-device`;
+  return [`virtio-mmio version ${version} of ${board}`, { board, device, options, interrupts: "lines" }];
+}
 
 let folder = "";
 let machine: QemuMachine | undefined;
@@ -90,7 +98,7 @@ describe.each(Object.entries(WAYS))("over %s", (_, way) => {
       seen.add(Buffer.from(parts[0].subarray(0, length)).toString("hex"));
     }
     expect(seen.size).toBe(20);
-    await waitFor(machine!.host.clock, "an interrupt", () => interrupts > 0);
+    await until(machine!.host, () => interrupts > 0);
     expect(machine!.host.counters[way.interrupts]).toBeGreaterThan(0);
   });
 
@@ -126,6 +134,7 @@ describe.each(Object.entries(WAYS))("over %s", (_, way) => {
     const path = join(folder, "console");
     const chardev = ["-chardev", `socket,id=far,path=${path},server=on,wait=off`];
     machine = await QemuMachine.start(way.board, [
+      ...(way.options ?? []),
       ...chardev,
       ...["-device", way.device("virtio-serial"), "-device", "virtconsole,chardev=far"],
     ]);
@@ -163,7 +172,7 @@ describe.each(Object.entries(WAYS))("over %s", (_, way) => {
     const memory = (await qmp.execute<{ actual: number }>("query-balloon")).actual;
     expect(memory).toBe(64 << 20);
     await qmp.execute("balloon", { value: memory - 16 * 4096 });
-    await waitFor(host.clock, "the wish for pages", () => balloon.config.read32(0) === 16);
+    await until(host, () => balloon.config.read32(0) === 16);
     expect(changes).toBeGreaterThan(0);
     const block = host.dma.allocate(16 * 4096, 4096);
     host.memory.fill(block, 16 * 4096, 0x5a);

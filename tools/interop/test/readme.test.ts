@@ -2,16 +2,24 @@ import { readFileSync } from "node:fs";
 import { bootGuest, bringUpNetwork, type Guest, ping } from "@virtio-ts/guest";
 import { VirtioPciDevice } from "@virtio-ts/virtio-pci";
 import { attachToV86 } from "@virtio-ts/vmm-v86";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, test } from "vitest";
 import { entropyDevice } from "../src/examples/own-device.ts";
 import { plugIn } from "../src/examples/plug-in.ts";
+import { entropyFromQemu } from "../src/examples/qemu-entropy.ts";
+import { hasPeers } from "../src/peers.ts";
 
 describe("the README of the project", () => {
-  it.each(["plug-in.ts", "own-device.ts"])("shows %s as it runs here", (name) => {
+  it.each(["plug-in.ts", "own-device.ts", "qemu-entropy.ts"])("shows %s as it runs here", (name) => {
     const source = readFileSync(new URL(`../src/examples/${name}`, import.meta.url), "utf8");
     const readme = readFileSync(new URL("../../../README.md", import.meta.url), "utf8");
     expect(readme).toContain(`\`\`\`ts\n${source.slice(source.indexOf("import")).trim()}\n\`\`\``);
   });
+});
+
+test.runIf(hasPeers("qemu-system-x86_64"))("its example for drivers reads from QEMU's virtio-rng", async () => {
+  const [one, two] = [await entropyFromQemu(32), await entropyFromQemu(32)];
+  expect([one.length, two.length]).toEqual([32, 32]);
+  expect(one).not.toEqual(two);
 });
 
 describe("its examples, in one guest", () => {

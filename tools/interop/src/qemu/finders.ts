@@ -4,6 +4,7 @@
  */
 
 import { connectFirst, type DeviceFinder, type DriverTransport, FreeList } from "@virtio-ts/virtio-driver";
+import { MmioFinder } from "@virtio-ts/virtio-mmio/driver";
 import { PciConfigPorts, PciFinder } from "@virtio-ts/virtio-pci/driver";
 import type { QemuMachine } from "./machine.ts";
 
@@ -21,6 +22,12 @@ export function findDevice(machine: QemuMachine, deviceType: number, pci?: PciIn
 
 function finder(machine: QemuMachine, pci: PciInterface | undefined): DeviceFinder {
   const { host, link } = machine;
+  const slots = machine.board.mmio;
+  if (slots !== undefined) {
+    const { start, step, count, firstLine } = slots;
+    const places = Array.from({ length: count }, (_, i) => ({ address: start + i * step, line: firstLine + i }));
+    return new MmioFinder(host, link.mmio, places);
+  }
   return new PciFinder(host, {
     ports: link.ports,
     mmio: link.mmio,
