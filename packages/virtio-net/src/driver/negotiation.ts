@@ -113,6 +113,8 @@ export async function openNic(transport: DriverTransport, host: DriverHost, with
 function acceptable(offered: bigint, without: bigint, config: NetConfig): bigint {
   let set = offered & NET_DRIVER_FEATURES & ~without;
   if (!hasFeature(set, VIRTIO_NET_F_MRG_RXBUF)) set &= ~NEEDS_MERGING;
+  // Commands that set addresses are not to be sent without CTRL_RX (5.1.6.5.2.2).
+  if (!hasFeature(set, VIRTIO_NET_F_CTRL_RX)) set &= ~feature(VIRTIO_NET_F_CTRL_MAC_ADDR);
   for (const [bit, field] of FIELDS) if (hasFeature(set, bit) && config[field] === null) set &= ~feature(bit);
   return consistentFeatures(set);
 }

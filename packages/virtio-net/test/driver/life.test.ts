@@ -396,7 +396,8 @@ describe("hwaddr, mtu and promiscuous mode", () => {
   it.each([[[]], [[2, 0, 0, 0, 0]], [[3, 0, 0, 0, 0, 1]], [[0, 0, 0, 0, 0, 0]]])(
     "an address of %j is EINVAL",
     async (mac) => {
-      const s = await setupStrict({ device: { features: [F.MAC, F.CTRL_VQ, F.CTRL_MAC_ADDR] } });
+      const s = await setupStrict({ device: { features: [F.MAC, F.CTRL_VQ, F.CTRL_RX, F.CTRL_MAC_ADDR] } });
+      s.device.commands.length = 0;
       expect(await errnoOf(() => s.driver.setHwaddr(Uint8Array.from(mac)))).toBe("EINVAL");
       expect(s.device.commands).toEqual([]);
     },

@@ -90,6 +90,7 @@ export class StrictNic implements VirtioDevice {
   resets = 0;
   activations = 0;
   readonly #pairs: number;
+  readonly #mac: Uint8Array;
   readonly #held: [ActiveQueue, number][] = [];
 
   constructor(options: StrictNicOptions = {}) {
@@ -109,6 +110,7 @@ export class StrictNic implements VirtioDevice {
     this.config.view.setUint8(17, 40);
     this.config.view.setUint32(20, 0x1ff, true);
     for (const [offset, bytes] of Object.entries(options.config ?? {})) this.config.bytes.set(bytes, Number(offset));
+    this.#mac = this.config.bytes.slice(0, 6);
   }
 
   readConfig(offset: number, data: Uint8Array): ConfigError | null {
@@ -132,7 +134,7 @@ export class StrictNic implements VirtioDevice {
     this.context = null;
     this.promiscuous = true;
     this.allMulticast = false;
-    this.config.bytes.set(STRICT_MAC, 0);
+    this.config.bytes.set(this.#mac, 0);
     this.#held.length = 0;
   }
 
@@ -237,7 +239,7 @@ export class StrictNic implements VirtioDevice {
       return true;
     }
     if (of === 1 && command === 1) {
-      if (!has(F.CTRL_MAC_ADDR) || data.length !== 6 || (data[0] & 1) !== 0) return false;
+      if (!has(F.CTRL_RX) || !has(F.CTRL_MAC_ADDR) || data.length !== 6 || (data[0] & 1) !== 0) return false;
       this.config.bytes.set(data, 0);
       return true;
     }
