@@ -61,7 +61,7 @@ export class ControlQueue {
   }
 
   async #send(commandClass: number, command: number, data: readonly number[]): Promise<void> {
-    if (this.#closed) throw new DriverError("invalid", "the control queue is closed");
+    this.#check();
     if (this.#stuck !== null) throw this.#stuck;
     const { memory, clock } = this.#device.host;
     const name = `control command ${commandClass}/${command}`;
@@ -85,11 +85,14 @@ export class ControlQueue {
   }
 
   #isAnswered(): boolean {
-    if (this.#closed) throw new DriverError("invalid", "the control queue was closed");
     const used = this.#virtqueue.dequeue();
-    if (used === QUEUE_MALFORMED || (used === QUEUE_EMPTY && this.#device.failure !== null)) {
-      throw this.#device.failure ?? new DriverError("needs-reset", "the control queue has stopped");
-    }
-    return used !== QUEUE_EMPTY;
+    this.#check();
+    return used !== QUEUE_EMPTY && used !== QUEUE_MALFORMED;
+  }
+
+  /** Nothing is to be had of a device that has failed: a queue that stops is such a failure. */
+  #check(): void {
+    if (this.#device.failure !== null) throw this.#device.failure;
+    if (this.#closed) throw new DriverError("invalid", "the control queue is closed");
   }
 }
