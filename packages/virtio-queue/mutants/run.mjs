@@ -1,5 +1,6 @@
 /**
- * Breaks every check of the queues in turn and wants a test to fail: `pnpm mutants [text in a mutant...]`.
+ * Breaks every check of the queues in turn and wants a test to fail: `pnpm mutants [text in a mutant...]`. With `--check`
+ * it only says whether each one still finds its place.
  *
  * Works on a copy under `.cache`, so that the sources stay as they are. Prints the survivors and the score; leaves with
  * 1 when a mutant survives.
@@ -17,10 +18,12 @@ const copy = join(root, `.cache/mutants-${process.pid}`);
 /** The tests most likely to catch a mutant of a file come first; then all quick ones, then the slow ones. */
 const LIKELY = [
   [/restore/, ["restore"]],
-  [/device\/split|chain-walker|singles/, ["split-device", "device-hostile", "windows"]],
+  [/device\/split|singles/, ["split-device", "device-hostile", "windows"]],
   [/device\/packed/, ["packed-device", "device-hostile", "windows"]],
   [/driver\/split|elements/, ["split-driver"]],
   [/driver\/packed|layout\/packed/, ["packed-driver", "packed-device"]],
+  [/device\//, ["device-", "split-device", "packed-device", "windows"]],
+  [/driver\//, ["split-driver", "packed-driver"]],
   [/./, ["split-", "device-hostile", "windows"]],
 ];
 const QUICK = ["split-", "packed-", "device-", "restore", "windows"];
@@ -66,6 +69,22 @@ function testsFail(filters) {
   });
 }
 
+/** A mutant's file, cut at each place it is for. */
+function cut([file, from], folder) {
+  const path = join(folder, file);
+  if (!existsSync(path)) throw new Error(`no file ${file}`);
+  const source = readFileSync(path, "utf8");
+  const parts = source.split(from);
+  if (parts.length < 2) throw new Error(`${file}: not found: ${from}`);
+  return { path, source, parts };
+}
+
+if (process.argv[2] === "--check") {
+  const places = mutants.map((mutant) => cut(mutant, join(root, "packages/virtio-queue")).parts.length - 1);
+  console.log(`${mutants.length} mutants find ${places.reduce((sum, count) => sum + count, 0)} places`);
+  process.exit();
+}
+
 prepare();
 if (await testsFail([...QUICK, ...SLOW])) throw new Error("the tests fail without a mutant");
 
@@ -74,11 +93,7 @@ let killed = 0;
 let tried = 0;
 const chosen = mutants.filter((mutant) => only.length === 0 || only.some((text) => mutant.join(" ").includes(text)));
 for (const [file, from, to] of chosen) {
-  const path = join(copy, "packages/virtio-queue", file);
-  if (!existsSync(path)) throw new Error(`no file ${file}`);
-  const source = readFileSync(path, "utf8");
-  const parts = source.split(from);
-  if (parts.length < 2) throw new Error(`${file}: not found: ${from}`);
+  const { path, source, parts } = cut([file, from], join(copy, "packages/virtio-queue"));
   const [, likely] = LIKELY.find(([pattern]) => pattern.test(file));
   // Where a loop is there twice, each of the two is broken on its own.
   for (let place = 1; place < parts.length; place++) {

@@ -43,17 +43,28 @@ export class ChainBurst {
   lengths!: Uint32Array;
 
   /**
-   * All but the byte counts lie in one array, of which the others are views: a loop that fills several of them checks
-   * one array instead of five. `heads` starts at 0, `regions`, `offsets` and `lengths` where these say.
+   * All but the byte counts lie in one array, and those in another, of which the others are views: each further array
+   * costs a loop its checks at every turn. `heads` starts at 0, the others where these say.
    * @internal
    */
   words!: Uint32Array;
+  /** @internal */
+  writtenAt = 0;
+  /** @internal */
+  writableAt = 0;
+  /** @internal */
+  firstAt = 0;
   /** @internal */
   regionsAt = 0;
   /** @internal */
   offsetsAt = 0;
   /** @internal */
   lengthsAt = 0;
+  /**
+   * `readableBytes`, then `writableBytes`.
+   * @internal
+   */
+  totals!: Float64Array;
   /**
    * How many chains from the first on are known to be of one segment each, all device-readable or (`plainDirection`
    * not 0) all device-writable: a queue that fills the burst with more of the same need not say it again.
@@ -192,8 +203,11 @@ export class ChainBurst {
     };
     this.words = words;
     this.heads = take(chains);
+    this.writtenAt = end;
     this.written = take(chains);
+    this.writableAt = end;
     this.writable = take(chains);
+    this.firstAt = end;
     this.first = take(chains + 1);
     this.regionsAt = end;
     this.regions = take(segments);
@@ -201,7 +215,8 @@ export class ChainBurst {
     this.offsets = take(segments);
     this.lengthsAt = end;
     this.lengths = take(segments);
-    this.readableBytes = new Float64Array(chains);
-    this.writableBytes = new Float64Array(chains);
+    this.totals = new Float64Array(2 * chains);
+    this.readableBytes = this.totals.subarray(0, chains);
+    this.writableBytes = this.totals.subarray(chains);
   }
 }

@@ -19,7 +19,7 @@ export interface OutstandingChain {
 }
 
 /** What both formats keep. */
-interface CommonQueueState {
+export interface CommonQueueState {
   readonly version: 1;
   /** Number of entries. */
   readonly size: number;

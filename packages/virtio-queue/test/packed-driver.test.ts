@@ -273,8 +273,8 @@ describe("publishing", () => {
     expect(accesses).toMatchObject([
       {
         op: "store",
-        offset: areas.descriptorArea + 14,
-        value: AVAIL,
+        offset: areas.descriptorArea + 12,
+        value: AVAIL << 16,
         seen: [
           { address: 0x8000, length: 4, id: 0, flags: 0 },
           { address: 0x9000, length: 5, id: 1, flags: AVAIL | 2 },
@@ -400,6 +400,26 @@ describe("used descriptors", () => {
     use(0, 0, 99);
     expect(queue.take(used, 8)).toBe(1);
     expect(used.lengths[0]).toBe(16);
+  });
+
+  test("what is read of them is ordered behind the flags: by a load of the first ones, and a fence if there are more", () => {
+    const { queue, add, use, used } = rig();
+    for (let i = 0; i < 3; i++) add(1, 0);
+    queue.publish();
+    const accesses = (): [string, number][] =>
+      watchAtomics(
+        () => void queue.take(used, 8),
+        () => 0,
+      ).map(({ op, offset }) => [op, offset]);
+    use(0, 0);
+    expect(accesses()).toEqual([["load", areas.descriptorArea + 14]]);
+    use(1, 1);
+    use(2, 2);
+    expect(accesses()).toEqual([
+      ["load", areas.descriptorArea + 16 + 14],
+      ["store", 0],
+      ["load", 0],
+    ]);
   });
 
   test("in order, one descriptor uses all lists up to the one it names; a batch may be taken in parts", () => {

@@ -1,74 +1,239 @@
 /**
- * What a device's half holds, as a snapshot lists it.
+ * What a device's half holds: every chain that was taken and not yet published as used, in either format.
+ *
+ * A chain is known by its head descriptor (split) or buffer id (packed). Hot, guarded by `bench/`.
  * @module
  */
 
-import type { OutstandingChain } from "../state.ts";
-import { MARK_FREE, MARK_STAGED, MARK_TAKEN } from "./marks.ts";
+import type { ChainBurst } from "../chain-burst.ts";
+import type { OutstandingChain, QueueState } from "../state.ts";
 
-/** What both formats keep of the chains that were taken and not published. */
-export interface Holdings {
-  /** What became of each head or id. */
-  readonly marks: Uint16Array;
-  /** Heads in the order they were taken: a ring. */
-  readonly order: Uint16Array;
-  /** Ring entries of each id; `null` where each chain takes one. */
-  readonly descriptors: Uint16Array | null;
-  /** In order: bytes of each one's writable part, and bytes written. */
-  readonly writable: Float64Array;
-  readonly written: Uint32Array;
-  /** Pushed and not published, id and length by turns, when not in order. */
-  readonly staged: Uint32Array;
-  readonly stagedCount: number;
+/** The mark of a head that is not the device's. */
+export const MARK_FREE = 0;
+/** The ring entries a chain takes, in its mark. */
+export const MARK_ENTRIES = 0xffff;
+
+// Imported constants are not folded into hot code, a module's own are.
+const FREE: number = MARK_FREE;
+/** Added to the mark of a chain that was given back, but is not published: the driver can't know yet. */
+const STAGED = 0x1_0000;
+const ENTRIES: number = MARK_ENTRIES;
+
+/** The chains that one device queue holds. */
+export class Holdings {
+  /** Number of entries of the ring. */
+  readonly size: number;
+  /** VIRTIO_F_IN_ORDER: chains given back early wait for those before them. */
   readonly inOrder: boolean;
-}
+  /**
+   * Three tables in one array, for each further array costs a loop its checks at every turn:
+   * - from 0 on, by head: {@link MARK_FREE}, or the chain's ring entries, with a bit more when given back;
+   * - from {@link orderAt} on, a ring: heads in the order they were taken;
+   * - from {@link stagedAt} on: what was given back and not published, head and bytes written by turns.
+   */
+  readonly book: Uint32Array;
+  readonly orderAt: number;
+  /** Positions in the ring of heads are taken modulo this plus 1. */
+  readonly orderMask: number;
+  readonly stagedAt: number;
+  /** Where the head of the next chain taken goes in the ring of heads. */
+  orderNext = 0;
+  /** Chains taken and not yet published, and the ring entries of those. */
+  held = 0;
+  entries = 0;
+  /** How many of them were given back. */
+  staged = 0;
+  /** How many of the last chains taken the ring of heads knows. */
+  private known = 0;
+  /** In order, by head: bytes of its writable part, and bytes written when it was given back. */
+  private readonly writable: Float64Array;
+  private readonly written: Uint32Array;
 
-/**
- * Lists what is held: in the order it was taken, or, where chains are used in any order, what was given back first.
- * @param next where the next chain taken goes in `order`
- * @param known how many of the last chains taken `order` knows
- */
-export function listHoldings(
-  holdings: Holdings,
-  next: number,
-  known: number,
-): { outstanding: OutstandingChain[]; rewindable: number } {
-  const { marks, order } = holdings;
-  const size = order.length;
-  const taken: number[] = [];
-  const seen = new Set<number>();
-  let rewindable = 0;
-  // From the chain taken last backwards; a head met twice was given back and taken again in between.
-  for (let i = 0; i < known; i++) {
-    const head = order[(next - 1 - i + size) % size];
-    if (marks[head] === MARK_FREE || seen.has(head)) continue;
-    if (rewindable === i && marks[head] === MARK_TAKEN) rewindable++;
-    seen.add(head);
-    taken.push(head);
+  constructor(size: number, inOrder: boolean) {
+    const ring = 2 ** Math.ceil(Math.log2(size));
+    this.size = size;
+    this.inOrder = inOrder;
+    this.orderAt = size;
+    this.orderMask = ring - 1;
+    this.stagedAt = size + ring;
+    this.book = new Uint32Array(size + ring + 2 * size);
+    this.writable = new Float64Array(inOrder ? size : 0);
+    this.written = new Uint32Array(inOrder ? size : 0);
   }
-  for (let head = 0; head < size; head++) if (marks[head] !== MARK_FREE && !seen.has(head)) taken.push(head);
-  taken.reverse();
-  const heads = holdings.inOrder ? taken : stagedFirst(holdings, taken);
-  return { outstanding: heads.map((head) => describe(holdings, head)), rewindable };
-}
 
-function stagedFirst({ marks, staged, stagedCount }: Holdings, taken: number[]): number[] {
-  const given = Array.from({ length: stagedCount }, (_, i) => staged[2 * i]);
-  return [...given, ...taken.filter((head) => marks[head] === MARK_TAKEN)];
-}
+  /** Notes one chain that was taken, as chain number `chain` of a burst not yet noted. */
+  note(chain: number, head: number, entries: number): void {
+    this.book[head] = entries;
+    this.book[this.orderAt + ((this.orderNext + chain) & this.orderMask)] = head;
+    this.entries += entries;
+  }
 
-function describe(holdings: Holdings, head: number): OutstandingChain {
-  return {
-    head,
-    descriptors: holdings.descriptors === null ? 1 : holdings.descriptors[head],
-    writableBytes: holdings.inOrder ? holdings.writable[head] : 0,
-    written: holdings.marks[head] === MARK_STAGED ? writtenOf(holdings, head) : null,
-  };
-}
+  /** Counts the chains of a burst, all of which are in the book. */
+  took(burst: ChainBurst, chains: number): void {
+    this.orderNext = (this.orderNext + chains) & this.orderMask;
+    this.known = Math.min(this.known + chains, this.size);
+    this.held += chains;
+    if (!this.inOrder) return;
+    // How much each can take, to know which were written completely.
+    for (let i = 0; i < chains; i++) this.writable[burst.heads[i]] = burst.writableBytes[i];
+  }
 
-function writtenOf({ inOrder, written, staged }: Holdings, head: number): number {
-  if (inOrder) return written[head];
-  let at = 0;
-  while (staged[at] !== head) at += 2;
-  return staged[at + 1];
+  /**
+   * Lets go of up to `count` of the chains taken last, while they are still held.
+   * @returns how many
+   */
+  rewind(count: number): number {
+    const { book } = this;
+    const orderAt = this.orderAt | 0;
+    const orderMask = this.orderMask | 0;
+    const last = (this.orderNext - 1) | 0;
+    const most = Math.min(count, this.known) | 0;
+    let entries = 0;
+    let done = 0;
+    for (; done < most; done = (done + 1) | 0) {
+      const head = book[(orderAt + ((last - done) & orderMask)) | 0];
+      const mark = book[head];
+      if (mark === FREE || mark >= STAGED) break;
+      book[head] = FREE;
+      entries = (entries + mark) | 0;
+    }
+    this.orderNext = (this.orderNext - done) & orderMask;
+    this.known -= done;
+    this.held -= done;
+    this.entries -= entries;
+    return done;
+  }
+
+  /** Takes one chain back from the device. @returns whether it was held */
+  push(head: number, written: number): boolean {
+    const { book } = this;
+    const mark = book[head];
+    // What is no head at all has no mark, and passes neither comparison.
+    if (head >= this.size || !(mark > FREE && mark < STAGED)) return false;
+    book[head] = mark | STAGED;
+    if (this.inOrder) {
+      this.written[head] = written;
+    } else {
+      const at = this.stagedAt + 2 * this.staged;
+      book[at] = head;
+      book[at + 1] = written;
+    }
+    this.staged++;
+    return true;
+  }
+
+  /** Takes chains `[from, to)` of a burst back. @returns the first that was not held, or `to` */
+  pushAll(burst: ChainBurst, from: number, to: number): number {
+    if (this.inOrder) {
+      let i = from;
+      while (i < to && this.push(burst.heads[i], burst.written[i])) i++;
+      return i;
+    }
+    const { book } = this;
+    const { words } = burst;
+    const writtenAt = burst.writtenAt | 0;
+    const size = this.size | 0;
+    const end = to | 0;
+    let at = (this.stagedAt + 2 * this.staged) | 0;
+    let i = from | 0;
+    for (; i < end; i = (i + 1) | 0) {
+      const head = words[i];
+      if (head >= size) break;
+      const mark = book[head];
+      if (mark === FREE || mark >= STAGED) break;
+      book[head] = mark | STAGED;
+      book[at] = head;
+      book[(at + 1) | 0] = words[(writtenAt + i) | 0];
+      at = (at + 2) | 0;
+    }
+    this.staged = (at - this.stagedAt) / 2;
+    return i;
+  }
+
+  /** Forgets chains that were published, and the ring entries of those. */
+  published(chains: number, entries: number): void {
+    this.staged -= chains;
+    this.held -= chains;
+    this.entries -= entries;
+  }
+
+  /**
+   * In order (2.7.9, 2.8.9): uses the chains given back, up to the first that is not. One element, at the position of
+   * a batch's first chain, uses all of the batch; all but its last count as completely written, so only such chains are
+   * skipped.
+   * @param write writes one used element and skips the ring entries it stands for
+   * @returns how many chains that uses
+   */
+  useInOrder(write: { writeOne(head: number, written: number, entries: number): void }): number {
+    const { book, orderAt, orderMask, written, writable, held } = this;
+    const oldest = this.orderNext - held;
+    const headOf = (i: number): number => book[orderAt + ((oldest + i) & orderMask)];
+    let entries = 0;
+    let count = 0;
+    while (count < held && book[headOf(count)] >= STAGED) {
+      const head = headOf(count);
+      entries += book[head] & ENTRIES;
+      book[head] = FREE;
+      count++;
+      const last = count === held || book[headOf(count)] < STAGED;
+      if (!last && written[head] === writable[head]) continue;
+      write.writeOne(head, written[head], entries);
+      entries = 0;
+    }
+    return count;
+  }
+
+  /** What is held, as a snapshot lists it. */
+  save(): { outstanding: OutstandingChain[]; rewindable: number } {
+    const { book, size, orderAt, orderMask } = this;
+    const taken: number[] = [];
+    const seen = new Set<number>();
+    let rewindable = 0;
+    // From the chain taken last backwards; a head met twice was given back and taken again in between.
+    for (let i = 0; i < this.known; i++) {
+      const head = book[orderAt + ((this.orderNext - 1 - i) & orderMask)];
+      if (book[head] === FREE || seen.has(head)) continue;
+      if (rewindable === i && book[head] < STAGED) rewindable++;
+      seen.add(head);
+      taken.push(head);
+    }
+    for (let head = 0; head < size; head++) if (book[head] !== FREE && !seen.has(head)) taken.push(head);
+    taken.reverse();
+    const heads = this.inOrder ? taken : [...this.stagedHeads(), ...taken.filter((head) => book[head] < STAGED)];
+    return { outstanding: heads.map((head) => this.describe(head)), rewindable };
+  }
+
+  /** Takes over what a checked state lists. */
+  restore({ outstanding, rewindable }: QueueState): void {
+    outstanding.forEach((chain, i) => {
+      const { head } = chain;
+      this.note(i, head, chain.descriptors);
+      if (this.inOrder) this.writable[head] = chain.writableBytes;
+      if (chain.written !== null) this.push(head, chain.written);
+    });
+    this.orderNext = outstanding.length & this.orderMask;
+    this.held = outstanding.length;
+    // In order, every outstanding chain is known by its position; else only those that may be rewound.
+    this.known = this.inOrder ? outstanding.length : rewindable;
+  }
+
+  /** Heads given back, in the order they were, when chains are used in any order. */
+  private stagedHeads(): number[] {
+    return Array.from({ length: this.staged }, (_, i) => this.book[this.stagedAt + 2 * i]);
+  }
+
+  private describe(head: number): OutstandingChain {
+    const mark = this.book[head];
+    return {
+      head,
+      descriptors: mark & ENTRIES,
+      writableBytes: this.inOrder ? this.writable[head] : 0,
+      written: mark >= STAGED ? this.writtenOf(head) : null,
+    };
+  }
+
+  private writtenOf(head: number): number {
+    if (this.inOrder) return this.written[head];
+    return this.book[this.stagedAt + 2 * this.stagedHeads().indexOf(head) + 1];
+  }
 }

@@ -7,11 +7,6 @@ import { QUEUE_FAULT_CODES, QueueConfigError, type QueueFaultCode } from "../fau
 import { MAX_CHAIN_BYTES } from "../layout/descriptor.ts";
 import type { PackedQueueState, QueueState, SplitQueueState } from "../state.ts";
 
-/** The fault a state was saved with. */
-export function restoredFault(state: QueueState): QueueFaultCode | null {
-  return state.fault as QueueFaultCode | null;
-}
-
 /**
  * Checks the state of a split queue of `size` entries.
  * @throws QueueConfigError `state`

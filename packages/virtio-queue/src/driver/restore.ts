@@ -8,11 +8,6 @@ import { MAX_CHAIN_BYTES } from "../layout/descriptor.ts";
 import { DRIVER_QUEUE_FAULT_CODES, type DriverQueueFaultCode } from "./fault.ts";
 import type { DriverQueueState } from "./state.ts";
 
-/** The fault a state was saved with. */
-export function restoredDriverFault(state: DriverQueueState): DriverQueueFaultCode | null {
-  return state.fault as DriverQueueFaultCode | null;
-}
-
 /**
  * Checks the state of a split driver queue of `size` entries.
  * @throws QueueConfigError `state`

@@ -3,10 +3,11 @@
  * @module
  */
 
-import type { GuestMemory } from "@virtio-ts/vm-memory";
+import type { GuestMemory, MemoryRegion } from "@virtio-ts/vm-memory";
 import { QueueConfigError } from "../fault.ts";
-import { type LocatedArea, locateAreas, type QueueAreas } from "./areas.ts";
+import { locateAreas, type QueueAreas } from "./areas.ts";
 import { DESCRIPTOR_SIZE, MAX_QUEUE_SIZE } from "./descriptor.ts";
+import type { EventStructure } from "./packed-events.ts";
 
 /** Descriptor flag: equals the driver's wrap counter when available, the device's when used (2.8.1). */
 export const VIRTQ_DESC_F_AVAIL: number = 1 << 7;
@@ -32,36 +33,40 @@ export function packedRingBytes(size: number): number {
   return DESCRIPTOR_SIZE * size;
 }
 
+/** A packed queue's parts, each the region it lies in and the index of its first 32-bit word there. */
+export interface PackedRing {
+  readonly size: number;
+  readonly region: MemoryRegion;
+  /** The descriptor ring. */
+  readonly word: number;
+  /** The driver's event suppression structure. */
+  readonly driverEvent: EventStructure;
+  /** The device's event suppression structure. */
+  readonly deviceEvent: EventStructure;
+}
+
 /**
  * Finds a packed queue in memory.
- * @returns descriptor ring, driver event suppression, device event suppression
  * @throws QueueConfigError `size` and those of {@link locateAreas}
  */
-export function locatePacked(memory: GuestMemory, areas: QueueAreas): LocatedArea[] {
-  const { size } = areas;
+export function locatePacked(memory: GuestMemory, areas: QueueAreas): PackedRing {
+  const { size, descriptorArea, driverArea, deviceArea } = areas;
   if (!Number.isInteger(size) || size < 1 || size > MAX_QUEUE_SIZE) {
     throw new QueueConfigError("size", `a packed queue of ${size} entries, not from 1 to 32768`);
   }
-  return locateAreas(memory, [
-    {
-      name: "descriptor ring",
-      address: areas.descriptorArea,
-      length: packedRingBytes(size),
-      alignment: PACKED_RING_ALIGN,
-    },
-    {
-      name: "driver event suppression",
-      address: areas.driverArea,
-      length: PACKED_EVENT_BYTES,
-      alignment: PACKED_EVENT_ALIGN,
-    },
-    {
-      name: "device event suppression",
-      address: areas.deviceArea,
-      length: PACKED_EVENT_BYTES,
-      alignment: PACKED_EVENT_ALIGN,
-    },
+  const event = { length: PACKED_EVENT_BYTES, alignment: PACKED_EVENT_ALIGN };
+  const [ring, driver, device] = locateAreas(memory, [
+    { name: "descriptor ring", address: descriptorArea, length: packedRingBytes(size), alignment: PACKED_RING_ALIGN },
+    { name: "driver event suppression", address: driverArea, ...event },
+    { name: "device event suppression", address: deviceArea, ...event },
   ]);
+  return {
+    size,
+    region: ring.region,
+    word: ring.offset / 4,
+    driverEvent: { region: driver.region, word: driver.offset / 4 },
+    deviceEvent: { region: device.region, word: device.offset / 4 },
+  };
 }
 
 /**

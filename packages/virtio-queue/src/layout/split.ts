@@ -3,10 +3,11 @@
  * @module
  */
 
-import type { GuestMemory } from "@virtio-ts/vm-memory";
+import type { GuestMemory, MemoryRegion } from "@virtio-ts/vm-memory";
 import { QueueConfigError } from "../fault.ts";
-import { type LocatedArea, locateAreas, type QueueAreas } from "./areas.ts";
+import { locateAreas, type QueueAreas } from "./areas.ts";
 import { DESCRIPTOR_SIZE, MAX_QUEUE_SIZE } from "./descriptor.ts";
+import type { EventFields } from "./split-events.ts";
 
 /** Available ring `flags`: the driver wants no used buffer notifications (2.7.6). */
 export const VIRTQ_AVAIL_F_NO_INTERRUPT = 1;
@@ -46,31 +47,58 @@ export function legacyAreas(base: number, size: number, align: number): QueueAre
   return { size, descriptorArea: base, driverArea, deviceArea };
 }
 
+/** A split queue's parts, each the region it lies in and the index of its first word there. */
+export interface SplitRing {
+  readonly size: number;
+  readonly tableRegion: MemoryRegion;
+  /** The descriptor table, by 32-bit words. */
+  readonly tableWord: number;
+  readonly availRegion: MemoryRegion;
+  /** The available ring, by 16-bit words: `flags`, `idx`, `ring`, `used_event`. */
+  readonly availHalf: number;
+  readonly usedRegion: MemoryRegion;
+  /** The used ring, by 16-bit words: `flags`, `idx`, `ring` of two 32-bit words for each entry, `avail_event`. */
+  readonly usedHalf: number;
+}
+
 /**
  * Finds a split queue in memory.
- * @returns descriptor table, available ring, used ring
  * @throws QueueConfigError `size` and those of {@link locateAreas}
  */
-export function locateSplit(memory: GuestMemory, areas: QueueAreas): LocatedArea[] {
-  const { size } = areas;
+export function locateSplit(memory: GuestMemory, areas: QueueAreas): SplitRing {
+  const { size, descriptorArea, driverArea, deviceArea } = areas;
   if (!Number.isInteger(size) || size < 1 || size > MAX_QUEUE_SIZE || (size & (size - 1)) !== 0) {
     throw new QueueConfigError("size", `a split queue of ${size} entries, no power of two from 1 to 32768`);
   }
-  return locateAreas(memory, [
+  const [table, avail, used] = locateAreas(memory, [
     {
       name: "descriptor table",
-      address: areas.descriptorArea,
+      address: descriptorArea,
       length: splitDescriptorBytes(size),
       alignment: SPLIT_DESCRIPTOR_ALIGN,
     },
-    {
-      name: "available ring",
-      address: areas.driverArea,
-      length: splitAvailBytes(size),
-      alignment: SPLIT_AVAIL_ALIGN,
-    },
-    { name: "used ring", address: areas.deviceArea, length: splitUsedBytes(size), alignment: SPLIT_USED_ALIGN },
+    { name: "available ring", address: driverArea, length: splitAvailBytes(size), alignment: SPLIT_AVAIL_ALIGN },
+    { name: "used ring", address: deviceArea, length: splitUsedBytes(size), alignment: SPLIT_USED_ALIGN },
   ]);
+  return {
+    size,
+    tableRegion: table.region,
+    tableWord: table.offset / 4,
+    availRegion: avail.region,
+    availHalf: avail.offset / 2,
+    usedRegion: used.region,
+    usedHalf: used.offset / 2,
+  };
+}
+
+/** Where the available ring says which used buffers notify: what the driver writes. */
+export function availEventFields({ size, availRegion, availHalf }: SplitRing): EventFields {
+  return { region: availRegion, flags: availHalf, event: availHalf + 2 + size };
+}
+
+/** Where the used ring says which available buffers notify: what the device writes. */
+export function usedEventFields({ size, usedRegion, usedHalf }: SplitRing): EventFields {
+  return { region: usedRegion, flags: usedHalf, event: usedHalf + 2 + 4 * size };
 }
 
 /**

@@ -1,0 +1,161 @@
+/**
+ * What the device's half of a queue does whatever the format: bursts, faults, notifications, the end of its life.
+ * VIRTIO 1.4, 2.6.
+ * @module
+ */
+
+import type { GuestMemory } from "@virtio-ts/vm-memory";
+import type { ChainBurst } from "../chain-burst.ts";
+import { type DeviceQueue, QUEUE_EMPTY, QUEUE_MALFORMED, type QueueCounters } from "../device-queue.ts";
+import { QueueFault, type QueueFaultCode } from "../fault.ts";
+import type { QueueEvents } from "../layout/events.ts";
+import type { CommonQueueState, QueueState } from "../state.ts";
+import type { DeviceQueueConfig } from "./config.ts";
+import { Holdings } from "./holdings.ts";
+import { type AvailableSide, BURST_DESCRIPTORS, type UsedSide } from "./sides.ts";
+
+/** The device's half of a queue; a format gives it the two sides of its ring. */
+export abstract class BaseDeviceQueue implements DeviceQueue {
+  readonly size: number;
+  readonly counters: QueueCounters = { chains: 0, used: 0, notified: 0, suppressed: 0, malformed: 0 };
+  fault: QueueFault | null = null;
+
+  protected readonly holdings: Holdings;
+  protected abstract readonly available: AvailableSide;
+  protected abstract readonly used: UsedSide;
+  protected abstract readonly events: QueueEvents;
+  private readonly memory: GuestMemory;
+  private readonly onFault: ((fault: QueueFault) => void) | null;
+  private stopped = false;
+
+  constructor(memory: GuestMemory, config: DeviceQueueConfig) {
+    this.size = config.size;
+    this.memory = memory;
+    this.onFault = config.onFault ?? null;
+    this.holdings = new Holdings(config.size, config.inOrder === true);
+  }
+
+  get outstanding(): number {
+    return this.holdings.held - this.holdings.staged;
+  }
+
+  pop(burst: ChainBurst, max: number): number {
+    burst.clear();
+    if (this.stopped) return this.fault === null ? QUEUE_EMPTY : QUEUE_MALFORMED;
+    this.memory.refresh();
+    const wanted = this.available.count(max);
+    if (wanted === QUEUE_MALFORMED) return this.failChain();
+    if (wanted === 0) return QUEUE_EMPTY;
+    burst.reserveChains(wanted);
+    const taken = this.take(burst, wanted);
+    if (taken === 0) return this.failChain();
+    burst.count = taken;
+    burst.written.fill(0, 0, taken);
+    this.holdings.took(burst, taken);
+    this.counters.chains += taken;
+    this.events.follow(this.available.position);
+    return taken;
+  }
+
+  rewind(count: number): void {
+    if (this.stopped) return;
+    const { holdings } = this;
+    const before = holdings.entries;
+    const done = holdings.rewind(count);
+    this.available.back(before - holdings.entries);
+    this.counters.chains -= done;
+    if (done < count) this.fail("not-outstanding", `rewound ${count} chains, ${done} of them held`);
+  }
+
+  push(head: number, written: number): void {
+    if (this.stopped) return;
+    if (!this.holdings.push(head, written)) this.fail("not-outstanding", `${head} given back, but not held`);
+  }
+
+  pushAll(burst: ChainBurst, from: number = 0, to: number = burst.count): void {
+    if (this.stopped) return;
+    const done = this.holdings.pushAll(burst, from, to);
+    if (done < to) this.fail("not-outstanding", `${burst.heads[done]} given back, but not held`);
+  }
+
+  flush(): boolean {
+    const { holdings, used } = this;
+    if (holdings.staged === 0 || this.stopped) return false;
+    this.memory.refresh();
+    const count = holdings.inOrder ? holdings.useInOrder(used) : used.writeAll(holdings);
+    if (count === 0) return false;
+    const entries = used.publish();
+    holdings.published(count, entries);
+    this.counters.used += count;
+    const wanted = this.events.wanted(used.position, entries);
+    if (wanted) this.counters.notified++;
+    else this.counters.suppressed++;
+    return wanted;
+  }
+
+  hasAvailable(): boolean {
+    return !this.stopped && this.available.isAvailable();
+  }
+
+  disableNotifications(): void {
+    if (!this.stopped && this.events.enabled) this.events.disable();
+  }
+
+  enableNotifications(): boolean {
+    if (this.stopped) return false;
+    this.events.enable(this.available.position);
+    return this.available.isAvailable();
+  }
+
+  close(): void {
+    this.stopped = true;
+  }
+
+  abstract save(): QueueState;
+
+  /** The part of a state that both formats have. */
+  protected saveCommon(): CommonQueueState {
+    const notifications = this.events.enabled;
+    const fault = this.fault?.code ?? null;
+    return { version: 1, size: this.size, ...this.holdings.save(), notifications, fault };
+  }
+
+  /** Takes over the part of a checked state that both formats have. */
+  protected restoreCommon(state: QueueState): void {
+    this.holdings.restore(state);
+    this.events.enabled = state.notifications;
+    if (state.fault === null) return;
+    const code = state.fault as QueueFaultCode;
+    this.fault = new QueueFault(code, `${code}: restored`);
+    this.stopped = true;
+  }
+
+  /** Takes up to `wanted` chains; stops before a malformed one. */
+  private take(burst: ChainBurst, wanted: number): number {
+    const { available } = this;
+    const { walker } = available;
+    walker.steps = 0;
+    let chain = 0;
+    while (chain < wanted && walker.steps < BURST_DESCRIPTORS) {
+      chain = available.takePlain(burst, chain, wanted);
+      if (chain === wanted || walker.steps >= BURST_DESCRIPTORS) break;
+      if (!available.walk(burst, chain)) break;
+      chain++;
+    }
+    return chain;
+  }
+
+  private failChain(): typeof QUEUE_MALFORMED {
+    const { problem, value } = this.available.walker;
+    return this.fail(problem, `${problem}: ${value}`);
+  }
+
+  private fail(code: QueueFaultCode, message: string): typeof QUEUE_MALFORMED {
+    const fault = new QueueFault(code, message);
+    this.fault = fault;
+    this.stopped = true;
+    this.counters.malformed++;
+    this.onFault?.(fault);
+    return QUEUE_MALFORMED;
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * The available side of a packed ring, as the device reads it: VIRTIO 1.4, 2.8.1 and 2.8.2.
+ * @module
+ */
+
+import type { GuestMemory } from "@virtio-ts/vm-memory";
+import type { ChainBurst } from "../chain-burst.ts";
+import { QUEUE_EMPTY, QUEUE_MALFORMED } from "../device-queue.ts";
+import { VIRTQ_DESC_F_NEXT } from "../layout/descriptor.ts";
+import { fenceLoads } from "../layout/fence.ts";
+import { type PackedRing, VIRTQ_DESC_F_AVAIL, VIRTQ_DESC_F_USED } from "../layout/packed.ts";
+import { type Holdings, MARK_FREE } from "./holdings.ts";
+import { takePackedChains } from "./packed-chains.ts";
+import { takePackedSingles } from "./packed-singles.ts";
+import { PackedWalker } from "./packed-walker.ts";
+import { type AvailableSide, BURST_DESCRIPTORS } from "./sides.ts";
+
+// Imported constants are not folded into hot code, a module's own are.
+const F_NEXT: number = VIRTQ_DESC_F_NEXT;
+const F_AVAIL: number = VIRTQ_DESC_F_AVAIL;
+const F_USED: number = VIRTQ_DESC_F_USED;
+const OWNER: number = F_AVAIL | F_USED;
+
+/** What the driver makes available in a packed ring. */
+export class PackedAvailable implements AvailableSide {
+  /** Ring entry of the next descriptor to take, and the wrap counter there. */
+  next = 0;
+  wrap = 1;
+  readonly walker: PackedWalker;
+  readonly ring: PackedRing;
+  readonly memory: GuestMemory;
+  readonly holdings: Holdings;
+  /** VIRTIO_F_INDIRECT_DESC was negotiated. */
+  readonly indirect: boolean;
+
+  constructor(memory: GuestMemory, ring: PackedRing, holdings: Holdings, indirect: boolean) {
+    this.memory = memory;
+    this.ring = ring;
+    this.holdings = holdings;
+    this.indirect = indirect;
+    this.walker = new PackedWalker(memory, ring.size, indirect);
+  }
+
+  get position(): number {
+    return this.next | (this.wrap << 15);
+  }
+
+  /** Orders what is read after it behind the driver's writes. */
+  isAvailable(): boolean {
+    const { region, word } = this.ring;
+    region.refresh();
+    const flags = Atomics.load(region.u16, 2 * word + 8 * this.next + 7);
+    return (flags & OWNER) === this.expected();
+  }
+
+  count(max: number): number {
+    if (!this.isAvailable()) return QUEUE_EMPTY;
+    if (this.holdings.entries < this.ring.size) return this.countLists(max);
+    this.walker.fail("ring-overrun", this.next);
+    return QUEUE_MALFORMED;
+  }
+
+  takePlain(burst: ChainBurst, chain: number, wanted: number): number {
+    const next = takePackedSingles(this, burst, chain, wanted);
+    return next === wanted ? next : takePackedChains(this, burst, next, wanted);
+  }
+
+  walk(burst: ChainBurst, chain: number): boolean {
+    const { ring, walker, holdings } = this;
+    const { size, region, word } = ring;
+    if (!walker.walk(burst, chain, region.u32, word, this.next, size - holdings.entries)) return false;
+    const id = burst.heads[chain];
+    if (id >= size) return walker.fail("id-out-of-range", id);
+    if (holdings.book[id] !== MARK_FREE) return walker.fail("head-outstanding", id);
+    holdings.note(chain, id, walker.descriptors);
+    this.advance(walker.descriptors);
+    return true;
+  }
+
+  /** Moves on over ring entries. */
+  advance(entries: number): void {
+    this.next += entries;
+    if (this.next < this.ring.size) return;
+    this.next -= this.ring.size;
+    this.wrap ^= 1;
+  }
+
+  back(entries: number): void {
+    this.next -= entries;
+    if (this.next >= 0) return;
+    this.next += this.ring.size;
+    this.wrap ^= 1;
+  }
+
+  /** The two flags of an entry that is available. */
+  expected(): number {
+    return this.wrap === 1 ? F_AVAIL : F_USED;
+  }
+
+  /** Counts lists that are available, by no more than their flags: one fence then orders all that is read of them. */
+  private countLists(max: number): number {
+    const { size, region, word } = this.ring;
+    const ring = region.u16;
+    const base = (2 * word + 7) | 0;
+    const end = (base + 8 * size) | 0;
+    let left = Math.min(size - this.holdings.entries, BURST_DESCRIPTORS + size) | 0;
+    let at = (base + 8 * this.next) | 0;
+    let expected = this.expected();
+    let head = true;
+    let count = 0;
+    for (; left > 0; left = (left - 1) | 0) {
+      const flags = ring[at];
+      if (head && ((flags & OWNER) !== expected || count === max)) break;
+      head = (flags & F_NEXT) === 0;
+      if (head) count = (count + 1) | 0;
+      at = (at + 8) | 0;
+      if (at === end) {
+        at = base;
+        expected ^= OWNER;
+      }
+    }
+    // A list that is too long is still one, for the walker to find.
+    if (!head) count++;
+    if (count > 1) fenceLoads();
+    return count;
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * Takes chains of a split ring of any length and direction, through an indirect table or not, as long as all is sound
+ * and in one of two windows. VIRTIO 1.4, 2.7.5.
+ *
+ * Hot, guarded by `bench/`; see `split-singles.ts` for how it is written. It is two loops, not a call for each chain:
+ * what a chain costs beside its descriptors matters most where they are few.
+ * @module
+ */
+
+import type { ChainBurst } from "../chain-burst.ts";
+import { VIRTQ_DESC_F_INDIRECT, VIRTQ_DESC_F_NEXT, VIRTQ_DESC_F_WRITE } from "../layout/descriptor.ts";
+import { MARK_FREE } from "./holdings.ts";
+import { BURST_DESCRIPTORS } from "./sides.ts";
+import type { SplitAvailable } from "./split-available.ts";
+import { MAX_TABLE_ENTRIES } from "./split-walker.ts";
+import { WINDOW_HIGH, WINDOW_LAST, WINDOW_LOW, WINDOW_OFFSET, WINDOW_REGION } from "./windows.ts";
+
+// Imported constants are not folded into hot code, a module's own are.
+const FREE: number = MARK_FREE;
+const F_NEXT: number = VIRTQ_DESC_F_NEXT;
+const F_WRITE: number = VIRTQ_DESC_F_WRITE;
+const F_INDIRECT: number = VIRTQ_DESC_F_INDIRECT;
+const MOST_ENTRIES: number = MAX_TABLE_ENTRIES;
+
+/** `AvailableSide.takePlain` for such chains. */
+export function takeSplitChains(side: SplitAvailable, burst: ChainBurst, from: number, wanted: number): number {
+  const { ring, holdings, walker, position } = side;
+  const { regions } = side.memory;
+  const { book } = holdings;
+  const { words: out, totals, lengths, heads } = burst;
+  const { words, current, other } = walker.windows;
+  const several = walker.windows.single ? 0 : 1;
+  const firstAt = (burst.firstAt + 1) | 0;
+  const writableAt = burst.writableAt | 0;
+  const regionsAt = burst.regionsAt | 0;
+  const offsetsAt = burst.offsetsAt | 0;
+  const lengthsAt = burst.lengthsAt | 0;
+  const totalsAt = heads.length | 0;
+  const lowA = words[current + WINDOW_LOW] | 0;
+  const highA = words[current + WINDOW_HIGH];
+  const lastA = words[current + WINDOW_LAST];
+  const regionA = words[current + WINDOW_REGION];
+  const offsetA = words[current + WINDOW_OFFSET];
+  const lowB = words[other + WINDOW_LOW] | 0;
+  const highB = words[other + WINDOW_HIGH];
+  const lastB = words[other + WINDOW_LAST];
+  const regionB = words[other + WINDOW_REGION];
+  const offsetB = words[other + WINDOW_OFFSET];
+  const size = ring.size | 0;
+  const mask = (size - 1) | 0;
+  const avail = ring.availRegion.u16;
+  const entriesAt = (ring.availHalf + 2) | 0;
+  const ringTable = ring.tableRegion.u32;
+  const tableWord = ring.tableWord | 0;
+  const orderAt = holdings.orderAt | 0;
+  const orderMask = holdings.orderMask | 0;
+  const orderNext = holdings.orderNext | 0;
+  const availAt = (position - from) | 0;
+  const tableKind = side.indirect ? F_INDIRECT | F_NEXT : 0;
+  const start = burst.first[from];
+  const room = lengths.length | 0;
+  const limit = (start + BURST_DESCRIPTORS - walker.steps) | 0;
+  let at = start | 0;
+  let chain = from | 0;
+  chains: for (; chain < wanted && at < limit; chain = (chain + 1) | 0) {
+    const head = avail[(entriesAt + ((availAt + chain) & mask)) | 0];
+    if (head >= size || book[head] !== FREE) break;
+    const stop = Math.min(room, (at + size) | 0);
+    let table = ringTable;
+    let base = tableWord;
+    let entries = size;
+    // The flags to tell a table by; 0 inside one.
+    let kind = tableKind;
+    let word = (tableWord + (head << 2)) | 0;
+    let end = at;
+    let direction = 0;
+    let writable = 0;
+    let readableBytes = 0;
+    let bytes = 0;
+    for (;;) {
+      if (end >= stop) break chains;
+      const low = table[word];
+      const high = table[(word + 1) | 0];
+      const length = table[(word + 2) | 0];
+      const flags = table[(word + 3) | 0];
+      let region = regionA;
+      let offset = ((low | 0) - lowA) >>> 0;
+      if (length === 0) break chains;
+      if (high === highA && offset <= lastA && length <= (lastA - offset) >>> 0) {
+        offset = (offset + offsetA) >>> 0;
+      } else {
+        region = regionB;
+        offset = ((low | 0) - lowB) >>> 0;
+        if (high !== highB || offset > lastB || length > (lastB - offset) >>> 0) break chains;
+        offset = (offset + offsetB) >>> 0;
+      }
+      if ((flags & (F_WRITE | F_INDIRECT)) !== direction) {
+        if ((flags & F_INDIRECT) !== 0) {
+          if ((flags & kind) !== F_INDIRECT || (length & 15) !== 0 || (offset & 3) !== 0) break chains;
+          kind = 0;
+          table = regions[region].u32;
+          base = (offset >>> 2) | 0;
+          word = base;
+          entries = Math.min(length >>> 4, MOST_ENTRIES);
+          continue;
+        }
+        if (direction !== 0) break chains;
+        direction = F_WRITE;
+        writable = end;
+        readableBytes = bytes;
+      }
+      bytes = (bytes + length) >>> 0;
+      if (bytes < length) break chains;
+      out[(offsetsAt + end) | 0] = offset;
+      out[(lengthsAt + end) | 0] = length;
+      if (several !== 0) out[(regionsAt + end) | 0] = region;
+      end = (end + 1) | 0;
+      if ((flags & F_NEXT) === 0) break;
+      const index = flags >>> 16;
+      if (index >= entries) break chains;
+      word = (base + (index << 2)) | 0;
+    }
+    if (direction === 0) {
+      writable = end;
+      readableBytes = bytes;
+    }
+    out[chain] = head;
+    out[(firstAt + chain) | 0] = end;
+    out[(writableAt + chain) | 0] = writable;
+    totals[chain] = readableBytes;
+    totals[(totalsAt + chain) | 0] = (bytes - readableBytes) >>> 0;
+    book[head] = 1;
+    book[(orderAt + ((orderNext + chain) & orderMask)) | 0] = head;
+    at = end;
+  }
+  if (from < burst.plain) burst.plain = from;
+  holdings.entries += chain - from;
+  walker.steps += at - start;
+  side.position = (position + chain - from) & 0xffff;
+  return chain;
+}
