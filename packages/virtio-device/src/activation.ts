@@ -55,6 +55,10 @@ export class ActiveDevice implements ActivationContext {
     return ((this.features >> BigInt(bit)) & 1n) === 1n;
   }
 
+  get resting(): boolean {
+    return this.#quiet || this.#silent;
+  }
+
   /**
    * Builds the enabled queues.
    * @param positions where they go on; at their beginning by default

@@ -31,6 +31,8 @@ export interface ActivationContext {
   readonly features: bigint;
   /** Whether feature bit `bit` was negotiated. */
   has(bit: number): boolean;
+  /** Whether the device is to leave its queues alone: from `suspend` on, until they are looked at after `resume`. */
+  readonly resting: boolean;
   /** The queues by index; `null` where the driver left one unused. The control queue, if any, comes last. */
   readonly queues: readonly (ActiveQueue | null)[];
   /** The machine's scheduler, for work that does not fit into one turn. */

@@ -6,3 +6,4 @@
 export * from "./counters.ts";
 export * from "./errors.ts";
 export * from "./net-device.ts";
+export type { NetDeviceState } from "./saved-state.ts";

@@ -44,6 +44,7 @@ import {
 import { type NetCounters, netCounters } from "./counters.ts";
 import { NetConfigError } from "./errors.ts";
 import { Receiver } from "./receive.ts";
+import { type NetDeviceState, parseNetState } from "./saved-state.ts";
 import { Transmitter } from "./transmit.ts";
 
 /** Every feature of the network device that is built. */
@@ -79,19 +80,6 @@ export interface NetDeviceOptions {
   readonly features?: bigint;
 }
 
-/** Plain data that {@link NetDevice.save} gives. */
-export interface NetDeviceState {
-  readonly version: 1;
-  /** The address in configuration space. */
-  readonly mac: readonly number[];
-  /** The address it has after a reset. */
-  readonly ownMac: readonly number[];
-  /** Largest IP packet, bytes. */
-  readonly mtu: number;
-  /** Whether the link is up. */
-  readonly linkUp: boolean;
-}
-
 /** A NIC. It is one end of a link: `connect(nic, backend)` joins it to the other. */
 export class NetDevice implements VirtioDevice, NetBackend {
   readonly deviceType: number = VIRTIO_ID_NET;
@@ -107,6 +95,8 @@ export class NetDevice implements VirtioDevice, NetBackend {
   #transmitter: Transmitter | null = null;
   #receiver: Receiver | null = null;
   #peer: NetPort | null = null;
+  /** Whether frames came while the device rested: they wait at the peer. */
+  #kept = false;
   #accepts = OFFLOAD_ALL;
   readonly #gathers: boolean;
 
@@ -201,18 +191,25 @@ export class NetDevice implements VirtioDevice, NetBackend {
 
   queueNotify(index: number): void {
     if (index === TRANSMIT_QUEUE) this.#transmitter?.notified();
-    if (this.#receiver?.kicked(index === RECEIVE_QUEUE)) this.#peer?.resume();
+    if (this.#receiver?.kicked(index === RECEIVE_QUEUE) || this.#kept) this.#resumePeer();
+  }
+
+  queueReset(index: number): void {
+    if (index === TRANSMIT_QUEUE) this.#transmitter = null;
+    else if (index === RECEIVE_QUEUE) this.#dropReceiver();
+  }
+
+  suspend(): void {
+    this.#transmitter?.publish();
   }
 
   reset(): void {
-    const waiting = this.#receiver?.waiting === true;
     this.#context = null;
     this.#transmitter = null;
-    this.#receiver = null;
     this.#accepts = OFFLOAD_ALL;
     // What a legacy driver made of the address is its own; the next driver finds the machine's.
     this.#config.bytes.set(this.#ownMac, CONFIG_MAC);
-    if (waiting) this.#peer?.resume();
+    this.#dropReceiver();
   }
 
   remove(): void {
@@ -225,7 +222,7 @@ export class NetDevice implements VirtioDevice, NetBackend {
   }
 
   restore(state: unknown): void {
-    const { mac, ownMac, mtu, linkUp } = parseState(state);
+    const { mac, ownMac, mtu, linkUp } = parseNetState(state);
     if (mtu !== this.mtu) throw new RestoreError("mismatch", `saved with MTU ${mtu}, this device has ${this.mtu}`);
     this.#ownMac = Uint8Array.from(ownMac);
     this.#config.bytes.set(mac, CONFIG_MAC);
@@ -244,9 +241,14 @@ export class NetDevice implements VirtioDevice, NetBackend {
       this.counters.dropped.rxNotReady += burst.count - first;
       return burst.count;
     }
+    if (this.#context?.resting) {
+      this.#kept = true;
+      return first;
+    }
     return this.#receiver.take(burst, first);
   }
 
+  /** The link has room again, or the device goes on after a suspension: what there is to send is sent. */
   resume(): void {
     this.#transmitter?.resume();
   }
@@ -260,27 +262,18 @@ export class NetDevice implements VirtioDevice, NetBackend {
     this.#peer = null;
     this.#transmitter?.resume();
   }
-}
 
-/** Checks the saved state of a NIC, and copies it. */
-function parseState(state: unknown): NetDeviceState {
-  const s = state as Readonly<Record<string, unknown>> | null;
-  if (typeof s !== "object" || s === null || s.version !== 1) {
-    throw new RestoreError("version", "not the saved state of a network device, version 1");
+  /** Who waits for the driver's buffers waits no longer. */
+  #dropReceiver(): void {
+    const waiting = this.#receiver?.waiting === true || this.#kept;
+    this.#receiver = null;
+    if (waiting) this.#resumePeer();
   }
-  const { mtu, linkUp } = s;
-  if (typeof mtu !== "number" || typeof linkUp !== "boolean") {
-    throw new RestoreError("shape", "the saved state of a network device lacks mtu or linkUp");
-  }
-  return { version: 1, mac: parseMac(s.mac), ownMac: parseMac(s.ownMac), mtu, linkUp };
-}
 
-function parseMac(value: unknown): readonly number[] {
-  // Copied by index: `every` skips the holes of a sparse array.
-  const mac: readonly unknown[] = Array.isArray(value) && value.length === 6 ? Array.from(value) : [];
-  const isByte = (b: unknown): b is number => Number.isInteger(b) && (b as number) >= 0 && (b as number) < 256;
-  if (mac.length !== 6 || !mac.every(isByte)) throw new RestoreError("shape", "a saved address is not 6 bytes");
-  return mac;
+  #resumePeer(): void {
+    this.#kept = false;
+    this.#peer?.resume();
+  }
 }
 
 /** A random, locally administered unicast address. */

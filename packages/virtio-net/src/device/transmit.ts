@@ -119,7 +119,7 @@ export class Transmitter {
   /** Sends what is available, up to a turn's worth. */
   run(): void {
     // Frames may be answered from within `take`, and an answer may kick: the loop below sees to it.
-    if (this.#running || this.#deferred) return;
+    if (this.#running || this.#deferred || this.#context.resting) return;
     this.#running = true;
     this.#turn();
     this.#running = false;

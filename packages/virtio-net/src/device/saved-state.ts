@@ -1,0 +1,40 @@
+/**
+ * The saved state of a NIC, and the checks it has to stand. For {@link NetDevice}.
+ * @module
+ */
+
+import { RestoreError } from "@virtio-ts/virtio-device";
+
+/** Plain data that `NetDevice.save` gives. */
+export interface NetDeviceState {
+  readonly version: 1;
+  /** The address in configuration space. */
+  readonly mac: readonly number[];
+  /** The address it has after a reset. */
+  readonly ownMac: readonly number[];
+  /** Largest IP packet, bytes. */
+  readonly mtu: number;
+  /** Whether the link is up. */
+  readonly linkUp: boolean;
+}
+
+/** Checks the saved state of a NIC, and copies it. */
+export function parseNetState(state: unknown): NetDeviceState {
+  const s = state as Readonly<Record<string, unknown>> | null;
+  if (typeof s !== "object" || s === null || s.version !== 1) {
+    throw new RestoreError("version", "not the saved state of a network device, version 1");
+  }
+  const { mtu, linkUp } = s;
+  if (typeof mtu !== "number" || typeof linkUp !== "boolean") {
+    throw new RestoreError("shape", "the saved state of a network device lacks mtu or linkUp");
+  }
+  return { version: 1, mac: parseMac(s.mac), ownMac: parseMac(s.ownMac), mtu, linkUp };
+}
+
+function parseMac(value: unknown): readonly number[] {
+  // Copied by index: `every` skips the holes of a sparse array.
+  const mac: readonly unknown[] = Array.isArray(value) && value.length === 6 ? Array.from(value) : [];
+  const isByte = (b: unknown): b is number => Number.isInteger(b) && (b as number) >= 0 && (b as number) < 256;
+  if (mac.length !== 6 || !mac.every(isByte)) throw new RestoreError("shape", "a saved address is not 6 bytes");
+  return mac;
+}
