@@ -36,9 +36,15 @@ export class ActiveDevice implements ActivationContext {
   readonly #steps: Steps;
   /** Whether the device has been given it. */
   #started = false;
-  /** Whether the device was told to suspend. */
-  #quiet = false;
-  /** Deferred tasks whose turn came while the device was suspended, or kept from memory. */
+  /** Whether the device rests: suspended by its driver, or kept from memory. */
+  #resting = false;
+  /** Whether it is on its way to rest, or back. Stays so where it fails. */
+  #moving = false;
+  /** Whether kicks may have been missed. */
+  #missed = false;
+  /** What the driver is shown when the device has come to where it wants it. */
+  #arrived = (): void => {};
+  /** Deferred tasks whose turn came while they could not run. */
   #held: (() => void)[] = [];
 
   constructor(core: DeviceCore, options: DeviceCoreOptions, steps: Steps, features: bigint) {
@@ -61,13 +67,14 @@ export class ActiveDevice implements ActivationContext {
 
   /**
    * Builds the enabled queues.
-   * @param positions where they go on; at their beginning by default
+   * @param positions where they go on, if they were saved; they are looked at then, for not all may have been done
    * @throws QueueConfigError for a queue that can't be
    */
-  build(positions: readonly (QueueState | null)[] = []): void {
+  build(positions?: readonly (QueueState | null)[]): void {
     this.memory.refresh();
+    this.#missed = positions !== undefined;
     this.queues = this.#core.queues.map((registers, index) =>
-      registers.enabled ? this.#queue(registers, index, positions[index] ?? undefined) : null,
+      registers.enabled ? this.#queue(registers, index, positions?.[index] ?? undefined) : null,
     );
   }
 
@@ -77,18 +84,9 @@ export class ActiveDevice implements ActivationContext {
    * @throws whatever the device throws
    */
   start(): void {
-    const { device } = this.#core;
-    const ignore = (): void => {};
-    try {
-      device.activate(this);
-      for (const active of this.queues) if (active !== null) device.queueEnabled?.(active);
-    } catch (cause) {
-      this.#steps.take(() => device.reset(), ignore, ignore);
-      throw cause;
-    }
-    this.#started = true;
+    this.#wake();
     this.phase = "running";
-    this.followBar();
+    this.follow();
   }
 
   /**
@@ -116,66 +114,51 @@ export class ActiveDevice implements ActivationContext {
   }
 
   /**
-   * The device is suspended.
-   * @param done called when it is
+   * The driver suspends the device.
+   * @param shown called when it is
    */
-  suspend(done: () => void): void {
+  suspend(shown: () => void): void {
     if (this.phase !== "running") return;
     this.phase = "suspending";
-    const asleep = (): void => {
-      if (this.phase === "ended") return;
-      this.phase = "suspended";
-      done();
-    };
-    this.#steps.take(
-      () => this.#setQuiet(true),
-      asleep,
-      (cause) => this.fail(stepFault("suspend", cause)),
-    );
+    this.#arrived = shown;
+    this.follow();
   }
 
   /**
-   * The suspended device goes on; one that was restored as such only now goes live.
-   * @param done called when it does
+   * The driver resumes the suspended device; one that was restored as such only now goes live.
+   * @param shown called when it does
    */
-  resume(done: () => void): void {
+  resume(shown: () => void): void {
     if (this.phase !== "suspended") return;
     this.phase = "resuming";
-    const awake = (): void => {
-      if (this.phase === "ended") return;
-      this.goOn();
-      done();
-    };
-    const wake = (): void | Promise<void> => (this.#started ? this.#setQuiet(this.#core.barred) : this.start());
-    this.#steps.take(wake, awake, (cause) => this.fail(stepFault("resume", cause)));
-  }
-
-  /** A running device rests while it is kept from memory. One that knows no rest is at least no longer told of work. */
-  followBar(): void {
-    const { barred } = this.#core;
-    if (this.phase !== "running" || barred === this.#quiet) return;
-    const done = (): void => {
-      if (this.#heard) this.goOn();
-    };
-    this.#steps.take(
-      () => this.#setQuiet(barred),
-      done,
-      (cause) => this.fail(stepFault(barred ? "suspend" : "resume", cause)),
-    );
+    this.#arrived = shown;
+    this.follow();
   }
 
   /** It was suspended when it was saved: it goes live when it is resumed. */
   sleep(): void {
     this.phase = "suspended";
+    this.#resting = true;
   }
 
-  /** Takes up again what waited, and has the device look at all its queues in a later turn. */
-  goOn(): void {
-    this.phase = "running";
-    for (const task of this.#held.splice(0)) this.scheduler.defer(task);
-    this.scheduler.defer(() => {
-      for (const index of this.queues.keys()) if (this.isLive(index)) this.#core.notify(index);
-    });
+  /**
+   * Brings the device to rest, or back, as its driver and its transport want it, one step after the other. One that
+   * knows no rest is at least no longer told of work.
+   */
+  follow(): void {
+    if (this.phase === "ended" || this.phase === "built") return;
+    const { barred } = this.#core;
+    const rest = barred || this.phase === "suspending" || this.phase === "suspended";
+    if (rest) this.#missed = true;
+    if (!barred && !this.#silent) for (const task of this.#held.splice(0)) this.scheduler.defer(task);
+    if (this.#moving) return;
+    if (rest === this.#resting) this.#settle();
+    else this.#move(rest);
+  }
+
+  /** Whether the device may be told of kicks and new queues. */
+  get awake(): boolean {
+    return this.phase === "running" && !this.#core.barred && !this.#resting && !this.#moving;
   }
 
   /** Whether queue `index` is one of the device's, stopped or not. */
@@ -186,7 +169,7 @@ export class ActiveDevice implements ActivationContext {
   /** Whether queue `index` takes notifications. */
   isLive(index: number): boolean {
     const active = this.queues[index];
-    return this.#heard && active !== undefined && active !== null && active.queue.fault === null;
+    return this.awake && active !== undefined && active !== null && active.queue.fault === null;
   }
 
   configChanged(): void {
@@ -206,11 +189,6 @@ export class ActiveDevice implements ActivationContext {
     for (const active of this.queues) active?.queue.close();
   }
 
-  /** Whether the driver's notifications reach the device. */
-  get #heard(): boolean {
-    return this.phase === "running" && !this.#core.barred;
-  }
-
   /** Whether nothing of the device's may reach the driver. */
   get #silent(): boolean {
     return this.phase === "suspended" || this.phase === "resuming" || this.phase === "ended";
@@ -221,10 +199,49 @@ export class ActiveDevice implements ActivationContext {
     else if (this.phase !== "ended") this.#held.push(task);
   }
 
-  #setQuiet(quiet: boolean): void | Promise<void> {
-    if (quiet === this.#quiet) return;
-    this.#quiet = quiet;
-    return quiet ? this.#core.device.suspend?.() : this.#core.device.resume?.();
+  #move(rest: boolean): void {
+    this.#moving = true;
+    const done = (): void => {
+      this.#moving = false;
+      this.#resting = rest;
+      this.follow();
+    };
+    this.#steps.take(
+      () => (rest ? this.#core.device.suspend?.() : this.#wake()),
+      done,
+      (cause) => this.fail(stepFault(rest ? "suspend" : "resume", cause)),
+    );
+  }
+
+  /** The device is where it should be. */
+  #settle(): void {
+    if (this.phase === "suspending") {
+      this.phase = "suspended";
+      this.#arrived();
+    } else if (this.phase === "resuming") {
+      this.phase = "running";
+      this.#arrived();
+      this.follow();
+    } else if (!this.#resting && this.#missed) {
+      this.#missed = false;
+      this.scheduler.defer(() => {
+        for (const index of this.queues.keys()) if (this.isLive(index)) this.#core.notify(index);
+      });
+    }
+  }
+
+  #wake(): void | Promise<void> {
+    const { device } = this.#core;
+    if (this.#started) return device.resume?.();
+    const ignore = (): void => {};
+    try {
+      device.activate(this);
+      for (const active of this.queues) if (active !== null) device.queueEnabled?.(active);
+    } catch (cause) {
+      this.#steps.take(() => device.reset(), ignore, ignore);
+      throw cause;
+    }
+    this.#started = true;
   }
 
   #queue(registers: QueueRegisters, index: number, state?: QueueState): ActiveQueue {

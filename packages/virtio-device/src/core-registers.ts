@@ -16,8 +16,10 @@ import {
 import type { QueueState } from "@virtio-ts/virtio-queue";
 import type { GuestMemory } from "@virtio-ts/vm-memory";
 import { ConfigAccess } from "./config-access.ts";
-import type { DeviceCoreOptions } from "./core-options.ts";
+import type { CoreCounters, DeviceCoreOptions } from "./core-options.ts";
 import type { VirtioDevice } from "./device.ts";
+import type { DeviceFault } from "./errors.ts";
+import { thrownFault } from "./faults.ts";
 import { DEFAULT_RING_FEATURES, FEATURE_PAGES, FeatureNegotiation, offeredFeatures } from "./features.ts";
 import { QueueRegisters } from "./queue-registers.ts";
 import type { SharedMemoryList } from "./shared-memory.ts";
@@ -37,15 +39,18 @@ export class CoreRegisters {
   readonly config: ConfigAccess;
   /** `queue_select`: any value; one without a queue reads as an unavailable queue. */
   queueSelect = 0;
+  /** Counters, live. */
+  readonly counters: CoreCounters = { resets: 0, activations: 0, kicks: 0, strayKicks: 0, faults: 0 };
+  protected readonly options: DeviceCoreOptions;
   protected bits = 0;
   protected byLegacy = false;
   /** Queues kicked before DRIVER_OK: their notification is not lost but late. */
   protected early: Set<number> = new Set();
   readonly #machine: Pick<DeviceCoreOptions, "memory">;
 
-  /** @param threw told of what the device throws at a configuration access */
-  constructor(device: VirtioDevice, options: DeviceCoreOptions, threw: (cause: unknown) => void) {
+  constructor(device: VirtioDevice, options: DeviceCoreOptions) {
     this.device = device;
+    this.options = options;
     this.#machine = options;
     this.sharedMemory = options.sharedMemory ?? null;
     const sizes = [...device.queueMaxSizes];
@@ -54,7 +59,11 @@ export class CoreRegisters {
     this.queues = sizes.map((size) => new QueueRegisters(size));
     const { ringFeatures = DEFAULT_RING_FEATURES, transportFeatures = 0n } = options;
     this.features = new FeatureNegotiation(offeredFeatures(device, ringFeatures, transportFeatures));
-    this.config = new ConfigAccess(device, () => this.byLegacy, threw);
+    this.config = new ConfigAccess(
+      device,
+      () => this.byLegacy,
+      (cause) => this.fail(thrownFault(cause)),
+    );
   }
 
   /** Whether DEVICE_NEEDS_RESET is set. */
@@ -146,6 +155,16 @@ export class CoreRegisters {
     const early = [...this.early];
     this.early.clear();
     return early;
+  }
+
+  /** The device, a queue or the driver failed beyond repair: DEVICE_NEEDS_RESET (2.1.2). */
+  fail(fault: DeviceFault): void {
+    this.counters.faults++;
+    const live = (this.bits & STATUS_DRIVER_OK) !== 0;
+    const first = (this.bits & STATUS_DEVICE_NEEDS_RESET) === 0;
+    this.bits |= STATUS_DEVICE_NEEDS_RESET;
+    this.options.onFault?.(fault);
+    if (live && first) this.options.interrupts.config.notify();
   }
 
   /** Back to how the device came up. */

@@ -16,10 +16,8 @@ import {
   VIRTIO_F_SUSPEND,
 } from "@virtio-ts/virtio-bindings";
 import { ActiveDevice } from "./activation.ts";
-import type { CoreCounters, DeviceCoreOptions } from "./core-options.ts";
 import { CoreRegisters } from "./core-registers.ts";
-import type { VirtioDevice } from "./device.ts";
-import { type DeviceFault, RestoreError } from "./errors.ts";
+import { RestoreError } from "./errors.ts";
 import { activationFault, reason, statusFault, stepFault, thrownFault } from "./faults.ts";
 import { type CoreState, pagesOf, parseCoreState, restoreDevice } from "./snapshot.ts";
 import { STATUS_STEPS, stepsBefore } from "./status-order.ts";
@@ -27,18 +25,10 @@ import { Steps } from "./step.ts";
 
 /** The device's side of a virtio device's life, seen by a transport. No method but {@link restore} throws. */
 export class DeviceCore extends CoreRegisters {
-  /** Counters, live. */
-  readonly counters: CoreCounters = { resets: 0, activations: 0, kicks: 0, strayKicks: 0, faults: 0 };
-  readonly #options: DeviceCoreOptions;
   readonly #steps = new Steps();
   #resetting: Promise<void> | null = null;
   #active: ActiveDevice | null = null;
   #barred = false;
-
-  constructor(device: VirtioDevice, options: DeviceCoreOptions) {
-    super(device, options, (cause) => this.fail(thrownFault(cause)));
-    this.#options = options;
-  }
 
   /** Settles when what takes the device time now is done: a reset, a queue's reset, a suspension; else at once. */
   get settled(): Promise<void> {
@@ -52,7 +42,7 @@ export class DeviceCore extends CoreRegisters {
 
   set barred(barred: boolean) {
     this.#barred = barred;
-    this.#active?.followBar();
+    this.#active?.follow();
   }
 
   /** The driver writes 32 feature bits. Ignored once negotiation is complete (2.2.1). */
@@ -86,10 +76,10 @@ export class DeviceCore extends CoreRegisters {
     }
   }
 
-  /** Enables the selected queue: before the device is live, or anew after a reset of the queue. */
+  /** Enables the selected queue: before the device is live, or, of one that does not rest, after a reset of the queue. */
   enableQueue(): void {
     const queue = this.selectedQueue;
-    if (queue === null || !this.queueWritable || queue.maxSize === 0) return;
+    if (queue === null || !this.queueWritable || queue.maxSize === 0 || this.#active?.awake === false) return;
     queue.enabled = true;
     this.#join(this.queueSelect);
   }
@@ -131,7 +121,7 @@ export class DeviceCore extends CoreRegisters {
   placeLegacyQueue(address: number, align: number): void {
     const queue = this.selectedQueue;
     if (queue === null || queue.maxSize === 0 || (this.bits & (STATUS_DRIVER_OK | STATUS_SUSPEND)) !== 0) return;
-    if (this.#active?.isBuilt(this.queueSelect)) return;
+    if (this.#active?.isBuilt(this.queueSelect) || this.#active?.awake === false) return;
     queue.place(address, align);
     if (queue.enabled) this.#join(this.queueSelect);
   }
@@ -162,7 +152,7 @@ export class DeviceCore extends CoreRegisters {
     this.#active = null;
     const shown = this.bits || STATUS_ACKNOWLEDGE;
     this.clear();
-    this.#options.interrupts.reset?.();
+    this.options.interrupts.reset?.();
     const done = (): void => {
       this.#resetting = null;
       this.clear();
@@ -181,16 +171,6 @@ export class DeviceCore extends CoreRegisters {
     this.reset();
     await this.#resetting;
     this.device.remove?.();
-  }
-
-  /** The device, a queue or the driver failed beyond repair: DEVICE_NEEDS_RESET (2.1.2). */
-  fail(fault: DeviceFault): void {
-    this.counters.faults++;
-    const live = (this.bits & STATUS_DRIVER_OK) !== 0;
-    const first = (this.bits & STATUS_DEVICE_NEEDS_RESET) === 0;
-    this.bits |= STATUS_DEVICE_NEEDS_RESET;
-    this.#options.onFault?.(fault);
-    if (live && first) this.#options.interrupts.config.notify();
   }
 
   /**
@@ -229,7 +209,7 @@ export class DeviceCore extends CoreRegisters {
       this.putRegisters(next);
       if (!this.agreed(next)) throw new RestoreError("mismatch", "the features agreed on are not offered here");
       if (next.active) {
-        active = new ActiveDevice(this, this.#options, this.#steps, this.features.written);
+        active = new ActiveDevice(this, this.options, this.#steps, this.features.written);
         active.build(next.queues.map((queue) => queue.position));
       }
       const asleep = (next.status & STATUS_SUSPEND) !== 0;
@@ -238,7 +218,6 @@ export class DeviceCore extends CoreRegisters {
       this.bits |= next.status; // last: with it the device is ready
       if (next.underWay === "suspending") this.#suspend();
       else if (next.underWay === "resuming") this.#resume();
-      else if (!asleep) active?.goOn();
     } catch (cause) {
       active?.end();
       this.putRegisters(before);
@@ -262,7 +241,7 @@ export class DeviceCore extends CoreRegisters {
 
   #activate(): boolean {
     if ((this.bits & (STATUS_DEVICE_NEEDS_RESET | STATUS_FAILED)) !== 0) return false;
-    const active = new ActiveDevice(this, this.#options, this.#steps, this.negotiated);
+    const active = new ActiveDevice(this, this.options, this.#steps, this.negotiated);
     try {
       active.build();
       active.start();

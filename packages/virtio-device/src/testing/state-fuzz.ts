@@ -3,6 +3,9 @@
  * @module
  */
 
+/** As long as an array can be: who walks it, or makes room for as much, does not come back. */
+const ENDLESS: readonly unknown[] = new Array(2 ** 32 - 1);
+
 const JUNK: readonly unknown[] = [
   null,
   undefined,
@@ -10,6 +13,9 @@ const JUNK: readonly unknown[] = [
   false,
   "",
   "split",
+  "packed",
+  "suspending",
+  "resuming",
   -1,
   0,
   1,
@@ -17,6 +23,8 @@ const JUNK: readonly unknown[] = [
   3,
   15,
   16,
+  27,
+  31,
   64,
   255,
   4096,
@@ -27,14 +35,21 @@ const JUNK: readonly unknown[] = [
   2 ** 53,
   0.5,
   Number.NaN,
+  Number.POSITIVE_INFINITY,
+  10n,
+  Symbol("junk"),
+  (): number => 0,
+  ENDLESS,
+  { length: 2 ** 32 - 1 },
   [],
   [0],
   [0, 0, 0, 0],
   {},
 ];
-/** Places changed at most, and how deep they are. */
+/** Places changed at most, how deep they are, and how long a list may be that is doubled. */
 const CHANGES = 3;
 const DEPTH = 6;
+const DOUBLED = 256;
 
 /**
  * A copy of saved state in which some places are changed, taken out, or made twice as long.
@@ -60,7 +75,7 @@ function change(tree: unknown, random: (below: number) => number): void {
     }
     const kind = random(8);
     if (kind === 0) delete node[key];
-    else if (kind === 1 && Array.isArray(below)) node[key] = [...below, ...below];
+    else if (kind === 1 && Array.isArray(below) && below.length < DOUBLED) node[key] = [...below, ...below];
     else if (kind === 2 && typeof below === "number") node[key] = below ^ (1 << random(32));
     else node[key] = JUNK[random(JUNK.length)];
     return;
