@@ -30,14 +30,13 @@ export class NicMachine implements NetBackend {
   readonly accepts: number = OFFLOAD_ALL;
   readonly scheduler = new ManualScheduler();
   readonly line = new Line();
-  readonly messages: number[] = [];
   readonly mmio: VirtioMmioDevice;
   readonly guest: Guest;
   readonly #nic = new NetDevice({ queueSize: QUEUE_SIZE });
   readonly #world: World;
 
   constructor(world: World, map: "version 2" | "legacy version 1" | "Dragonball's") {
-    const msi = { send: (_address: number, data: number) => void this.messages.push(data) };
+    const msi = { send: (_address: number, data: number) => void world.messages.push(data) };
     this.#world = world;
     this.#nic.attach(this);
     this.mmio = new VirtioMmioDevice(this.#nic, {
@@ -85,6 +84,8 @@ export class World {
   readonly sent: number[] = [];
   /** Numbers of the frames the guest received. */
   readonly received: number[] = [];
+  /** Data of the messages that came. */
+  readonly messages: number[] = [];
   /** Frames the world still takes. */
   room = 0;
   /** Frames handed to the device for the guest. */
