@@ -29,6 +29,8 @@ import type { RxQueue } from "./rx-queue.ts";
 import { NETDEV_EINVAL, type NETDEV_EIO } from "./status.ts";
 import type { TxQueue } from "./tx-queue.ts";
 
+/** Elements of a packet that take one descriptor and a table, if there may be tables: 64 KiB by pages, and headers. */
+const PACKET_ELEMENTS = 18;
 /** Entries of the control queue: a command takes three. */
 const CONTROL_SIZE = 4;
 /** Bytes of the key of a Toeplitz hash over IPv6 addresses and ports. */
@@ -80,9 +82,9 @@ export class RunningNic {
     const opened: (() => void)[] = [];
     for (let pair = 0; pair < pairs; pair++) {
       const [rxq, txq] = [this.#rxqs[pair], this.#txqs[pair]];
-      const rx = await this.#createQueue(receiveIndex(pair), rxq.size);
+      const rx = await this.#createQueue(receiveIndex(pair), rxq.size, 0);
       rxq.prepare(rx);
-      const tx = await this.#createQueue(transmitIndex(pair), txq.size);
+      const tx = await this.#createQueue(transmitIndex(pair), txq.size, PACKET_ELEMENTS);
       opened.push(
         () => rxq.open(rx),
         () => txq.open(tx),
@@ -140,8 +142,8 @@ export class RunningNic {
     this.#control = null;
   }
 
-  async #createQueue(index: number, size: number): Promise<Virtqueue<never>> {
-    const virtqueue = await this.#nic.device.createQueue<never>(index, { size });
+  async #createQueue(index: number, size: number, indirectEntries: number): Promise<Virtqueue<never>> {
+    const virtqueue = await this.#nic.device.createQueue<never>(index, { size, indirectEntries });
     if (virtqueue.size <= size) return virtqueue;
     throw new DriverError("refused", `queue ${index} has ${virtqueue.size} entries, and had ${size}`);
   }

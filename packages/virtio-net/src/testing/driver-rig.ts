@@ -10,6 +10,7 @@ import {
   NetbufPool,
   NetDriver,
   type NetDriverOptions,
+  NO_NETBUF,
   PacketBurst,
   type RxQueue,
   type TxQueue,
@@ -21,7 +22,7 @@ export interface DriverRigOptions extends NetDriverOptions {
   readonly entries?: number;
   /** Buffers in the pool; 1024 by default. */
   readonly buffers?: number;
-  /** Bytes of a packet that a buffer holds; 1536 by default. */
+  /** Bytes of a packet that a buffer holds; 1536 by default. Longer ones take several. */
   readonly capacity?: number;
   /** Packets handed over at a time; 64 by default. */
   readonly burst?: number;
@@ -74,6 +75,7 @@ export class DriverRig {
   /**
    * Sends `frames` frames of `length` bytes by queue pair `pair`, with whatever their buffers have in them, and
    * receives as many.
+   * @param length at most a buffer's capacity
    * @throws Error when frames stop coming back
    */
   loop(frames: number, length: number, pair = 0): void {
@@ -93,19 +95,25 @@ export class DriverRig {
     let sent = 0;
     let received = 0;
     const fill = (packet: number): void => {
-      const length = lengths[sent % lengths.length];
-      const start = pool.start(packet);
-      const { u8 } = pool.region;
-      for (let i = 0; i < length; i++) u8[start + i] = pattern(sent, i);
-      pool.lengths[packet] = length;
+      const frame = new Uint8Array(lengths[sent % lengths.length]);
+      for (let i = 0; i < frame.length; i++) frame[i] = pattern(sent, i);
+      pool.write(packet, frame.subarray(0, pool.capacity));
+      for (let at = pool.capacity, last = packet; at < frame.length; at += pool.capacity) {
+        const buffer = pool.allocate();
+        if (buffer === NO_NETBUF) throw new Error("the pool is too small");
+        pool.write(buffer, frame.subarray(at, at + pool.capacity));
+        pool.next[last] = buffer;
+        last = buffer;
+      }
       sent++;
     };
     const check = (packet: number): void => {
       const bytes = pool.read(packet);
       const length = lengths[received % lengths.length];
       if (bytes.length !== length) throw new Error(`frame ${received} of ${length} bytes came as ${bytes.length}`);
-      const wrong = bytes.findIndex((byte, i) => byte !== pattern(received, i));
-      if (wrong >= 0) throw new Error(`byte ${wrong} of frame ${received} is ${bytes[wrong]}`);
+      for (let i = 0; i < length; i++) {
+        if (bytes[i] !== pattern(received, i)) throw new Error(`byte ${i} of frame ${received} is ${bytes[i]}`);
+      }
       received++;
     };
     this.#exchange(frames, pair, fill, check);
