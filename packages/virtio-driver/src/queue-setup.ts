@@ -4,7 +4,7 @@
  * @module
  */
 
-import { feature, VIRTIO_F_RING_PACKED } from "@virtio-ts/virtio-bindings";
+import { feature, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_RING_PACKED } from "@virtio-ts/virtio-bindings";
 import { createDriverQueue, type DriverQueue, type DriverQueueFault, MAX_QUEUE_SIZE } from "@virtio-ts/virtio-queue";
 import { DriverError } from "./errors.ts";
 import type { DriverHost } from "./host.ts";
@@ -48,7 +48,8 @@ export async function setUpQueue(
   const packed = (features & feature(VIRTIO_F_RING_PACKED)) !== 0n;
   const size = queueSize(transport, packed, index, options.size);
   const legacy = transport.legacyPlacement;
-  const layout = queueLayout({ size, packed, legacy, indirectEntries: options.indirectEntries ?? 0 });
+  const indirect = (features & feature(VIRTIO_F_INDIRECT_DESC)) !== 0n;
+  const layout = queueLayout({ size, packed, legacy, indirectEntries: indirect ? (options.indirectEntries ?? 0) : 0 });
   const block = host.dma.allocate(layout.length, layout.align, legacy?.limit);
   try {
     const areas = layout.areas(block);

@@ -99,6 +99,6 @@ export interface DriverTransport {
   /** Reads and acknowledges the interrupt status (`ISR_QUEUE`, `ISR_CONFIG`); 0 where messages are used. */
   readIsr(): number;
 
-  /** The shared memory region `id`, or `null`. */
+  /** The shared memory region `id`, or `null`. @throws DriverError `bad-capability` where what is said of it can't be */
   sharedMemory(id: number): DriverSharedMemory | null;
 }

@@ -81,7 +81,7 @@ describe("a driver on a PCI device in one process", () => {
     "reads entropy without features 0x%x",
     async (without) => {
       const { machine, host } = setUp();
-      machine.devices.add("rng0", new EntropyDevice(), onPci(machine));
+      machine.devices.add("rng0", new EntropyDevice(), onPci(machine, { ringFeatures: feature(28, 29, 32, 34, 35) }));
       const config = new PciEcam(machine, ECAM);
       await drive(host, new PciFinder(host, { config, ports: null, mmio: machine }), { without });
     },

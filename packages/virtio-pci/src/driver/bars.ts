@@ -50,7 +50,7 @@ export function placeBars(fn: PciFunctionConfig, windows: BarWindows): Map<numbe
     const space = (low & BAR_IO) === 0 ? "mmio" : "ports";
     const size = sizeOf(fn, register, low, wide);
     if (size > 0) {
-      const address = addressOf(fn, register, wide) || place(fn, register, size, windows[space]);
+      const address = addressOf(fn, register, wide) || place(fn, register, size, wide, windows[space]);
       bars.set(index, { index, space, size, address });
       if (address !== 0) command |= space === "ports" ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
     }
@@ -60,18 +60,20 @@ export function placeBars(fn: PciFunctionConfig, windows: BarWindows): Map<numbe
   return bars;
 }
 
-/** Where a register points: 0 for nowhere. */
+/** Where a register points: 0 for nowhere, or nowhere a number can say. */
 function addressOf(fn: PciFunctionConfig, register: number, wide: boolean): number {
   const low = fn.read(register, 4);
   const base = (low & ((low & BAR_IO) === 0 ? ~15 : ~3)) >>> 0;
-  return base + (wide ? fn.read(register + 4, 4) * 2 ** 32 : 0);
+  const address = base + (wide ? fn.read(register + 4, 4) * 2 ** 32 : 0);
+  return Number.isSafeInteger(address) ? address : 0;
 }
 
-/** Has a register point to free addresses, if there are any. The upper half of a wide one is 0 already. */
-function place(fn: PciFunctionConfig, register: number, size: number, window: FreeList | undefined): number {
+/** Has a register point to free addresses, if there are any. */
+function place(fn: PciFunctionConfig, register: number, size: number, wide: boolean, window?: FreeList): number {
   const address = window?.take(size, size, 2 ** 32) ?? null;
   if (address === null) return 0;
   fn.write(register, 4, address);
+  if (wide) fn.write(register + 4, 4, 0);
   return address;
 }
 

@@ -38,6 +38,9 @@ interface Shape {
 /** Of the common structure: up to `queue_device`. Later fields are there with the features they belong to. */
 const COMMON_LEAST = 0x38;
 
+/** BARs above are reserved. */
+const LAST_BAR = 5;
+
 const SHAPES: ReadonlyMap<number, Shape> = new Map([
   [layout.VIRTIO_PCI_CAP_COMMON_CFG, { name: "common", capability: layout.CAP_SIZE, length: COMMON_LEAST, align: 4 }],
   [layout.VIRTIO_PCI_CAP_NOTIFY_CFG, { name: "notify", capability: layout.NOTIFY_CAP_SIZE, length: 2, align: 2 }],
@@ -115,10 +118,11 @@ function* virtioCapabilities(fn: PciFunctionConfig): Generator<FoundStructure, v
   for (const { id, offset: capability } of fn.capabilities()) {
     if (id !== PCI_CAP_ID_VENDOR || capability + layout.CAP_SIZE > PCI_CONFIG_SIZE) continue;
     const type = fn.read(capability + layout.CAP_CFG_TYPE, 1);
+    const window = type === layout.VIRTIO_PCI_CAP_PCI_CFG;
+    // Of what is not known not even the layout is: vendors' data has other fields where `bar` is.
+    if (!SHAPES.has(type) && !window) continue;
     const bar = fn.read(capability + layout.CAP_BAR, 1);
-    const known = SHAPES.has(type) || type === layout.VIRTIO_PCI_CAP_PCI_CFG;
-    // The window's own `bar` is the driver's to write.
-    if (!known || (bar > 5 && type !== layout.VIRTIO_PCI_CAP_PCI_CFG)) continue;
+    if (bar > LAST_BAR && !window) continue; // the window's is the driver's to write
     const wide = type === layout.VIRTIO_PCI_CAP_SHARED_MEMORY_CFG;
     const high = (at: number): number => (wide ? fn.read(capability + at, 4) * 2 ** 32 : 0);
     yield {
