@@ -62,7 +62,7 @@ export class ActiveDevice implements ActivationContext {
   }
 
   get resting(): boolean {
-    return this.#quiet || this.#silent;
+    return this.#moving || this.#resting || this.#silent;
   }
 
   /**
