@@ -4,8 +4,8 @@
  * @module
  */
 
-/** One result. */
-export type Row = Readonly<Record<string, string | number>>;
+/** One result; numbers that belong together may stand in one column. */
+export type Row = Readonly<Record<string, string | number | Readonly<Record<string, number>>>>;
 
 /** One benchmark, a subcommand of `pnpm bench`. */
 export interface Bench {

@@ -7,10 +7,11 @@ import { parseArgs } from "node:util";
 import { formatTable } from "@virtio-ts/terminal";
 import { allocBench } from "./alloc.ts";
 import type { Bench, Row } from "./bench.ts";
+import { driverBench } from "./driver.ts";
 import { queueBench } from "./queue.ts";
 import { v86Bench } from "./v86/index.ts";
 
-const BENCHES: readonly Bench[] = [v86Bench, queueBench, allocBench];
+const BENCHES: readonly Bench[] = [v86Bench, queueBench, driverBench, allocBench];
 
 const HELP = `Measures, side by side with peers. Figures of one run compare with each other, not with another machine's.
 
@@ -49,8 +50,15 @@ function table({ columns }: Bench, rows: readonly Row[]): string {
   const isNumber = (column: string): boolean => rows.length > 0 && rows.every((row) => typeof row[column] === "number");
   return formatTable(
     columns.map((title) => ({ title, align: isNumber(title) ? "right" : "left" })),
-    rows.map((row) => columns.map((column) => String(row[column]))),
+    rows.map((row) => columns.map((column) => cell(row[column]))),
   );
+}
+
+function cell(value: Row[string]): string {
+  if (typeof value !== "object") return String(value);
+  return Object.entries(value)
+    .map(([name, number]) => `${name} ${number}`)
+    .join(", ");
 }
 
 main(process.argv.slice(2)).then(
