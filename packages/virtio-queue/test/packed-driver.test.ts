@@ -15,6 +15,7 @@ import {
   QUEUE_MALFORMED,
   UsedBurst,
 } from "@virtio-ts/virtio-queue";
+import { MockPackedDevice } from "@virtio-ts/virtio-queue/testing";
 import { GuestMemory } from "@virtio-ts/vm-memory";
 import { describe, expect, test } from "vitest";
 import { watchAtomics } from "./atomics.ts";
@@ -31,37 +32,18 @@ function rig(config: Partial<DriverQueueConfig> = {}) {
     memory,
     queue,
     used: new UsedBurst(),
+    device: new MockPackedDevice(memory, areas),
     add(readable: number, writable: number): number {
       const elements = new BufferElements();
       for (let i = 0; i < readable; i++) elements.readable(0x8000 + 16 * i, 16);
       for (let i = 0; i < writable; i++) elements.writable(0x9000 + 16 * i, 16);
       return queue.add(elements);
     },
-    entry(i: number, at = areas.descriptorArea + 16 * i) {
-      return {
-        address: memory.readU64Number(at),
-        length: memory.readU32(at + 8),
-        id: memory.readU16(at + 12),
-        flags: memory.readU16(at + 14),
-      };
-    },
     ring(): Uint8Array {
       const bytes = new Uint8Array(16 * 5);
       memory.read(areas.descriptorArea, bytes);
       return bytes;
     },
-    /** The device writes a used descriptor. */
-    use(entry: number, id: number, length = 0, wrap = 1): void {
-      const at = areas.descriptorArea + 16 * entry;
-      memory.writeU32(at + 8, length);
-      memory.writeU16(at + 12, id);
-      memory.writeU16(at + 14, (wrap === 1 ? AVAIL | USED : 0) | (length > 0 ? 2 : 0));
-    },
-    setDeviceEvent(flags: number, offset = 0, wrap = 0): void {
-      memory.writeU16(areas.deviceArea, offset | (wrap << 15));
-      memory.writeU16(areas.deviceArea + 2, flags);
-    },
-    driverEvent: () => [memory.readU16(areas.driverArea + 2), memory.readU16(areas.driverArea)],
   };
 }
 
@@ -99,14 +81,14 @@ describe("set-up", () => {
 
 describe("the descriptors", () => {
   test("[packed.driver.the-virtqueue-descriptor-table.1] without a used descriptor, a full ring stays as it is", () => {
-    const { add, queue, ring, use, used } = rig();
+    const { add, queue, ring, used, device } = rig();
     expect([add(3, 0), add(0, 2)]).toEqual([0, 1]);
     queue.publish();
     const before = ring();
     expect([add(1, 0), add(2, 1)]).toEqual([QUEUE_FULL, QUEUE_FULL]);
     queue.publish();
     expect([queue.take(used, 8), ring()]).toEqual([QUEUE_EMPTY, before]);
-    use(0, 1);
+    device.setUsed(0, 1);
     expect(queue.take(used, 8)).toBe(1);
     expect([add(3, 0), add(1, 1)]).toEqual([QUEUE_FULL, 1]);
   });
@@ -126,13 +108,13 @@ describe("the descriptors", () => {
   });
 
   test("[packed.driver.the-virtqueue-descriptor-table.3] a notification names the next descriptor not yet available, and its wrap counter", () => {
-    const { add, queue, use, used } = rig();
+    const { add, queue, used, device } = rig();
     const seen = [encodeNotification(7, queue.notificationPosition)];
     add(3, 0);
     seen.push(encodeNotification(7, queue.notificationPosition));
     queue.publish();
     seen.push(encodeNotification(7, queue.notificationPosition));
-    use(0, 0);
+    device.setUsed(0, 0);
     queue.take(used, 8);
     add(4, 0);
     queue.publish();
@@ -150,19 +132,19 @@ describe("the descriptors", () => {
   });
 
   test("AVAIL and USED follow the wrap counter; every descriptor of a list has them, and the id", () => {
-    const { add, queue, entry, use, used } = rig();
+    const { add, queue, used, device } = rig();
     add(1, 2);
     queue.publish();
-    expect([0, 1, 2].map((i) => entry(i))).toEqual([
-      { address: 0x8000, length: 16, id: 0, flags: AVAIL | 1 },
-      { address: 0x9000, length: 16, id: 0, flags: AVAIL | 3 },
-      { address: 0x9010, length: 16, id: 0, flags: AVAIL | 2 },
+    expect([0, 1, 2].map((i) => device.descriptor(i))).toEqual([
+      { address: 0x8000, length: 16, next: 0, flags: AVAIL | 1 },
+      { address: 0x9000, length: 16, next: 0, flags: AVAIL | 3 },
+      { address: 0x9010, length: 16, next: 0, flags: AVAIL | 2 },
     ]);
-    use(0, 0, 5);
+    device.setUsed(0, 0, 5);
     queue.take(used, 8);
     add(3, 0);
     queue.publish();
-    expect([3, 4, 0].map((i) => entry(i).flags)).toEqual([AVAIL | 1, AVAIL | 1, USED]);
+    expect([3, 4, 0].map((i) => device.descriptor(i).flags)).toEqual([AVAIL | 1, AVAIL | 1, USED]);
   });
 });
 
@@ -185,10 +167,10 @@ describe("scatter-gather", () => {
     expect(() => new BufferElements().writable(0, 1).readable(0, 1)).toThrow(
       expect.objectContaining({ code: "order" }),
     );
-    const { add, queue, entry } = rig();
+    const { add, queue, device } = rig();
     add(2, 2);
     queue.publish();
-    expect([0, 1, 2, 3].map((i) => entry(i).flags & 2)).toEqual([0, 0, 2, 2]);
+    expect([0, 1, 2, 3].map((i) => device.descriptor(i).flags & 2)).toEqual([0, 0, 2, 2]);
   });
 
   test("[packed.driver.scatter-gather-support.4] [packed.driver.scatter-gather-support.5] a list for which there is no room is not begun", () => {
@@ -203,7 +185,7 @@ describe("scatter-gather", () => {
   });
 
   test("[packed.driver.scatter-gather-support.6] a list's first descriptor becomes available after all others, in a batch, too", () => {
-    const { add, queue, memory, entry } = rig();
+    const { add, queue, memory, device } = rig();
     const region = memory.regions[0];
     const plain = region.u32;
     const order: number[] = [];
@@ -220,9 +202,9 @@ describe("scatter-gather", () => {
     add(2, 1);
     region.u32 = plain;
     expect(order).toEqual([1, 3, 4, 2]);
-    expect(entry(0).flags).toBe(0);
+    expect(device.descriptor(0).flags).toBe(0);
     queue.publish();
-    expect(entry(0).flags).toBe(AVAIL | 1);
+    expect(device.descriptor(0).flags).toBe(AVAIL | 1);
   });
 });
 
@@ -239,36 +221,36 @@ describe("indirect descriptors", () => {
   });
 
   test("[packed.driver.indirect-descriptors.2] [packed.driver.indirect-descriptors.4] tables have no flag but WRITE, the descriptor that refers to one no NEXT", () => {
-    const { add, queue, entry } = rig({ indirect });
+    const { add, queue, device } = rig({ indirect });
     add(1, 0);
     expect(add(1, 2)).toBe(1);
     queue.publish();
     const table = indirect.address + 64;
-    expect(entry(1)).toEqual({ address: table, length: 48, id: 1, flags: AVAIL | 4 });
-    expect([0, 16, 32].map((at) => entry(0, table + at))).toEqual([
-      { address: 0x8000, length: 16, id: 0, flags: 0 },
-      { address: 0x9000, length: 16, id: 0, flags: 2 },
-      { address: 0x9010, length: 16, id: 0, flags: 2 },
+    expect(device.descriptor(1)).toEqual({ address: table, length: 48, next: 1, flags: AVAIL | 4 });
+    expect([0, 1, 2].map((i) => device.descriptor(i, table))).toEqual([
+      { address: 0x8000, length: 16, next: 0, flags: 0 },
+      { address: 0x9000, length: 16, next: 0, flags: 2 },
+      { address: 0x9010, length: 16, next: 0, flags: 2 },
     ]);
     // What does not fit a table is chained, all of it direct.
     expect(add(5, 0)).toBe(QUEUE_FULL);
     const other = rig({ indirect });
     other.add(5, 0);
     other.queue.publish();
-    expect([0, 1, 2, 3, 4].map((i) => other.entry(i).flags & 5)).toEqual([1, 1, 1, 1, 0]);
+    expect([0, 1, 2, 3, 4].map((i) => other.device.descriptor(i).flags & 5)).toEqual([1, 1, 1, 1, 0]);
   });
 });
 
 describe("publishing", () => {
   test("[packed.driver.updating-flags.1] all is written before the first flags, by an atomic store; the device's event structure is read after it", () => {
-    const { queue, entry } = rig();
+    const { queue, device } = rig();
     const accesses = watchAtomics(
       () => {
         queue.addOne(0x8000, 4, false);
         queue.addOne(0x9000, 5, true);
         queue.publish();
       },
-      () => [entry(0), entry(1)],
+      () => [device.descriptor(0), device.descriptor(1)],
     );
     expect(accesses).toMatchObject([
       {
@@ -276,8 +258,8 @@ describe("publishing", () => {
         offset: areas.descriptorArea + 12,
         value: AVAIL << 16,
         seen: [
-          { address: 0x8000, length: 4, id: 0, flags: 0 },
-          { address: 0x9000, length: 5, id: 1, flags: AVAIL | 2 },
+          { address: 0x8000, length: 4, next: 0, flags: 0 },
+          { address: 0x9000, length: 5, next: 1, flags: AVAIL | 2 },
         ],
       },
       { op: "load", offset: areas.deviceArea },
@@ -295,8 +277,8 @@ describe("publishing", () => {
       [2, true, 1, true],
       [2, true, 2, false],
     ] as const) {
-      const { add, queue, setDeviceEvent } = rig({ eventIdx });
-      setDeviceEvent(flags, offset, 1);
+      const { add, queue, device } = rig({ eventIdx });
+      device.setDeviceEvent(flags, offset, 1);
       add(1, 0);
       add(1, 0);
       expect(queue.publish()).toBe(wanted);
@@ -304,74 +286,74 @@ describe("publishing", () => {
   });
 
   test("a device that waits for a descriptor it has used already is notified", () => {
-    const { add, queue, setDeviceEvent, use, used } = rig({ eventIdx: true });
-    setDeviceEvent(2, 0, 1);
+    const { add, queue, used, device } = rig({ eventIdx: true });
+    device.setDeviceEvent(2, 0, 1);
     expect([add(1, 0), queue.publish()]).toEqual([0, true]);
     expect([add(1, 0), queue.publish()]).toEqual([1, false]); // it may be about to use the first
-    use(0, 0);
+    device.setUsed(0, 0);
     expect(queue.take(used, 8)).toBe(1);
     expect(queue.publish()).toBe(true);
     expect([add(1, 0), queue.publish()]).toEqual([0, true]);
-    setDeviceEvent(2, 1, 1);
+    device.setDeviceEvent(2, 1, 1);
     expect(queue.publish()).toBe(false);
     expect([add(1, 0), queue.publish()]).toEqual([2, false]);
-    setDeviceEvent(1, 0, 1);
+    device.setDeviceEvent(1, 0, 1);
     expect([add(1, 0), queue.publish()]).toEqual([3, false]);
   });
 
   test("the driver's own structure: disable, enable, and which descriptor it waits for", () => {
     const plain = rig();
     plain.queue.disableNotifications();
-    expect(plain.driverEvent()[0]).toBe(1);
+    expect(plain.device.driverEvent.flags).toBe(1);
     expect(plain.queue.enableNotifications()).toBe(false);
-    expect(plain.driverEvent()[0]).toBe(0);
-    const { queue, add, use, used, driverEvent } = rig({ eventIdx: true });
+    expect(plain.device.driverEvent.flags).toBe(0);
+    const { queue, add, used, device } = rig({ eventIdx: true });
     add(2, 0);
     add(3, 0);
     queue.publish();
     expect(queue.enableNotifications()).toBe(false);
-    expect(driverEvent()).toEqual([2, 0x8000]);
-    use(0, 0);
+    expect(device.driverEvent).toEqual({ flags: 2, offset: 0, wrap: 1 });
+    device.setUsed(0, 0);
     expect(queue.take(used, 8)).toBe(1);
-    expect(driverEvent()).toEqual([2, 0x8002]);
-    use(2, 1);
+    expect(device.driverEvent).toEqual({ flags: 2, offset: 2, wrap: 1 });
+    device.setUsed(2, 1);
     expect(queue.enableNotifications()).toBe(true);
     expect(queue.take(used, 8)).toBe(1);
-    expect(driverEvent()).toEqual([2, 0]);
+    expect(device.driverEvent).toEqual({ flags: 2, offset: 0, wrap: 0 });
   });
 });
 
 describe("used descriptors", () => {
   test("come in the device's order; without WRITE a length counts where it fits, as with QEMU, or says nothing", () => {
-    const { queue, add, use, used, memory } = rig();
+    const { queue, add, used, memory, device } = rig();
     expect([add(1, 1), add(0, 1), add(1, 0)]).toEqual([0, 1, 2]);
     queue.publish();
-    use(0, 2);
+    device.setUsed(0, 2);
     memory.writeU32(areas.descriptorArea + 8, 99);
-    use(1, 1, 7);
+    device.setUsed(1, 1, 7);
     expect(queue.take(used, 8)).toBe(2);
     expect([...used.heads.slice(0, 2), ...used.lengths.slice(0, 2)]).toEqual([2, 1, 0, 7]);
     expect(queue.take(used, 8)).toBe(QUEUE_EMPTY);
-    use(2, 0);
+    device.setUsed(2, 0);
     memory.writeU32(areas.descriptorArea + 2 * 16 + 8, 16);
     expect(queue.take(used, 8)).toBe(1);
     expect([used.heads[0], used.lengths[0]]).toEqual([0, 16]);
   });
 
   test.each([
-    ["an id out of range", "id-out-of-range", (r: Rig) => r.use(1, 5)],
-    ["an id that is free", "id-not-outstanding", (r: Rig) => r.use(1, 4)],
-    ["an id that was not published yet", "id-not-outstanding", (r: Rig) => r.use(1, 2)],
-    ["the same id twice", "id-not-outstanding", (r: Rig) => r.use(1, 0)],
-    ["a length above what was offered", "length-too-large", (r: Rig) => r.use(1, 1, 33)],
+    ["an id out of range", "id-out-of-range", (r: Rig) => r.device.setUsed(1, 5)],
+    ["an id that is free", "id-not-outstanding", (r: Rig) => r.device.setUsed(1, 4)],
+    ["an id that was not published yet", "id-not-outstanding", (r: Rig) => r.device.setUsed(1, 2)],
+    ["the same id twice", "id-not-outstanding", (r: Rig) => r.device.setUsed(1, 0)],
+    ["a length above what was offered", "length-too-large", (r: Rig) => r.device.setUsed(1, 1, 33)],
   ] as const)("a hostile device: %s (%s)", (_, code, act) => {
     const faults: string[] = [];
     const all = rig({ onFault: (fault) => void faults.push(fault.code) });
-    const { queue, used, add, use } = all;
+    const { queue, used, add, device } = all;
     expect([add(0, 1), add(0, 2)]).toEqual([0, 1]);
     queue.publish();
     expect(add(1, 0)).toBe(2);
-    use(0, 0, 16);
+    device.setUsed(0, 0, 16);
     act(all);
     expect(queue.take(used, 8)).toBe(1);
     expect([used.heads[0], used.lengths[0], queue.fault]).toEqual([0, 16, null]);
@@ -387,23 +369,23 @@ describe("used descriptors", () => {
   });
 
   test("a hostile device: a used descriptor when it has no buffer", () => {
-    const { queue, used, use } = rig();
-    use(0, 0);
+    const { queue, used, device } = rig();
+    device.setUsed(0, 0);
     expect(queue.take(used, 8)).toBe(QUEUE_MALFORMED);
     expect(queue.fault?.code).toBe("id-not-outstanding");
   });
 
   test("of a legacy device, a length above what was offered is cut", () => {
-    const { queue, used, add, use } = rig({ legacy: true });
-    use(0, add(1, 1), 99);
+    const { queue, used, add, device } = rig({ legacy: true });
+    device.setUsed(0, add(1, 1), 99);
     queue.publish();
-    use(0, 0, 99);
+    device.setUsed(0, 0, 99);
     expect(queue.take(used, 8)).toBe(1);
     expect(used.lengths[0]).toBe(16);
   });
 
   test("what is read of them is ordered behind the flags: by a load of the first ones, and a fence if there are more", () => {
-    const { queue, add, use, used } = rig();
+    const { queue, add, used, device } = rig();
     for (let i = 0; i < 3; i++) add(1, 0);
     queue.publish();
     const accesses = (): [string, number][] =>
@@ -411,10 +393,10 @@ describe("used descriptors", () => {
         () => void queue.take(used, 8),
         () => 0,
       ).map(({ op, offset }) => [op, offset]);
-    use(0, 0);
+    device.setUsed(0, 0);
     expect(accesses()).toEqual([["load", areas.descriptorArea + 14]]);
-    use(1, 1);
-    use(2, 2);
+    device.setUsed(1, 1);
+    device.setUsed(2, 2);
     expect(accesses()).toEqual([
       ["load", areas.descriptorArea + 16 + 14],
       ["store", 0],
@@ -423,10 +405,10 @@ describe("used descriptors", () => {
   });
 
   test("in order, one descriptor uses all lists up to the one it names; a batch may be taken in parts", () => {
-    const { queue, used, add, use, memory } = rig({ inOrder: true });
+    const { queue, used, add, memory, device } = rig({ inOrder: true });
     const ids = [add(1, 0), add(0, 2), add(0, 1)];
     queue.publish();
-    use(0, ids[2], 7);
+    device.setUsed(0, ids[2], 7);
     expect(queue.take(used, 2)).toBe(2);
     expect([...used.heads.slice(0, 2), ...used.lengths.slice(0, 2)]).toEqual([ids[0], ids[1], 0, 32]);
     const again = new PackedDriverQueue(memory, { ...areas, eventIdx: false, inOrder: true, state: queue.save() });
@@ -440,10 +422,10 @@ describe("used descriptors", () => {
   });
 
   test("in order, a hostile device: a batch that ends with a list not published", () => {
-    const { queue, used, add, use } = rig({ inOrder: true });
+    const { queue, used, add, device } = rig({ inOrder: true });
     add(1, 0);
     queue.publish();
-    use(0, add(1, 0));
+    device.setUsed(0, add(1, 0));
     expect(queue.take(used, 8)).toBe(QUEUE_MALFORMED);
     expect(queue.fault?.code).toBe("id-not-outstanding");
   });

@@ -16,6 +16,7 @@ import {
   SplitDriverQueue,
   UsedBurst,
 } from "@virtio-ts/virtio-queue";
+import { MockSplitDevice } from "@virtio-ts/virtio-queue/testing";
 import { GuestMemory } from "@virtio-ts/vm-memory";
 import { describe, expect, test } from "vitest";
 import { watchAtomics } from "./atomics.ts";
@@ -26,12 +27,11 @@ const indirect = { address: 0x4000, entries: 6 };
 function rig(config: Partial<DriverQueueConfig> = {}) {
   const memory = GuestMemory.of(new Uint8Array(0x10000).fill(0xff));
   const queue = new SplitDriverQueue(memory, { ...areas, eventIdx: false, ...config });
-  const used = new UsedBurst();
-  let index = 0;
   return {
     memory,
     queue,
-    used,
+    used: new UsedBurst(),
+    device: new MockSplitDevice(memory, areas),
     /** Adds a buffer of `readable` and `writable` elements of 16 bytes each. */
     add(readable: number, writable: number): number {
       const elements = new BufferElements();
@@ -39,32 +39,6 @@ function rig(config: Partial<DriverQueueConfig> = {}) {
       for (let i = 0; i < writable; i++) elements.writable(0x9000 + 16 * i, 16);
       return queue.add(elements);
     },
-    /** A descriptor, of the table or at an address. */
-    descriptor(
-      i: number,
-      table = areas.descriptorArea,
-    ): { address: number; length: number; flags: number; next: number } {
-      const at = table + 16 * i;
-      return {
-        address: memory.readU64Number(at),
-        length: memory.readU32(at + 8),
-        flags: memory.readU16(at + 12),
-        next: memory.readU16(at + 14),
-      };
-    },
-    availIndex: () => memory.readU16(areas.driverArea + 2),
-    availFlags: () => memory.readU16(areas.driverArea),
-    usedEvent: () => memory.readU16(areas.driverArea + 4 + 16),
-    /** The device uses a buffer. */
-    use(id: number, length = 0): void {
-      memory.writeU32(areas.deviceArea + 4 + 8 * (index % 8), id);
-      memory.writeU32(areas.deviceArea + 8 + 8 * (index % 8), length);
-      index++;
-      memory.writeU16(areas.deviceArea + 2, index);
-    },
-    setUsedIndex: (value: number) => memory.writeU16(areas.deviceArea + 2, value),
-    setUsedFlags: (value: number) => memory.writeU16(areas.deviceArea, value),
-    setAvailEvent: (value: number) => memory.writeU16(areas.deviceArea + 4 + 64, value),
   };
 }
 
@@ -93,9 +67,9 @@ describe("set-up", () => {
   });
 
   test("[split.driver.available-buffer-notification-suppression.1] flags in the used ring are 0 when the ring is new", () => {
-    const { memory, availIndex, availFlags } = rig();
+    const { memory, device } = rig();
     expect([memory.readU16(areas.deviceArea), memory.readU16(areas.deviceArea + 2)]).toEqual([0, 0]);
-    expect([availFlags(), availIndex()]).toEqual([0, 0]);
+    expect([device.availFlags, device.availIndex]).toEqual([0, 0]);
   });
 });
 
@@ -104,9 +78,9 @@ describe("buffers", () => {
     expect(() => new BufferElements().writable(0x8000, 1).readable(0x9000, 1)).toThrow(
       expect.objectContaining({ code: "order" }),
     );
-    const { add, descriptor } = rig();
+    const { add, device } = rig();
     expect(add(2, 2)).toBe(0);
-    expect([0, 1, 2, 3].map((i) => descriptor(i))).toEqual([
+    expect([0, 1, 2, 3].map((i) => device.descriptor(i))).toEqual([
       { address: 0x8000, length: 16, flags: 1, next: 1 },
       { address: 0x8010, length: 16, flags: 1, next: 2 },
       { address: 0x9000, length: 16, flags: 3, next: 3 },
@@ -139,20 +113,20 @@ describe("buffers", () => {
   });
 
   test("a buffer without elements is refused, an address above 2^32 is written whole", () => {
-    const { queue, descriptor } = rig();
+    const { queue, device } = rig();
     expect(() => queue.add(new BufferElements())).toThrow(expect.objectContaining({ code: "empty" }));
     queue.addOne(0x12_3456_789a_bcd0, 5, false);
-    expect(descriptor(0)).toEqual({ address: 0x12_3456_789a_bcd0, length: 5, flags: 0, next: 0 });
+    expect(device.descriptor(0)).toEqual({ address: 0x12_3456_789a_bcd0, length: 5, flags: 0, next: 0 });
   });
 
   test("[split.driver.the-virtqueue-descriptor-table.2] in order, next is x + 1, and 0 for the last descriptor of the table", () => {
-    const { add, descriptor, queue, use, used } = rig({ inOrder: true });
+    const { add, queue, used, device } = rig({ inOrder: true });
     expect(add(5, 0)).toBe(0);
     queue.publish();
-    use(0);
+    device.use(0);
     expect(queue.take(used, 8)).toBe(1);
     expect(add(0, 5)).toBe(5);
-    expect([5, 6, 7, 0, 1].map((i) => descriptor(i)).map(({ flags, next }) => [flags, next])).toEqual([
+    expect([5, 6, 7, 0, 1].map((i) => device.descriptor(i)).map(({ flags, next }) => [flags, next])).toEqual([
       [3, 6],
       [3, 7],
       [3, 0],
@@ -175,12 +149,12 @@ describe("indirect descriptors", () => {
 
   test("[split.driver.indirect-descriptors.2] [split.driver.indirect-descriptors.4] [split.driver.indirect-descriptors.5] tables: no INDIRECT inside, no NEXT beside INDIRECT, entries in sequence", () => {
     for (const inOrder of [false, true]) {
-      const { add, descriptor } = rig({ indirect, inOrder });
+      const { add, device } = rig({ indirect, inOrder });
       add(1, 0);
       expect(add(2, 2)).toBe(1);
       const table = indirect.address + 6 * 16;
-      expect(descriptor(1)).toEqual({ address: table, length: 64, flags: 4, next: 0 });
-      expect([0, 1, 2, 3].map((i) => descriptor(i, table))).toEqual([
+      expect(device.descriptor(1)).toEqual({ address: table, length: 64, flags: 4, next: 0 });
+      expect([0, 1, 2, 3].map((i) => device.descriptor(i, table))).toEqual([
         { address: 0x8000, length: 16, flags: 1, next: 1 },
         { address: 0x8010, length: 16, flags: 1, next: 2 },
         { address: 0x9000, length: 16, flags: 3, next: 3 },
@@ -201,16 +175,16 @@ describe("indirect descriptors", () => {
 
 describe("the available ring", () => {
   test("[split.driver.the-virtqueue-available-ring.1] the available index never goes back", () => {
-    const { add, queue, availIndex, use, used } = rig();
+    const { add, queue, used, device } = rig();
     const seen: number[] = [];
-    const note = (): void => void seen.push(availIndex());
+    const note = (): void => void seen.push(device.availIndex);
     for (let i = 0; i < 3; i++) {
       while (add(3, 0) !== QUEUE_FULL) note();
       queue.publish();
       note();
       queue.publish();
       note();
-      for (const head of [3, 0]) use(head);
+      for (const head of [3, 0]) device.use(head);
       queue.take(used, 8);
       note();
       queue.enableNotifications();
@@ -242,7 +216,7 @@ describe("the available ring", () => {
   });
 
   test("[basic.driver.device-cleanup.1] what the device has stays as it is", () => {
-    const { add, queue, memory, use, used } = rig();
+    const { add, queue, memory, used, device } = rig();
     add(2, 1);
     add(1, 0);
     queue.publish();
@@ -252,24 +226,24 @@ describe("the available ring", () => {
       return all;
     };
     const before = bytes();
-    use(3);
+    device.use(3);
     queue.take(used, 8);
     for (let i = 0; i < 20; i++) {
       const head = add(1, 1);
       if (head === QUEUE_FULL) break;
       queue.publish();
-      if (i % 2 === 1) use(head, 3);
+      if (i % 2 === 1) device.use(head, 3);
       queue.take(used, 8);
     }
     expect(bytes()).toEqual(before);
   });
 
   test("a full queue says so, and takes buffers again when some came back", () => {
-    const { add, queue, use, used } = rig();
+    const { add, queue, used, device } = rig();
     expect([add(5, 0), add(4, 0), add(3, 0), add(1, 0)]).toEqual([0, QUEUE_FULL, 5, QUEUE_FULL]);
     expect([queue.free, queue.outstanding]).toEqual([0, 2]);
     queue.publish();
-    use(5);
+    device.use(5);
     expect(queue.take(used, 8)).toBe(1);
     expect([queue.free, queue.outstanding]).toEqual([3, 1]);
     expect(add(0, 3)).toBe(5);
@@ -278,43 +252,43 @@ describe("the available ring", () => {
 
 describe("used buffer notifications", () => {
   test("[split.driver.used-buffer-notification-suppression.1] [split.driver.used-buffer-notification-suppression.2] without event idx, flags are 0 or 1 to say whether they are needed", () => {
-    const { queue, availFlags, usedEvent } = rig();
+    const { queue, device } = rig();
     queue.disableNotifications();
-    expect(availFlags()).toBe(1);
+    expect(device.availFlags).toBe(1);
     expect(queue.enableNotifications()).toBe(false);
-    expect(availFlags()).toBe(0);
-    expect(usedEvent()).toBe(0);
+    expect(device.availFlags).toBe(0);
+    expect(device.usedEvent).toBe(0);
   });
 
   test("[split.driver.used-buffer-notification-suppression.3] with event idx, flags stay 0", () => {
-    const { queue, availFlags } = rig({ eventIdx: true });
+    const { queue, device } = rig({ eventIdx: true });
     queue.disableNotifications();
-    expect(availFlags()).toBe(0);
+    expect(device.availFlags).toBe(0);
     queue.enableNotifications();
-    expect(availFlags()).toBe(0);
+    expect(device.availFlags).toBe(0);
   });
 
   test("[split.driver.used-buffer-notification-suppression.4] with event idx, used_event says from which entry on", () => {
-    const { queue, usedEvent, add, use, used } = rig({ eventIdx: true });
+    const { queue, add, used, device } = rig({ eventIdx: true });
     const heads = [add(1, 0), add(1, 0), add(1, 0)];
     queue.publish();
-    use(heads[0]);
+    device.use(heads[0]);
     queue.take(used, 8);
-    expect(usedEvent()).toBe(1);
+    expect(device.usedEvent).toBe(1);
     queue.disableNotifications();
-    use(heads[1]);
+    device.use(heads[1]);
     queue.take(used, 8);
-    expect(usedEvent()).toBe(1);
+    expect(device.usedEvent).toBe(1);
     expect(queue.enableNotifications()).toBe(false);
-    expect(usedEvent()).toBe(2);
-    use(heads[2]);
+    expect(device.usedEvent).toBe(2);
+    device.use(heads[2]);
     expect(queue.enableNotifications()).toBe(true);
   });
 
   test("[split.driver.used-buffer-notification-suppression.5] a notification without a used buffer finds none", () => {
-    const { queue, used, add, use } = rig();
+    const { queue, used, add, device } = rig();
     expect(queue.take(used, 8)).toBe(QUEUE_EMPTY);
-    use(add(1, 0));
+    device.use(add(1, 0));
     queue.publish();
     expect(queue.take(used, 8)).toBe(1);
     expect(queue.take(used, 8)).toBe(QUEUE_EMPTY);
@@ -325,19 +299,19 @@ describe("used buffer notifications", () => {
 describe("available buffer notifications", () => {
   test("[split.driver.available-buffer-notification-suppression.2] without event idx, avail_event is ignored", () => {
     for (const event of [0, 1, 5, 0xffff]) {
-      const { queue, setAvailEvent, setUsedFlags } = rig();
-      setAvailEvent(event);
+      const { queue, device } = rig();
+      device.setAvailEvent(event);
       queue.addOne(0, 1, false);
       expect(queue.publish()).toBe(true);
-      setUsedFlags(1);
+      device.setUsedFlags(1);
       queue.addOne(0, 1, false);
       expect(queue.publish()).toBe(false);
     }
   });
 
   test("[split.driver.available-buffer-notification-suppression.3] with flags 1, no notification", () => {
-    const { queue, setUsedFlags } = rig();
-    setUsedFlags(1);
+    const { queue, device } = rig();
+    device.setUsedFlags(1);
     queue.addOne(0, 1, false);
     expect(queue.publish()).toBe(false);
     expect(queue.counters).toEqual({ available: 1, used: 0, notified: 0, suppressed: 1, malformed: 0 });
@@ -352,8 +326,8 @@ describe("available buffer notifications", () => {
 
   test("[split.driver.available-buffer-notification-suppression.5] with event idx, the lower bit of flags is ignored", () => {
     for (const flags of [0, 1]) {
-      const { queue, setUsedFlags } = rig({ eventIdx: true });
-      setUsedFlags(flags);
+      const { queue, device } = rig({ eventIdx: true });
+      device.setUsedFlags(flags);
       queue.addOne(0, 1, false);
       expect(queue.publish()).toBe(true);
       queue.addOne(0, 1, false);
@@ -363,8 +337,8 @@ describe("available buffer notifications", () => {
 
   test("[split.driver.available-buffer-notification-suppression.6] [split.driver.available-buffer-notification-suppression.7] with event idx, the entry with index avail_event notifies, no other", () => {
     const decide = (event: number, batch: number): boolean => {
-      const { queue, setAvailEvent } = rig({ eventIdx: true });
-      setAvailEvent(event);
+      const { queue, device } = rig({ eventIdx: true });
+      device.setAvailEvent(event);
       for (let i = 0; i < batch; i++) queue.addOne(0, 1, false);
       return queue.publish();
     };
@@ -375,12 +349,12 @@ describe("available buffer notifications", () => {
 
 describe("the used ring", () => {
   test("[split.driver.the-virtqueue-used-ring.1] how much was written comes with each buffer, never more than it has", () => {
-    const { queue, used, add, use } = rig();
+    const { queue, used, add, device } = rig();
     const heads = [add(1, 2), add(0, 1), add(1, 0)];
     queue.publish();
-    use(heads[0], 32);
-    use(heads[2], 0);
-    use(heads[1], 5);
+    device.use(heads[0], 32);
+    device.use(heads[2], 0);
+    device.use(heads[1], 5);
     expect(queue.take(used, 2)).toBe(2);
     expect([...used.lengths.slice(0, 2)]).toEqual([32, 0]);
     expect(queue.take(used, 2)).toBe(1);
@@ -388,24 +362,24 @@ describe("the used ring", () => {
   });
 
   test.each([
-    ["an id out of range", "id-out-of-range", (r: Rig) => r.use(8)],
-    ["an id far out of range", "id-out-of-range", (r: Rig) => r.use(0xffff_ffff)],
-    ["an id that heads no buffer", "id-not-outstanding", (r: Rig) => r.use(1)],
-    ["an id that is free", "id-not-outstanding", (r: Rig) => r.use(6)],
-    ["an id that was not published yet", "id-not-outstanding", (r: Rig) => r.use(4)],
-    ["the same id twice", "id-not-outstanding", (r: Rig) => r.use(0)],
-    ["a length above what was offered", "length-too-large", (r: Rig) => r.use(2, 17)],
-    ["a length for a buffer that can't be written", "length-too-large", (r: Rig) => r.use(3, 1)],
-    ["a used index ahead of what was given", "used-index", (r: Rig) => r.setUsedIndex(4)],
-    ["a used index that went back", "used-index", (r: Rig) => r.setUsedIndex(0)],
+    ["an id out of range", "id-out-of-range", (r: Rig) => r.device.use(8)],
+    ["an id far out of range", "id-out-of-range", (r: Rig) => r.device.use(0xffff_ffff)],
+    ["an id that heads no buffer", "id-not-outstanding", (r: Rig) => r.device.use(1)],
+    ["an id that is free", "id-not-outstanding", (r: Rig) => r.device.use(6)],
+    ["an id that was not published yet", "id-not-outstanding", (r: Rig) => r.device.use(4)],
+    ["the same id twice", "id-not-outstanding", (r: Rig) => r.device.use(0)],
+    ["a length above what was offered", "length-too-large", (r: Rig) => r.device.use(2, 17)],
+    ["a length for a buffer that can't be written", "length-too-large", (r: Rig) => r.device.use(3, 1)],
+    ["a used index ahead of what was given", "used-index", (r: Rig) => r.device.setUsedIndex(4)],
+    ["a used index that went back", "used-index", (r: Rig) => r.device.setUsedIndex(0)],
   ] as const)("a hostile device: %s (%s)", (_, code, act) => {
     const faults: string[] = [];
     const all = rig({ onFault: (fault) => void faults.push(fault.code) });
-    const { queue, used, add, use } = all;
+    const { queue, used, add, device } = all;
     expect([add(1, 1), add(0, 1), add(1, 0)]).toEqual([0, 2, 3]);
     queue.publish();
     add(1, 0);
-    use(0, 16);
+    device.use(0, 16);
     if (code === "used-index") {
       expect(queue.take(used, 8)).toBe(1);
       act(all);
@@ -429,40 +403,39 @@ describe("the used ring", () => {
   });
 
   test.each([8, 9, 0xffff, 0xffff_ffff])("an id past the table is refused when all is published, too: %s", (id) => {
-    const { queue, used, add, use } = rig();
+    const { queue, used, add, device } = rig();
     add(0, 1);
     queue.publish();
-    use(id);
+    device.use(id);
     expect(queue.take(used, 8)).toBe(QUEUE_MALFORMED);
     expect(queue.fault?.code).toBe("id-out-of-range");
   });
 
   test("of a legacy device, a length above what was offered is cut", () => {
-    const { queue, used, add, use } = rig({ legacy: true });
-    use(add(1, 1), 99);
+    const { queue, used, add, device } = rig({ legacy: true });
+    device.use(add(1, 1), 99);
     queue.publish();
     expect(queue.take(used, 8)).toBe(1);
     expect(used.lengths[0]).toBe(16);
   });
 
   test("descriptors that the device rewrote change nothing", () => {
-    const { queue, used, add, use, memory } = rig();
+    const { queue, used, add, device } = rig();
     expect(add(3, 0)).toBe(0);
     queue.publish();
-    memory.fill(areas.descriptorArea, 128, 0xff);
-    use(0);
+    device.scribble();
+    device.use(0);
     expect(queue.take(used, 8)).toBe(1);
     expect(queue.free).toBe(8);
     expect([add(4, 0), add(4, 0), add(1, 0)].map((head) => head >= 0)).toEqual([true, true, false]);
   });
 
   test("in order, one element uses all buffers up to the one it names; a batch may be taken in parts", () => {
-    const { queue, used, add, memory } = rig({ inOrder: true });
+    const { queue, used, add, memory, device } = rig({ inOrder: true });
     const heads = [add(1, 0), add(0, 2), add(0, 1), add(1, 0)];
     queue.publish();
-    memory.writeU32(areas.deviceArea + 4, heads[2]);
-    memory.writeU32(areas.deviceArea + 8, 7);
-    memory.writeU16(areas.deviceArea + 2, 3);
+    device.setUsed(0, heads[2], 7);
+    device.setUsedIndex(3);
     expect(queue.take(used, 2)).toBe(2);
     expect([...used.heads.slice(0, 2), ...used.lengths.slice(0, 2)]).toEqual([heads[0], heads[1], 0, 32]);
     const again = new SplitDriverQueue(memory, { ...areas, eventIdx: false, inOrder: true, state: queue.save() });
@@ -479,15 +452,14 @@ describe("the used ring", () => {
     ["a batch's length above what was offered", 1, 33],
     ["an element out of order", 0, 0],
   ])("in order, a hostile device: %s", (_, which, length) => {
-    const { queue, used, add, memory } = rig({ inOrder: true });
+    const { queue, used, add, device } = rig({ inOrder: true });
     const heads = [add(1, 0), add(0, 2), add(0, 1)];
     queue.publish();
     const elements = which === 0 ? [heads[1], heads[0]] : [heads[which]];
     elements.forEach((head, i) => {
-      memory.writeU32(areas.deviceArea + 4 + (i === 0 ? 0 : 16), head);
-      memory.writeU32(areas.deviceArea + 8 + (i === 0 ? 0 : 16), length);
+      device.setUsed(2 * i, head, length);
     });
-    memory.writeU16(areas.deviceArea + 2, which === 0 ? 3 : 2);
+    device.setUsedIndex(which === 0 ? 3 : 2);
     if (which === 0) expect(queue.take(used, 8)).toBe(2);
     expect(queue.take(used, 8)).toBe(QUEUE_MALFORMED);
     expect(queue.fault?.code).toBe(length > 0 ? "length-too-large" : "id-not-outstanding");

@@ -5,6 +5,9 @@
  */
 
 export * from "./loads.ts";
+export * from "./mock-device.ts";
 export * from "./mock-driver.ts";
+export * from "./mock-packed-device.ts";
 export * from "./mock-packed-driver.ts";
+export * from "./mock-split-device.ts";
 export * from "./mock-split-driver.ts";
