@@ -56,6 +56,8 @@ export class DriverDevice {
   /** Told once, when the device is given up while it is driven; never throwing. */
   onFailure: ((cause: DriverError) => void) | null = null;
   #features = 0n;
+  /** Notifications say how far a queue has come. Asked for with each of them, so it is no bigint. */
+  #positioned = false;
   #negotiated = false;
   #live = false;
   #closed = false;
@@ -131,6 +133,7 @@ export class DriverDevice {
         }
       }
       this.#features = features;
+      this.#positioned = this.has(VIRTIO_F_NOTIFICATION_DATA);
       return features;
     });
   }
@@ -321,8 +324,7 @@ export class DriverDevice {
       if (this.#failure === null) this.#held.add(queue);
       return;
     }
-    const position = this.has(VIRTIO_F_NOTIFICATION_DATA) ? queue.queue.notificationPosition : undefined;
-    this.transport.notify(queue.index, position);
+    this.transport.notify(queue.index, this.#positioned ? queue.queue.notificationPosition : undefined);
   }
 
   #sendHeld(): void {

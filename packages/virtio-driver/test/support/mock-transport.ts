@@ -12,27 +12,12 @@ import {
   type DriverInterrupts,
   type DriverSharedMemory,
   type DriverTransport,
-  type HostClock,
   type LegacyPlacement,
   ProcessHost,
   waitFor,
   waitForReset,
 } from "../../src/index.ts";
-
-/** Time that passes only while somebody waits. */
-export class ManualClock implements HostClock {
-  time = 0;
-  sleeps = 0;
-
-  now(): number {
-    return this.time;
-  }
-
-  async sleep(ms: number): Promise<void> {
-    this.sleeps++;
-    this.time += Math.max(ms, 1);
-  }
-}
+import { ManualClock } from "../../src/testing/index.ts";
 
 /** What a {@link MockTransport} is made with. */
 export interface MockOptions {

@@ -4,13 +4,8 @@
  */
 
 import { FlexibleDevice, ManualScheduler, type RecordingDevice } from "@virtio-ts/virtio-device/testing";
-import {
-  DriverDevice,
-  type FeatureRequest,
-  type HostClock,
-  ProcessHost,
-  type RegisterAccess,
-} from "@virtio-ts/virtio-driver";
+import { DriverDevice, type FeatureRequest, ProcessHost, type RegisterAccess } from "@virtio-ts/virtio-driver";
+import { ManualClock } from "@virtio-ts/virtio-driver/testing";
 import type { AccessWidth } from "@virtio-ts/vm-device";
 import { GuestMemory } from "@virtio-ts/vm-memory";
 import {
@@ -27,17 +22,6 @@ export interface Access {
   readonly offset: number;
   readonly width: AccessWidth;
   readonly value: number;
-}
-
-/** Time that passes only while somebody waits. */
-class ManualClock implements HostClock {
-  time = 0;
-  now(): number {
-    return this.time;
-  }
-  async sleep(ms: number): Promise<void> {
-    this.time += Math.max(ms, 1);
-  }
 }
 
 /** Where the registers are. */

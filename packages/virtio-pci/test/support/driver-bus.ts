@@ -4,7 +4,8 @@
  * @module
  */
 
-import { type HostClock, ProcessHost, type RegisterAccess } from "@virtio-ts/virtio-driver";
+import { ProcessHost, type RegisterAccess } from "@virtio-ts/virtio-driver";
+import { ManualClock } from "@virtio-ts/virtio-driver/testing";
 import type { AccessWidth, PciBar, PciFunction, PciHost } from "@virtio-ts/vm-device";
 import { GuestMemory } from "@virtio-ts/vm-memory";
 import { PciFinder, type PciFinderOptions } from "../../src/index.ts";
@@ -20,17 +21,6 @@ export interface Access {
 
 /** One access to configuration space. */
 export type ConfigAccess = Omit<Access, "bar">;
-
-/** Time that passes only while somebody waits. */
-class ManualClock implements HostClock {
-  time = 0;
-  now(): number {
-    return this.time;
-  }
-  async sleep(ms: number): Promise<void> {
-    this.time += Math.max(ms, 1);
-  }
-}
 
 /** A bus with one function on it, at 00:03.0, its pin on line 11. */
 export class DriverBus {
