@@ -6,7 +6,7 @@
 
 import type { DriverHost, DriverTransport } from "@virtio-ts/virtio-driver";
 import {
-  NETDEV_STATUS_SUCCESS,
+  NETDEV_STATUS_MORE,
   NetbufPool,
   NetDriver,
   type NetDriverOptions,
@@ -139,26 +139,24 @@ export class DriverRig {
   #fill(left: number, fill: (packet: number) => void): number {
     const burst = this.#out.clear();
     const room = Math.min(left, burst.packets.length, this.pool.available);
-    for (let i = 0; i < room; i++) {
-      const packet = this.pool.allocate();
-      fill(packet);
-      burst.add(packet);
-    }
+    burst.count = this.pool.allocateInto(burst.packets, room);
+    for (let i = 0; i < room; i++) fill(burst.packets[i]);
     return room;
   }
 
   #receive(rxq: RxQueue, check: ((packet: number) => void) | undefined): number {
+    const burst = this.#in;
     let came = 0;
-    for (;;) {
-      const status = rxq.rxBurst(this.#in);
+    for (let status: number = NETDEV_STATUS_MORE; (status & NETDEV_STATUS_MORE) !== 0; ) {
+      status = rxq.rxBurst(burst);
       if (status < 0) throw new Error(`receive queue ${rxq.id} answered ${status}`);
-      if ((status & NETDEV_STATUS_SUCCESS) === 0) return came;
-      for (let i = 0; i < this.#in.count; i++) {
-        check?.(this.#in.packets[i]);
-        this.pool.release(this.#in.packets[i]);
+      for (let i = 0; i < burst.count; i++) {
+        check?.(burst.packets[i]);
+        this.pool.release(burst.packets[i]);
       }
-      came += this.#in.count;
+      came += burst.count;
     }
+    return came;
   }
 }
 
