@@ -8,10 +8,11 @@ import { formatTable } from "@virtio-ts/terminal";
 import { allocBench } from "./alloc.ts";
 import type { Bench, Row } from "./bench.ts";
 import { driverBench } from "./driver.ts";
+import { fairnessBench } from "./fairness/index.ts";
 import { queueBench } from "./queue.ts";
 import { v86Bench } from "./v86/index.ts";
 
-const BENCHES: readonly Bench[] = [v86Bench, queueBench, driverBench, allocBench];
+const BENCHES: readonly Bench[] = [v86Bench, queueBench, driverBench, fairnessBench, allocBench];
 
 const HELP = `Measures, side by side with peers. Figures of one run compare with each other, not with another machine's.
 
