@@ -72,8 +72,8 @@ describe("Phoenix-RTOS's known defects", () => {
     expect(queue.dequeue()).toEqual({ token: "a", length: 8 });
   });
 
-  it("the barrier is the compiler's alone", async () => {
-    const [transport, , queue] = await start();
+  it("the barrier is the compiler's alone, not one for hardware devices [basic.driver.reserved-feature-bits.7]", async () => {
+    const [transport, , queue] = await start(VERSION_1 | feature(36));
     const index = transport.areas.get(0)!.driverArea / 2 + 1;
     const store = vi.spyOn(Atomics, "store");
     await queue.enqueue(new BufferElements().writable(0x8000, 8), "a");

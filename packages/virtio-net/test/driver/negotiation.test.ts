@@ -156,7 +156,7 @@ describe("configuration space is never written [net.driver.device-configuration-
 });
 
 describe("the link", () => {
-  it("is taken to be up without STATUS, and is what bit 0 says with it [net.driver.device-configuration-layout.5]", async () => {
+  it("is taken to be up without STATUS, and is what bit 0 says with it [net.driver.device-configuration-layout.5] [basic.driver.device-configuration-space.2]", async () => {
     const config = { 6: [0xfe, 0xff] };
     expect((await setupStrict({ device: { features: [], config } })).driver.linkUp).toBe(true);
     expect((await setupStrict({ device: { features: [F.STATUS], config } })).driver.linkUp).toBe(false);
