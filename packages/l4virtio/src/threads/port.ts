@@ -11,7 +11,7 @@ import type { ConfigDataspace } from "../layout/objects.ts";
 /** A `MessagePort`, in a browser or in Node. */
 export interface L4Port {
   postMessage(message: unknown): void;
-  addEventListener(type: string, listener: (event: { readonly data?: unknown }) => void): void;
+  addEventListener(type: string, listener: (event: object) => void): void;
   /** Begins to deliver messages. */
   start(): void;
   close(): void;
@@ -31,8 +31,8 @@ export const OP_ICU_BIND = "icu-bind";
 export type Message = Readonly<Record<string, unknown>>;
 
 /** The message of an event; what is no object is an empty one. */
-export function messageOf(event: { readonly data?: unknown }): Message {
-  const { data } = event;
+export function messageOf(event: object): Message {
+  const { data } = event as { readonly data?: unknown };
   return typeof data === "object" && data !== null ? (data as Message) : {};
 }
 

@@ -1,0 +1,203 @@
+import { MessageChannel, type MessagePort } from "node:worker_threads";
+import { ManualScheduler } from "@virtio-ts/virtio-device/testing";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { L4VirtioDevice } from "../../src/device/index.ts";
+import { type L4Port, PortIpc, serve, sharedPage } from "../../src/threads/index.ts";
+import { EchoDevice } from "../support/echo.ts";
+
+const ports: L4Port[] = [];
+
+function channel(): { near: MessagePort; far: MessagePort } {
+  const { port1: near, port2: far } = new MessageChannel();
+  ports.push(near, far);
+  return { near, far };
+}
+
+function served(): { device: L4VirtioDevice; far: MessagePort } {
+  const { near, far } = channel();
+  const device = new L4VirtioDevice(new EchoDevice(), { scheduler: new ManualScheduler(), page: sharedPage() });
+  serve(near, device);
+  return { device, far };
+}
+
+/** Lets messages arrive. */
+async function arrival(): Promise<void> {
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+/** What the device's end answers to a message. */
+function answer(far: MessagePort, message: unknown): Promise<Record<string, unknown>> {
+  return new Promise((resolve) => {
+    far.addEventListener("message", (event) => resolve((event as MessageEvent).data as Record<string, unknown>), {
+      once: true,
+    });
+    far.start();
+    far.postMessage(message);
+  });
+}
+
+afterEach(() => {
+  for (const port of ports.splice(0)) port.close();
+});
+
+describe("the device's end of a port", () => {
+  it("is not served with a config page that no other thread sees", () => {
+    const { near } = channel();
+    const device = new L4VirtioDevice(new EchoDevice(), { scheduler: new ManualScheduler() });
+    expect(() => serve(near, device)).toThrow(expect.objectContaining({ name: "L4VirtioError", code: "page" }));
+  });
+
+  it("answers each operation by its number", async () => {
+    const { device, far } = served();
+    const shared = new Uint8Array(new SharedArrayBuffer(0x1000));
+    expect(await answer(far, { id: 1, operation: 0, first: 3 })).toEqual({ id: 1, result: 0 });
+    expect(device.core.status).toBe(3);
+    expect(await answer(far, { id: 2, operation: 1, first: 9 })).toEqual({ id: 2, result: -34 });
+    const registration = { dataspace: shared, first: 0x1000, second: 0, third: 0x1000 };
+    expect(await answer(far, { id: 3, operation: 3, ...registration })).toEqual({ id: 3, result: 0 });
+    expect(device.core.memory.contains(0x1000, 0x1000)).toBe(true);
+    const page = await answer(far, { id: 4, operation: 4 });
+    expect(page).toMatchObject({ id: 4, result: 0, offset: 0 });
+    expect((page.dataspace as Uint8Array)[0]).toBe(0x76);
+    expect(await answer(far, { id: 5, operation: 5, first: 7 })).toEqual({ id: 5, result: -34 });
+    const pending = new Int32Array(new SharedArrayBuffer(4));
+    const iface = await answer(far, { id: 6, operation: 2, irqObject: { slot: 0, pending } });
+    expect(iface).toMatchObject({ id: 6, result: 0, offset: 0, irqObject: { slot: 0 } });
+    expect(await answer(far, { id: 7, operation: 2 })).toEqual({ id: 7, result: -22 });
+    expect(await answer(far, { id: 8, operation: "icu-info" })).toEqual({ id: 8, result: 3 });
+  });
+
+  it.each([
+    ["nothing", null, -38],
+    ["a number", 7, -38],
+    ["an operation that is not there", { operation: 6 }, -38],
+    ["an operation that is an object", { operation: { toString: 1, valueOf: 1 } }, -38],
+    ["a status that is an object", { operation: 0, first: { toString: 1, valueOf: 1 } }, -22],
+    ["a status that is missing", { operation: 0 }, -22],
+    ["a queue that is text", { operation: 1, first: "0" }, -5],
+    ["a dataspace that is none", { operation: 3, dataspace: {}, first: 0, second: 0, third: 8 }, -22],
+    ["a dataspace that is a copy", { operation: 3, dataspace: new Uint8Array(8), first: 0, second: 0, third: 8 }, -22],
+    ["an IRQ object that is none", { operation: "icu-bind", first: 0, irqObject: { slot: "x", pending: 1 } }, -22],
+    [
+      "an IRQ object with an empty word",
+      { operation: "icu-bind", first: 0, irqObject: { slot: 0, pending: new Int32Array(0) } },
+      -22,
+    ],
+  ])("takes %s, and answers", async (_, message, result) => {
+    const { device, far } = served();
+    expect(await answer(far, message)).toMatchObject({ result });
+    expect(device.core.status).toBe(0);
+  });
+
+  it.each([{ irq: 99 }, { irq: -1 }, { irq: "0" }, { irq: null }])(
+    "ignores a wake-up for what is not there: %o",
+    async (message) => {
+      const { far } = served();
+      far.postMessage(message);
+      expect(await answer(far, { id: 1, operation: "icu-info" })).toEqual({ id: 1, result: 3 });
+    },
+  );
+
+  it("resets the device, and signals its driver no more, when the other end is closed", async () => {
+    const { device, far } = served();
+    const ipc = new PortIpc(far);
+    await ipc.icuBind(0, () => {});
+    await ipc.setStatus(3);
+    expect(device.core.status).toBe(3);
+    far.close();
+    await arrival();
+    expect(device.core.status).toBe(0);
+  });
+});
+
+describe("IRQ objects between threads", () => {
+  it("wake once, however often they are triggered, and again afterwards", async () => {
+    const { device, far } = served();
+    const ipc = new PortIpc(far);
+    const messages = vi.spyOn(far, "postMessage");
+    const irq = await ipc.deviceNotificationIrq(0);
+    if (typeof irq === "number") throw new Error("no IRQ object");
+    messages.mockClear();
+    for (let i = 0; i < 1000; i++) irq.trigger();
+    expect(messages).toHaveBeenCalledTimes(1);
+    await arrival();
+    irq.trigger();
+    expect(messages).toHaveBeenCalledTimes(2);
+    expect(await ipc.deviceNotificationIrq(0)).not.toBe(-34);
+    expect(device.icuInfo()).toBe(3);
+  });
+
+  it("are delivered to the driver as its handlers", async () => {
+    const { device, far } = served();
+    const ipc = new PortIpc(far);
+    const handler = vi.fn();
+    expect(await ipc.icuBind(0, handler)).toBe(0);
+    expect(await ipc.icuBind(3, handler)).toBe(-34);
+    await ipc.setStatus(0x0f); // out of order: the device asks for a reset, but is not live
+    device.registerIface(null);
+    expect(handler).not.toHaveBeenCalled();
+  });
+});
+
+describe("the driver's end of a port", () => {
+  const answering = (reply: (message: Record<string, unknown>) => unknown): PortIpc => {
+    const { near, far } = channel();
+    near.addEventListener("message", (event) => {
+      near.postMessage(reply((event as MessageEvent).data as Record<string, unknown>));
+    });
+    near.start();
+    return new PortIpc(far);
+  };
+  const odd = { toString: 1, valueOf: 1 };
+
+  it.each([
+    ["a result that is none", (ipc: PortIpc) => ipc.setStatus(1), { result: 7 }],
+    ["a result that is an object", (ipc: PortIpc) => ipc.configQueue(1), { result: odd }],
+    ["no result", (ipc: PortIpc) => ipc.icuBind(0, () => {}), {}],
+    ["no config page", (ipc: PortIpc) => ipc.deviceConfig(), { result: 0, offset: 0 }],
+    ["a config page that is a copy", (ipc: PortIpc) => ipc.deviceConfig(), { dataspace: new Uint8Array(8), offset: 0 }],
+    ["a config page nowhere", (ipc: PortIpc) => ipc.deviceConfig(), { ...sharedPage(), offset: "0" }],
+    ["no IRQ object", (ipc: PortIpc) => ipc.deviceNotificationIrq(0), { result: 0, irqObject: odd }],
+  ])("does not believe %s", async (_, call, reply) => {
+    const ipc = answering(({ id }) => ({ id, ...reply }));
+    await expect(call(ipc)).rejects.toMatchObject({ name: "DriverError", code: "bad-device" });
+  });
+
+  it("takes a number of IRQ objects that is none for what it is", async () => {
+    expect(await answering(({ id }) => ({ id, result: odd })).icuInfo()).toBeNaN();
+  });
+
+  it("ignores answers nobody asked for", async () => {
+    const ipc = answering(({ id }) => ({ id, result: 0 }));
+    const before = answering(() => null);
+    expect(await ipc.setStatus(1)).toBe(0);
+    void before.setStatus(1).catch(() => {});
+    await arrival();
+    before.lost("the test is over");
+  });
+
+  it("does not send memory that the device would get a copy of", async () => {
+    const ipc = answering(({ id }) => ({ id, result: 0 }));
+    await expect(ipc.registerDs(new Uint8Array(8), 0, 0, 8)).rejects.toMatchObject({
+      name: "DriverError",
+      code: "invalid",
+    });
+  });
+
+  it("tells everybody who waits that the device is gone, once, and everybody who comes later", async () => {
+    const ipc = answering(() => null);
+    const early = vi.fn();
+    ipc.onGone(early);
+    const waiting = ipc.setStatus(1);
+    ipc.lost("its worker was ended");
+    ipc.lost("and again");
+    await expect(waiting).rejects.toMatchObject({
+      code: "device-gone",
+      message: "the device is gone: its worker was ended",
+    });
+    await expect(ipc.setStatus(1)).rejects.toMatchObject({ code: "device-gone" });
+    const late = vi.fn();
+    ipc.onGone(late);
+    expect([early.mock.calls, late.mock.calls]).toEqual([[["its worker was ended"]], [["its worker was ended"]]]);
+  });
+});
