@@ -35,3 +35,13 @@ export function virtioIdentity(
     subsystemId: overrides.subsystemId ?? (mode === "modern" ? modernId : deviceType),
   };
 }
+
+/** Whether a driver that knows legacy devices alone takes the function for one of them. */
+export function bearsLegacyId({ vendorId, deviceId, revision }: Required<PciIdentity>): boolean {
+  const { VIRTIO_PCI_VENDOR_ID, VIRTIO_PCI_MODERN_DEVICE_ID, VIRTIO_PCI_LEGACY_REVISION } = ids;
+  return (
+    vendorId === VIRTIO_PCI_VENDOR_ID &&
+    deviceId < VIRTIO_PCI_MODERN_DEVICE_ID &&
+    revision === VIRTIO_PCI_LEGACY_REVISION
+  );
+}

@@ -5,7 +5,15 @@
  */
 
 import { ISR_CONFIG, ISR_QUEUE } from "@virtio-ts/virtio-bindings";
-import { RestoreError, savedRecord, savedText, savedWord, savedWords, shapeError } from "@virtio-ts/virtio-device";
+import {
+  RestoreError,
+  savedFlag,
+  savedRecord,
+  savedText,
+  savedWord,
+  savedWords,
+  shapeError,
+} from "@virtio-ts/virtio-device";
 import { NO_VECTOR } from "../layout/common-config.ts";
 import { MSIX_ENTRY_SIZE } from "../layout/msix.ts";
 import { MSIX_ENTRY_WRITABLE } from "./msix.ts";
@@ -26,6 +34,8 @@ export interface PciTransportState {
   readonly driverFeatureSelect: number;
   /** `config_generation` as last presented, and the state machine's that it stood for. */
   readonly generation: readonly [presented: number, seen: number];
+  /** Whether a legacy driver was refused. */
+  readonly refused: boolean;
   /** ISR status. */
   readonly isr: number;
   /** `config_msix_vector`. */
@@ -63,6 +73,7 @@ export function parsePciState(state: unknown, like: VirtioPciState): VirtioPciSt
     deviceFeatureSelect: savedWord(source.deviceFeatureSelect, "deviceFeatureSelect"),
     driverFeatureSelect: savedWord(source.driverFeatureSelect, "driverFeatureSelect"),
     generation: [atMost(presented, 0xff, "generation"), seen],
+    refused: savedFlag(source.refused, "refused"),
     isr: atMost(savedWord(source.isr, "isr"), ISR_QUEUE | ISR_CONFIG, "isr"),
     configVector: vector(savedWord(source.configVector, "configVector"), vectors),
     queueVectors: savedWords(source.queueVectors, like.queueVectors.length, "queueVectors").map((one) =>

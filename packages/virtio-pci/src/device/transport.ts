@@ -25,6 +25,8 @@ export class PciTransport {
   generation = 0;
   /** The state machine's generation that it stood for. */
   generationSeen = 0;
+  /** Whether a legacy driver was refused: until the function is reset every BAR reads as zero and ignores writes. */
+  refused = false;
   /** Whether the function is on a bus; otherwise no driver can bring it to life. */
   plugged = false;
   readonly #space: PciConfigSpace;
@@ -64,15 +66,17 @@ export class PciTransport {
     this.interrupts.reset();
     this.deviceFeatureSelect = 0;
     this.driverFeatureSelect = 0;
+    this.refused = false;
   }
 
   /** As plain data, without the state machine. */
   save(): PciTransportState {
-    const { deviceFeatureSelect, driverFeatureSelect, generation, generationSeen } = this;
+    const { deviceFeatureSelect, driverFeatureSelect, generation, generationSeen, refused } = this;
     return {
       deviceFeatureSelect,
       driverFeatureSelect,
       generation: [generation, generationSeen],
+      refused,
       ...this.interrupts.save(),
     };
   }
@@ -82,6 +86,7 @@ export class PciTransport {
     this.deviceFeatureSelect = state.deviceFeatureSelect;
     this.driverFeatureSelect = state.driverFeatureSelect;
     [this.generation, this.generationSeen] = state.generation;
+    this.refused = state.refused;
     this.interrupts.restore(state);
   }
 

@@ -5,19 +5,14 @@
  */
 
 import { feature, VIRTIO_F_RING_RESET } from "@virtio-ts/virtio-bindings";
-import {
-  DeviceCore,
-  type DeviceCoreOptions,
-  RestoreError,
-  type SharedMemoryList,
-  type VirtioDevice,
-} from "@virtio-ts/virtio-device";
+import { DeviceCore, type DeviceCoreOptions, RestoreError, type VirtioDevice } from "@virtio-ts/virtio-device";
 import {
   type AccessWidth,
   addExpress,
   addPowerManagement,
   PCI_COMMAND_BUS_MASTER,
   type PciBar,
+  type PciBarKind,
   PciConfigSpace,
   type PciFunction,
   type PciHost,
@@ -33,9 +28,10 @@ import {
   type VendorData,
 } from "./capabilities.ts";
 import { VirtioPciError } from "./errors.ts";
-import { type VirtioPciMode, virtioIdentity } from "./identity.ts";
+import { bearsLegacyId, type VirtioPciMode, virtioIdentity } from "./identity.ts";
 import { PciInterrupts } from "./interrupts.ts";
 import { LegacyRegisters } from "./legacy.ts";
+import { LegacyRefusal, unlessRefused } from "./legacy-refusal.ts";
 import { ModernRegisters } from "./modern.ts";
 import { MsixTable } from "./msix.ts";
 import { DEFAULT_NOTIFY_MULTIPLIER, notifyLength } from "./notify.ts";
@@ -96,6 +92,8 @@ export class VirtioPciDevice implements PciFunction {
   readonly #transport: PciTransport;
   readonly #interrupts: PciInterrupts;
   readonly #msix: MsixTable | null;
+  /** Whether a legacy driver may take the function for its own, and is to be refused. */
+  readonly #refuses: boolean;
   /** Where the MSI-X capability is. */
   #msixCapability = 0;
   #host: PciHost | null = null;
@@ -105,8 +103,9 @@ export class VirtioPciDevice implements PciFunction {
     const mode = options.mode ?? "modern";
     const queues = device.queueMaxSizes.length + ((device.controlQueueMaxSize ?? 0) > 0 ? 1 : 0);
     this.#msix = options.interrupt === "intx" ? null : new MsixTable(options.vectors ?? queues + 1);
+    const identity = virtioIdentity(device.deviceType, mode, options.identity);
     this.space = new PciConfigSpace({
-      identity: virtioIdentity(device.deviceType, mode, options.identity),
+      identity,
       interruptPin: options.interruptPin ?? 1,
       extended: options.express ?? false,
       onActivity: () => this.#activityChanged(),
@@ -116,7 +115,9 @@ export class VirtioPciDevice implements PciFunction {
     this.core = new DeviceCore(device, { ...options, transportFeatures, interrupts: this.#interrupts });
     this.core.barred = true;
     this.#transport = new PciTransport(this.core, this.#interrupts, this.space);
-    if (mode !== "modern") this.#addLegacy();
+    this.#refuses = mode === "modern" && bearsLegacyId(identity);
+    if (mode !== "modern") this.#addBar(LEGACY_BAR, "io", new LegacyRegisters(this.#transport, this.#msix !== null));
+    else if (this.#refuses) this.#addBar(LEGACY_BAR, "io", new LegacyRefusal(this.#transport));
     if (mode !== "legacy") this.#addModern(options);
     if (this.#msix !== null) this.#addMsix(this.#msix);
     if (options.express === true) this.#addExpress();
@@ -220,43 +221,37 @@ export class VirtioPciDevice implements PciFunction {
     return config[at] | (config[at + 1] << 8);
   }
 
-  #addLegacy(): void {
-    const block = new LegacyRegisters(this.#transport, this.#msix !== null);
-    this.space.addBar({ index: LEGACY_BAR, kind: "io", size: block.size, prefetchable: false, block });
+  /**
+   * Adds a BAR.
+   * @returns its registers, as they are behind it
+   */
+  #addBar(index: number, kind: PciBarKind, registers: RegisterBlock): RegisterBlock {
+    const block = this.#refuses ? unlessRefused(this.#transport, registers) : registers;
+    // Memory alone is prefetchable: registers have reads with effects, as that of ISR status.
+    const prefetchable = registers instanceof SharedMemoryWindow;
+    this.space.addBar({ index, kind, size: block.size, prefetchable, block });
+    return block;
   }
 
   #addModern(options: VirtioPciOptions): void {
-    const kind = options.bar ?? "memory";
-    const index = STRUCTURES_BAR;
+    const bar = options.bar ?? "memory";
     const multiplier = options.notifyMultiplier ?? DEFAULT_NOTIFY_MULTIPLIER;
-    const places = registerLayout(kind, this.core.config.size, notifyLength(this.core.queueCount, multiplier));
-    const block = new ModernRegisters(this.#transport, places, multiplier);
-    const reachable = new Map<number, RegisterBlock>([[index, block]]);
-    // Not prefetchable: reading ISR status clears it.
-    const bar = {
-      index,
-      kind: kind === "io" ? "io" : "memory64",
-      size: block.size,
-      prefetchable: false,
-      block,
-    } as const;
-    this.space.addBar(bar);
-    addStructureCapabilities(this.space, index, places, multiplier);
-    if (this.core.sharedMemory !== null)
-      reachable.set(SHARED_MEMORY_BAR, this.#addSharedMemory(this.core.sharedMemory));
+    const places = registerLayout(bar, this.core.config.size, notifyLength(this.core.queueCount, multiplier));
+    const registers = new ModernRegisters(this.#transport, places, multiplier);
+    const block = this.#addBar(STRUCTURES_BAR, bar === "io" ? "io" : "memory64", registers);
+    const reachable = new Map([[STRUCTURES_BAR, block]]);
+    addStructureCapabilities(this.space, STRUCTURES_BAR, places, multiplier);
+    const memory = this.core.sharedMemory;
+    if (memory !== null) {
+      reachable.set(SHARED_MEMORY_BAR, this.#addBar(SHARED_MEMORY_BAR, "memory64", new SharedMemoryWindow(memory)));
+      addSharedMemoryCapabilities(this.space, SHARED_MEMORY_BAR, memory);
+    }
     addPciCfgAccess(this.space, reachable);
     for (const data of options.vendorData ?? []) addVendorData(this.space, data);
   }
 
-  #addSharedMemory(list: SharedMemoryList): RegisterBlock {
-    const block = new SharedMemoryWindow(list);
-    this.space.addBar({ index: SHARED_MEMORY_BAR, kind: "memory64", size: block.size, prefetchable: true, block });
-    addSharedMemoryCapabilities(this.space, SHARED_MEMORY_BAR, list);
-    return block;
-  }
-
   #addMsix(msix: MsixTable): void {
-    this.space.addBar({ index: MSIX_BAR, kind: "memory32", size: msix.size, prefetchable: false, block: msix });
+    this.#addBar(MSIX_BAR, "memory32", msix);
     this.#msixCapability = addMsixCapability(this.space, MSIX_BAR, msix, () => this.#interrupts.update());
   }
 
