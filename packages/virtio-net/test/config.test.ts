@@ -31,9 +31,12 @@ describe("features (5.1.3)", () => {
       [GUEST_CSUM, GUEST_TSO6, HOST_TSO6],
       [GUEST_CSUM, GUEST_TSO6],
     ],
-  ])("asked for %j it offers %j: no feature without those it needs (5.1.3.1) [basic.device.feature-bits.1]", (asked, offered) => {
-    expect(new NetDevice({ features: feature(...asked) }).features).toBe(feature(...offered));
-  });
+  ])(
+    "asked for %j it offers %j: no feature without those it needs (5.1.3.1) [basic.device.feature-bits.1]",
+    (asked, offered) => {
+      expect(new NetDevice({ features: feature(...asked) }).features).toBe(feature(...offered));
+    },
+  );
 
   it("offers nothing it was not asked for, nor what is not built", () => {
     expect(new NetDevice({ features: 0n }).features).toBe(0n);

@@ -11,9 +11,9 @@ export interface TxCounters {
   bytes: number;
   /** Packets among them that the device was to segment. */
   gso: number;
-  /** Packets the caller kept, for want of room in the ring. */
+  /** Times the caller kept a packet for want of room in the ring. */
   full: number;
-  /** Packets that were refused. */
+  /** Times a packet was refused. */
   refused: number;
 }
 

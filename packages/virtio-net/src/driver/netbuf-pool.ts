@@ -77,6 +77,7 @@ export class NetbufPool {
   readonly #stack: Uint32Array;
   #available: number;
   readonly #taken: Uint8Array;
+  readonly #one = new Uint32Array(1);
 
   /**
    * Takes memory for the buffers.
@@ -125,15 +126,7 @@ export class NetbufPool {
 
   /** Takes an empty buffer. @returns its index; {@link NO_NETBUF} when none is free */
   allocate(): number {
-    if (this.#available === 0) return NO_NETBUF;
-    const buffer = this.#stack[--this.#available];
-    this.#taken[buffer] = 1;
-    this.offsets[buffer] = this.headroom;
-    this.lengths[buffer] = 0;
-    this.next[buffer] = NO_NETBUF;
-    this.flags[buffer] = 0;
-    this.gsoType[buffer] = GSO_NONE;
-    return buffer;
+    return this.allocateInto(this.#one, 1) === 1 ? this.#one[0] : NO_NETBUF;
   }
 
   /**
@@ -141,18 +134,48 @@ export class NetbufPool {
    * @returns how many `into` got
    */
   readonly allocateInto = (into: Uint32Array, count: number): number => {
+    const { offsets, lengths, next, flags, gsoType, headroom } = this;
+    const stack = this.#stack;
+    const taken = this.#taken;
     const given = Math.min(count, this.#available);
-    for (let i = 0; i < given; i++) into[i] = this.allocate();
+    const top = this.#available - 1;
+    for (let i = 0; i < given; i++) {
+      const buffer = stack[top - i];
+      into[i] = buffer;
+      taken[buffer] = 1;
+      offsets[buffer] = headroom;
+      lengths[buffer] = 0;
+      next[buffer] = NO_NETBUF;
+      flags[buffer] = 0;
+      gsoType[buffer] = GSO_NONE;
+    }
+    this.#available -= given;
     return given;
   };
 
   /** Gives a packet back, all its buffers. @throws DriverError `invalid` for one that was not allocated */
   release(packet: number): void {
-    for (let buffer = packet; buffer !== NO_NETBUF; buffer = this.next[buffer]) {
-      if (!this.isAllocated(buffer)) throw new DriverError("invalid", `buffer ${buffer} is not allocated`);
-      this.#taken[buffer] = 0;
-      this.#stack[this.#available++] = buffer;
+    this.#one[0] = packet;
+    this.releaseAll(this.#one, 1);
+  }
+
+  /** Gives the first `count` packets back. @throws DriverError `invalid` at one that was not allocated */
+  releaseAll(packets: Uint32Array, count: number): void {
+    const { next } = this;
+    const stack = this.#stack;
+    const taken = this.#taken;
+    let available = this.#available;
+    for (let i = 0; i < count; i++) {
+      for (let buffer = packets[i]; buffer !== NO_NETBUF; buffer = next[buffer]) {
+        if (taken[buffer] !== 1) {
+          this.#available = available;
+          throw new DriverError("invalid", `buffer ${buffer} is not allocated`);
+        }
+        taken[buffer] = 0;
+        stack[available++] = buffer;
+      }
     }
+    this.#available = available;
   }
 
   /** Whether a buffer was allocated, and not given back. */

@@ -287,7 +287,7 @@ export class RxQueue {
     while (room > 0 && !lacking && queue.fault === null) {
       const wanted = Math.min(room, FILL);
       const given = Math.min(this.#options.allocate(batch, wanted), wanted);
-      for (let i = 0; i < given; i++) this.#add(queue, batch[i]);
+      this.#add(queue, given);
       room -= given;
       lacking = given < wanted;
     }
@@ -296,20 +296,26 @@ export class RxQueue {
     return lacking;
   }
 
-  /** Puts a buffer into the ring, the header where its headroom ends. */
-  #add(queue: DriverQueue, buffer: number): void {
+  /** Puts the first `count` buffers of the batch into the ring, each from where its header is to be. */
+  #add(queue: DriverQueue, count: number): void {
     const { pool } = this;
     const { headerSize, headerApart } = this.#framing;
-    const address = pool.region.start + pool.base + buffer * pool.stride + pool.headroom - headerSize;
-    const head = headerApart
-      ? queue.add(
-          this.#elements
-            .clear()
-            .writable(address, headerSize)
-            .writable(address + headerSize, pool.capacity),
-        )
-      : queue.addOne(address, headerSize + pool.capacity, true);
-    if (head < 0) pool.release(buffer);
-    else this.#buffers[head] = buffer;
+    const batch = this.#batch;
+    const buffers = this.#buffers;
+    const { capacity, stride } = pool;
+    const first = pool.region.start + pool.base + pool.headroom - headerSize;
+    for (let i = 0; i < count; i++) {
+      const address = first + batch[i] * stride;
+      const head = headerApart
+        ? queue.add(
+            this.#elements
+              .clear()
+              .writable(address, headerSize)
+              .writable(address + headerSize, capacity),
+          )
+        : queue.addOne(address, headerSize + capacity, true);
+      if (head < 0) pool.release(batch[i]);
+      else buffers[head] = batch[i];
+    }
   }
 }

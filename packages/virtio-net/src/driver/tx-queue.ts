@@ -59,6 +59,7 @@ export class TxQueue {
   readonly #elements = new BufferElements();
   readonly #used = new UsedBurst();
   readonly #one = new PacketBurst(1);
+  readonly #done = new Uint32Array(RECLAIM);
   /** The packet that each head of the ring stands for. */
   readonly #packets: Int32Array;
   /** While packets flow. */
@@ -90,7 +91,8 @@ export class TxQueue {
 
   /** The device has been reset: what it had goes back to the pool. For the driver alone. */
   recover(): void {
-    for (let head = 0; head < this.size; head++) this.#release(head);
+    for (const packet of this.#packets) if (packet !== NO_NETBUF) this.pool.release(packet);
+    this.#packets.fill(NO_NETBUF);
   }
 
   /**
@@ -113,19 +115,26 @@ export class TxQueue {
     const { queue } = virtqueue;
     this.#reclaim(queue);
     const from = burst.next;
+    const { packets, count } = burst;
+    let next = from;
+    let bytes = 0;
     let outcome = 0;
-    while (burst.next < burst.count) {
-      outcome = this.#send(queue, burst.packets[burst.next]);
+    for (; next < count; next++) {
+      outcome = this.#send(queue, packets[next]);
       if (outcome < 0) break;
-      burst.next++;
+      bytes += outcome;
     }
-    const sent = burst.next - from;
+    burst.next = next;
+    const sent = next - from;
+    const counters = this.#counters;
+    counters.packets += sent;
+    counters.bytes += bytes;
     let status = 0;
     if (sent > 0) status = NETDEV_STATUS_SUCCESS | (queue.free > 0 ? NETDEV_STATUS_MORE : 0);
     else if (outcome === NETDEV_EINVAL) status = NETDEV_EINVAL;
     else if (outcome < 0 && queue.fault !== null) status = NETDEV_EIO;
-    if (outcome === NETDEV_EINVAL) this.#counters.refused++;
-    else if (outcome === QUEUE_FULL) this.#counters.full++;
+    if (outcome === NETDEV_EINVAL) counters.refused++;
+    else if (outcome === QUEUE_FULL) counters.full++;
     // Last, for it may lead back here: the device may answer at once.
     virtqueue.notify();
     return status;
@@ -139,25 +148,24 @@ export class TxQueue {
     const virtqueue = this.#virtqueue;
     if (virtqueue === null) return 0;
     this.#reclaim(virtqueue.queue);
-    virtqueue.notify(); // a device that has lost its place would not go on
     return virtqueue.queue.outstanding;
   }
 
   #reclaim(queue: DriverQueue): void {
     const used = this.#used;
+    const packets = this.#packets;
+    const done = this.#done;
     while (queue.take(used, RECLAIM) > 0) {
-      for (let i = 0; i < used.count; i++) this.#release(used.heads[i]);
+      const { count, heads } = used;
+      for (let i = 0; i < count; i++) {
+        done[i] = packets[heads[i]];
+        packets[heads[i]] = NO_NETBUF;
+      }
+      this.pool.releaseAll(done, count);
     }
   }
 
-  #release(head: number): void {
-    const packet = this.#packets[head];
-    if (packet === NO_NETBUF) return;
-    this.#packets[head] = NO_NETBUF;
-    this.pool.release(packet);
-  }
-
-  /** Adds a packet to the ring. @returns 0; negative where it can't be */
+  /** Adds a packet to the ring. @returns its bytes; negative where it can't be */
   #send(queue: DriverQueue, packet: number): number {
     const { pool } = this;
     const single = pool.next[packet] === NO_NETBUF;
@@ -184,11 +192,8 @@ export class TxQueue {
     }
     if (head < 0) return head;
     this.#packets[head] = packet;
-    const counters = this.#counters;
-    counters.packets++;
-    counters.bytes += length;
-    if (pool.gsoType[packet] !== GSO_NONE) counters.gso++;
-    return 0;
+    if (pool.gsoType[packet] !== GSO_NONE) this.#counters.gso++;
+    return length;
   }
 
   /** Bytes of a packet in several buffers; 0 for one that can't be sent: an empty buffer, or more than there can be. */

@@ -150,10 +150,8 @@ export class DriverRig {
     for (let status: number = NETDEV_STATUS_MORE; (status & NETDEV_STATUS_MORE) !== 0; ) {
       status = rxq.rxBurst(burst);
       if (status < 0) throw new Error(`receive queue ${rxq.id} answered ${status}`);
-      for (let i = 0; i < burst.count; i++) {
-        check?.(burst.packets[i]);
-        this.pool.release(burst.packets[i]);
-      }
+      if (check !== undefined) for (let i = 0; i < burst.count; i++) check(burst.packets[i]);
+      this.pool.releaseAll(burst.packets, burst.count);
       came += burst.count;
     }
     return came;
