@@ -16,7 +16,6 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { hasKernel } from "../src/kernel.ts";
 import { buildDemo } from "./support/demo.ts";
 
-const BYTES = 64 << 20;
 const script = fileURLToPath(new URL("support/machine.js", import.meta.url));
 
 /** A process with a machine in it, and what it says. */
@@ -49,25 +48,21 @@ class Machine {
   }
 }
 
-const WAYS: readonly (readonly [string, NicChoice])[] = [
-  ["modern, with MSI-X", { transport: "modern", bar: "memory", interrupt: "msix" }],
-  ["modern, with ports and INTx", { transport: "modern", bar: "io", interrupt: "intx" }],
-  ["legacy, with INTx", { transport: "legacy", interrupt: "intx" }],
-  ["of virtio-mmio, version 2", { transport: "mmio" }],
-  ["of virtio-mmio, version 1", { transport: "mmio-legacy" }],
-];
+/** The way that most machines go, with all that the acceptance moves; the others for their registers and interrupts. */
+const MODERN: NicChoice = { transport: "modern", bar: "memory", interrupt: "msix" };
+const WHOLE = 64 << 20;
+const PART = 8 << 20;
 
-describe.runIf(await hasKernel()).each(WAYS)("a guest with a NIC that is %s", (_, nic) => {
+describe.runIf(await hasKernel())("a guest that is saved while its NIC is at work", () => {
   let folder: string;
   let network: UserNetwork;
   let stream: StreamBackend;
-  let server: BlobServer;
+  let server: BlobServer | undefined;
   let machines: Machine[] = [];
 
   beforeAll(() => buildDemo());
   beforeEach(async () => {
     folder = mkdtempSync(join(tmpdir(), "virtio-ts-restore-"));
-    server = await BlobServer.start(BYTES);
     network = new UserNetwork({ host: nodeHostSockets(), options: { hostLoopback: true } });
     stream = await listenStream({ path: join(folder, "network") });
     connect(network, stream);
@@ -77,42 +72,55 @@ describe.runIf(await hasKernel()).each(WAYS)("a guest with a NIC that is %s", (_
     machines = [];
     stream.close();
     network.close();
-    await server.close();
+    await server?.close();
+    server = undefined;
     rmSync(folder, { recursive: true });
   });
 
-  function machine(act: "start" | "resume", url?: string): Machine {
-    const job = { nic, socket: join(folder, "network"), snapshot: join(folder, "snapshot"), bytes: BYTES, url };
+  function machine(act: "start" | "resume", nic: NicChoice, bytes: number, url?: string): Machine {
+    const job = { nic, socket: join(folder, "network"), snapshot: join(folder, "snapshot"), bytes, url };
     const made = new Machine(act, job);
     machines.push(made);
     return made;
   }
 
-  it("gets all of a download that was under way when it was saved", async () => {
+  it.each<readonly [string, NicChoice, number]>([
+    ["modern, with MSI-X", MODERN, WHOLE],
+    ["modern, with ports and INTx", { transport: "modern", bar: "io", interrupt: "intx" }, PART],
+    ["virtio-mmio, version 2", { transport: "mmio" }, PART],
+  ])("%s: gets all of a download that was under way, over the same connection", async (_, nic, bytes) => {
+    server = await BlobServer.start(bytes);
     const url = `http://${GATEWAY}:${server.port}/blob`;
-    const first = machine("start", url);
+    const first = machine("start", nic, bytes, url);
     expect(await first.says()).toEqual({ saved: true });
     await first.kill();
     expect(first.child.signalCode).toBe("SIGKILL");
-    // What the guest had got by then is less than all.
-    expect(network.counters.tcpBytesToGuest).toBeLessThan(BYTES);
+    expect(network.counters.tcpBytesToGuest).toBeGreaterThan(bytes / 2 - (1 << 20));
+    expect(network.counters.tcpBytesToGuest).toBeLessThan(bytes);
 
-    const second = machine("resume", url);
+    const second = machine("resume", nic, bytes, url);
     expect(await second.says()).toEqual({ resumed: true });
-    expect(await second.says()).toEqual({ got: { status: 0, bytes: BYTES, digest: server.digest("md5") }, faults: 0 });
-    expect(server.connections).toBe(1);
-    expect(stream.counters.connections).toBe(2);
+    expect(await second.says()).toEqual({ got: { status: 0, bytes, digest: server.digest("md5") }, faults: 0 });
+    expect([server.connections, stream.counters.connections]).toEqual([1, 2]);
   });
 
-  it("gives all of an upload that was under way when it was saved", async () => {
-    const first = machine("start");
+  it.each<readonly [string, NicChoice, number]>([
+    ["modern, with MSI-X", MODERN, WHOLE],
+    ["legacy, with INTx", { transport: "legacy", interrupt: "intx" }, PART],
+    ["virtio-mmio, version 1", { transport: "mmio-legacy" }, PART],
+  ])("%s: gives all of an upload that was under way, over the same connection", async (_, nic, bytes) => {
+    const first = machine("start", nic, bytes);
     const { serves } = (await first.says()) as { readonly serves: ServedFile };
     const forward = await network.forward({ protocol: "tcp", hostPort: 0, guestPort: serves.port });
-    const fetched = fetchAll(`http://127.0.0.1:${forward.hostPort}${serves.path}`, "md5", new AbortController().signal);
+    const url = `http://127.0.0.1:${forward.hostPort}${serves.path}`;
+    const fetched = fetchAll(url, "md5", new AbortController().signal);
+    fetched.catch(() => {}); // looked at below, if it comes to that
     expect(await first.says()).toEqual({ saved: true });
     await first.kill();
+    expect(first.child.signalCode).toBe("SIGKILL");
+    expect(network.counters.tcpBytesFromGuest).toBeLessThan(bytes);
 
-    expect(await machine("resume").says()).toEqual({ resumed: true });
-    expect(await fetched).toMatchObject({ bytes: BYTES, digest: serves.digest });
+    expect(await machine("resume", nic, bytes).says()).toEqual({ resumed: true });
+    expect(await fetched).toMatchObject({ bytes, digest: serves.digest });
   });
 });
