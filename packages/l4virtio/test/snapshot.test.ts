@@ -1,10 +1,14 @@
 import { RestoreError } from "@virtio-ts/virtio-device";
-import { randomNumbers, tamperedState } from "@virtio-ts/virtio-device/testing";
-import { DriverDevice, type Virtqueue } from "@virtio-ts/virtio-driver";
+import { ManualScheduler, randomNumbers, tamperedState } from "@virtio-ts/virtio-device/testing";
+import { DriverDevice, ProcessHost, type Virtqueue } from "@virtio-ts/virtio-driver";
+import { NetDevice } from "@virtio-ts/virtio-net/device";
+import { DriverRig } from "@virtio-ts/virtio-net/testing";
 import { BufferElements } from "@virtio-ts/virtio-queue";
+import { GuestMemory } from "@virtio-ts/vm-memory";
 import { describe, expect, it } from "vitest";
 import { directIpc, L4VirtioDevice, type L4VirtioDeviceOptions } from "../src/device/index.ts";
 import { L4DriverTransport } from "../src/driver/index.ts";
+import type { L4Ipc } from "../src/layout/index.ts";
 import { EchoDevice, type Rig, rig, roundTrip } from "./support/echo.ts";
 import { RawDriver } from "./support/page.ts";
 
@@ -29,6 +33,11 @@ async function live(options: Partial<L4VirtioDeviceOptions> = {}): Promise<Live>
 
 function memoryOf({ host }: Rig): Uint8Array[] {
   return host.memory.regions.map(({ u8 }) => u8);
+}
+
+function signal(device: L4VirtioDevice, index: number): void {
+  const irq = device.deviceNotificationIrq(index);
+  if (typeof irq !== "number") irq.trigger();
 }
 
 /** Another device over the same page and memory, which takes the state and the driver's IRQ objects. */
@@ -101,6 +110,40 @@ describe("a device behind L4-VIRTIO", () => {
     l.scheduler.run();
     expect(l.device.core.status).toBe(15);
     expect(await roundTrip(l.driver, 1, [1])).toEqual([0xfe]);
+  });
+
+  it("is a NIC that moves on in the middle of traffic, and loses no frame", async () => {
+    const host = new ProcessHost(GuestMemory.of(new Uint8Array(4 << 20)));
+    const scheduler = new ManualScheduler();
+    const page = { dataspace: new Uint8Array(0x1000), offset: 0 };
+    const make = (): L4VirtioDevice => {
+      const nic = new NetDevice({ mac: Uint8Array.of(2, 0, 0, 0, 0, 1) });
+      nic.attach(nic);
+      return new L4VirtioDevice(nic, { scheduler, page });
+    };
+    let device = make();
+    const first = directIpc(device);
+    const ipc: L4Ipc = {
+      ...first,
+      // What the driver triggers comes to the device as it is then.
+      deviceNotificationIrq: async (index) => ({ trigger: () => signal(device, index) }),
+      setStatus: async (status) => device.setStatus(status),
+    };
+    const rig = await new DriverRig(await L4DriverTransport.connect(ipc, host), host).start();
+    for (let move = 0; move < 5; move++) {
+      rig.loopChecked(500, [60, 1514, 300]);
+      const state = JSON.parse(JSON.stringify(device.save())) as unknown;
+      device = make();
+      device.restore(
+        state,
+        host.memory.regions.map(({ u8 }) => u8),
+      );
+      scheduler.run();
+    }
+    rig.loopChecked(500, [60, 1514, 300]);
+    expect(rig.rxqs[0].counters).toMatchObject({ packets: 3000, badLength: 0, badBuffers: 0, badHeader: 0 });
+    await rig.end();
+    expect(device.core.status).toBe(0);
   });
 
   it("is saved while its driver is at work, and loses nothing", async () => {
@@ -191,8 +234,7 @@ describe("saved state that is not this device's", () => {
         codes.add("restored");
         l.scheduler.run();
         for (const index of [0, 1, 2]) {
-          const irq = device.deviceNotificationIrq(index);
-          if (typeof irq !== "number") irq.trigger();
+          signal(device, index);
         }
         device.setStatus(0);
         expect(device.core.status).toBe(0);

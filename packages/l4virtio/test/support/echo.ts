@@ -97,7 +97,7 @@ export class TestClock implements HostClock {
 
 /** Where guest memory is: two dataspaces, with a hole between them. */
 export const MEMORY_BASE = 0x10000;
-export const MEMORY_SIZE = 0x10000;
+const MEMORY_SIZE = 0x10000;
 export const OTHER_BASE = 0x8000_0000;
 
 export function guestMemory(): GuestMemory {

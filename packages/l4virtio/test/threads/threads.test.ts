@@ -10,8 +10,11 @@ const FRAMES = Number(process.env.L4_FRAMES ?? 1_000_000);
 
 const workers: Worker[] = [];
 
-function start(file: string, port: MessagePort, data: object): Worker {
-  const worker = new Worker(new URL(file, import.meta.url), {
+const DEVICE = new URL("./device.mjs", import.meta.url);
+const DRIVER = new URL("./driver.mjs", import.meta.url);
+
+function start(file: URL, port: MessagePort, data: object): Worker {
+  const worker = new Worker(file, {
     workerData: { port, ...data },
     transferList: [port],
     execArgv: [],
@@ -37,8 +40,8 @@ const running = (value: unknown): boolean => value === "running";
 
 function pair(frames: number, options: object = {}, connectOptions: object = {}): { device: Worker; driver: Worker } {
   const { port1, port2 } = new MessageChannel();
-  const device = start("./device.mjs", port1, { options });
-  const driver = start("./driver.mjs", port2, { frames, connectOptions });
+  const device = start(DEVICE, port1, { options });
+  const driver = start(DRIVER, port2, { frames, connectOptions });
   return { device, driver };
 }
 
@@ -97,7 +100,7 @@ describe("a NIC and its driver in two threads", () => {
 
   it("part when the device's thread ends before it has answered anything", async () => {
     const { port1, port2 } = new MessageChannel();
-    const driver = start("./driver.mjs", port2, { frames: 1 });
+    const driver = start(DRIVER, port2, { frames: 1 });
     port1.once("message", () => port1.close());
     expect(await message(driver, (value) => value.error !== undefined)).toEqual({
       name: "DriverError",
