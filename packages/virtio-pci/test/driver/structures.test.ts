@@ -120,6 +120,7 @@ describe("virtio structures (4.1.4)", () => {
     for (const type of [0, 6, 7, 10, 255]) {
       const { transport } = connected([{ ...GOOD.device, type, bar: 9 }, ...Object.values(GOOD)]);
       expect(transport.configSize).toBe(0x20);
+      expect(() => connected([{ ...GOOD.common, type }])).toThrow("has no legacy interface"); // as if it had none at all
     }
   });
 
