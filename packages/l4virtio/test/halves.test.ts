@@ -5,7 +5,7 @@
 
 import { feature, VIRTIO_F_EVENT_IDX, VIRTIO_F_RING_PACKED } from "@virtio-ts/virtio-bindings";
 import { DEFAULT_RING_FEATURES, DeviceFault } from "@virtio-ts/virtio-device";
-import { DriverDevice } from "@virtio-ts/virtio-driver";
+import { DriverDevice, DriverError } from "@virtio-ts/virtio-driver";
 import { describe, expect, it, vi } from "vitest";
 import { directIpc, type L4VirtioDeviceOptions } from "../src/device/index.ts";
 import { L4DriverTransport } from "../src/driver/index.ts";
@@ -297,6 +297,13 @@ describe("the driver half, with what is no device", () => {
       name: "DriverError",
       code: "timeout",
     });
+  });
+
+  it("passes on why an operation failed", async () => {
+    const r = rig();
+    const cause = new DriverError("bad-device", "what answers is no device");
+    const ipc = { ...directIpc(r.device), deviceConfig: () => Promise.reject(cause) };
+    await expect(L4DriverTransport.connect(ipc, r.host)).rejects.toBe(cause);
   });
 
   it("gives up an operation that is never answered", async () => {

@@ -163,8 +163,8 @@ export class L4VirtioDevice {
     return this.#irqs.bound.length;
   }
 
-  /** The driver gives the device its IRQ object number `index`; `null` takes it back. It outlives a reset. */
-  icuBind(index: number, irq: L4Irq | null): L4Result {
+  /** The driver gives the device its IRQ object number `index`. It outlives a reset. */
+  icuBind(index: number, irq: L4Irq): L4Result {
     if (!Number.isInteger(index) || index < 0 || index >= this.#irqs.bound.length) return L4_ERANGE;
     this.#irqs.bound[index] = irq;
     return L4_EOK;

@@ -75,7 +75,7 @@ export class PortIpc implements L4Ipc {
   }
 
   icuBind(index: number, handler: () => void): Promise<L4Result> {
-    return this.#result({ operation: OP_ICU_BIND, first: index, irqObject: this.#wakeUps.create(handler) });
+    return this.#result({ operation: OP_ICU_BIND, first: index, irqObject: this.#wakeUps.create(index, handler) });
   }
 
   onGone(handler: (reason: string) => void): void {

@@ -14,7 +14,7 @@ import {
 } from "../layout/commands.ts";
 import { L4_EINVAL, L4_ENOSYS, L4_EOK, L4VirtioError } from "../layout/errors.ts";
 import { isShared, type L4Port, type Message, messageOf, numberOf, OP_ICU_BIND, OP_ICU_INFO } from "./port.ts";
-import { type SentIrq, WakeUps } from "./wake-ups.ts";
+import { WakeUps } from "./wake-ups.ts";
 
 /**
  * Serves a device to the driver at the other end of a port, for as long as that is there; then resets it.
@@ -26,7 +26,7 @@ export function serve(port: L4Port, device: L4VirtioDevice): void {
   }
   const server = new Server(port, device);
   port.addEventListener("message", (event) => server.received(messageOf(event)));
-  port.addEventListener("close", () => server.closed());
+  port.addEventListener("close", () => device.setStatus(0));
   port.start();
 }
 
@@ -34,8 +34,6 @@ class Server {
   readonly #port: L4Port;
   readonly #device: L4VirtioDevice;
   readonly #wakeUps: WakeUps;
-  /** The device's IRQ objects, as the driver got them. */
-  readonly #sent = new Map<number, SentIrq>();
 
   constructor(port: L4Port, device: L4VirtioDevice) {
     this.#port = port;
@@ -47,11 +45,6 @@ class Server {
     if (this.#wakeUps.deliver(message)) return;
     const answer = { id: message.id, ...this.#carryOut(message) };
     void this.#device.settled.then(() => this.#port.postMessage(answer));
-  }
-
-  closed(): void {
-    for (let index = 0; index < this.#device.icuInfo(); index++) this.#device.icuBind(index, null);
-    this.#device.setStatus(0);
   }
 
   #carryOut(message: Message): object {
@@ -88,11 +81,6 @@ class Server {
   #deviceIrq(index: number): object {
     const irq = this.#device.deviceNotificationIrq(index);
     if (typeof irq === "number") return { result: irq };
-    let irqObject = this.#sent.get(index);
-    if (irqObject === undefined) {
-      irqObject = this.#wakeUps.create(() => irq.trigger());
-      this.#sent.set(index, irqObject);
-    }
-    return { result: L4_EOK, irqObject };
+    return { result: L4_EOK, irqObject: this.#wakeUps.create(index, () => irq.trigger()) };
   }
 }

@@ -22,16 +22,17 @@ export interface SentIrq {
 /** A thread's IRQ objects: those it receives, and those of the other end that it triggers. */
 export class WakeUps {
   readonly #port: L4Port;
-  readonly #received: { readonly pending: Int32Array; handler: () => void }[] = [];
+  readonly #received = new Map<number, { readonly pending: Int32Array; readonly handler: () => void }>();
 
   constructor(port: L4Port) {
     this.#port = port;
   }
 
-  /** Makes an object to be received here, and sent to the other end. */
-  create(handler: () => void): SentIrq {
-    const pending = new Int32Array(new SharedArrayBuffer(4));
-    return { slot: this.#received.push({ pending, handler }) - 1, pending };
+  /** Makes an object to be received here, and sent to the other end; made anew, it has another handler. */
+  create(slot: number, handler: () => void): SentIrq {
+    const pending = this.#received.get(slot)?.pending ?? new Int32Array(new SharedArrayBuffer(4));
+    this.#received.set(slot, { pending, handler });
+    return { slot, pending };
   }
 
   /** An object that was sent here; `null` for what is none. */
@@ -48,7 +49,7 @@ export class WakeUps {
   /** Delivers a message that triggers an object; false for any other message. */
   deliver(message: Message): boolean {
     if (!("irq" in message)) return false;
-    const received = typeof message.irq === "number" ? this.#received[message.irq] : undefined;
+    const received = typeof message.irq === "number" ? this.#received.get(message.irq) : undefined;
     if (received !== undefined) {
       Atomics.store(received.pending, 0, IDLE);
       received.handler();

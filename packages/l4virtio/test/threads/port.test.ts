@@ -1,9 +1,15 @@
 import { MessageChannel, type MessagePort } from "node:worker_threads";
+import { DeviceFault } from "@virtio-ts/virtio-device";
 import { ManualScheduler } from "@virtio-ts/virtio-device/testing";
+import { ProcessHost } from "@virtio-ts/virtio-driver";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { L4VirtioDevice } from "../../src/device/index.ts";
+import { L4DriverTransport } from "../../src/driver/index.ts";
 import { type L4Port, PortIpc, serve, sharedPage } from "../../src/threads/index.ts";
-import { EchoDevice } from "../support/echo.ts";
+import type { Message } from "../../src/threads/port.ts";
+import { WakeUps } from "../../src/threads/wake-ups.ts";
+import { EchoDevice, rig } from "../support/echo.ts";
+import { RawDriver } from "../support/page.ts";
 
 const ports: L4Port[] = [];
 
@@ -98,7 +104,7 @@ describe("the device's end of a port", () => {
     },
   );
 
-  it("resets the device, and signals its driver no more, when the other end is closed", async () => {
+  it("resets the device when the other end is closed", async () => {
     const { device, far } = served();
     const ipc = new PortIpc(far);
     await ipc.icuBind(0, () => {});
@@ -127,15 +133,38 @@ describe("IRQ objects between threads", () => {
     expect(device.icuInfo()).toBe(3);
   });
 
-  it("are delivered to the driver as its handlers", async () => {
+  it("are not lost when they are triggered while they are handled", async () => {
+    const { near, far } = channel();
+    const [sender, receiver] = [new WakeUps(near), new WakeUps(far)];
+    far.addEventListener("message", (event) => void receiver.deliver((event as MessageEvent).data as Message));
+    far.start();
+    let handled = 0;
+    const irq = sender.open(receiver.create(7, () => void (++handled < 3 && irq?.trigger())));
+    irq?.trigger();
+    await arrival();
+    expect(handled).toBe(3);
+  });
+
+  it("keep their word when they are bound anew, to another handler", async () => {
+    const { far } = channel();
+    const ends = new WakeUps(far);
+    const handlers = [vi.fn(), vi.fn()];
+    expect(ends.create(1, handlers[0]).pending).toBe(ends.create(1, handlers[1]).pending);
+    ends.deliver({ irq: 1 });
+    expect(handlers.map((handler) => handler.mock.calls.length)).toEqual([0, 1]);
+  });
+
+  it("call the driver's handler", async () => {
     const { device, far } = served();
     const ipc = new PortIpc(far);
     const handler = vi.fn();
-    expect(await ipc.icuBind(0, handler)).toBe(0);
-    expect(await ipc.icuBind(3, handler)).toBe(-34);
-    await ipc.setStatus(0x0f); // out of order: the device asks for a reset, but is not live
-    device.registerIface(null);
-    expect(handler).not.toHaveBeenCalled();
+    expect([await ipc.icuBind(0, handler), await ipc.icuBind(3, handler)]).toEqual([0, -34]);
+    const raw = new RawDriver(device);
+    raw.start();
+    expect(raw.status).toBe(15);
+    device.core.fail(new DeviceFault("device-error", "it broke"));
+    await arrival();
+    expect(handler).toHaveBeenCalledTimes(1);
   });
 });
 
@@ -182,6 +211,13 @@ describe("the driver's end of a port", () => {
       name: "DriverError",
       code: "invalid",
     });
+  });
+
+  it("has a driver told so whose memory is not shared", async () => {
+    const { far } = served();
+    const { host } = rig();
+    const connected = L4DriverTransport.connect(new PortIpc(far), new ProcessHost(host.memory));
+    await expect(connected).rejects.toMatchObject({ name: "DriverError", code: "invalid" });
   });
 
   it("tells everybody who waits that the device is gone, once, and everybody who comes later", async () => {
