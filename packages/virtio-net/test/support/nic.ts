@@ -75,6 +75,8 @@ export interface NicOptions {
   legacy?: boolean;
   size?: number;
   nic?: NetDeviceOptions;
+  /** Features of the transport that it is behind. */
+  transportFeatures?: bigint;
   memory?: GuestMemory;
   /** Moves the queues, for a second NIC on the same memory. */
   offset?: number;
@@ -94,7 +96,9 @@ export function setupNic(options: NicOptions = {}) {
   const scheduler = new ManualScheduler();
   const interrupts = new CountingInterrupts();
   const faults: DeviceFault[] = [];
-  const core = new DeviceCore(nic, { memory, scheduler, interrupts, onFault: (fault) => faults.push(fault) });
+  const { transportFeatures = 0n } = options;
+  const onFault = (fault: DeviceFault): void => void faults.push(fault);
+  const core = new DeviceCore(nic, { memory, scheduler, interrupts, transportFeatures, onFault });
   const rig = {
     memory,
     nic,
