@@ -27,6 +27,7 @@ const PACKED_DRIVER = "src/driver/packed-driver-queue.ts";
 const ELEMENTS = "src/driver/buffer-elements.ts";
 const DRIVER_RESTORE = "src/driver/restore.ts";
 const BURST = "src/chain-burst.ts";
+const MOVE = "src/move.ts";
 const CURSOR = "src/chain-cursor.ts";
 const AREAS = "src/layout/areas.ts";
 const SPLIT_LAYOUT = "src/layout/split.ts";
@@ -44,7 +45,7 @@ const loops = [SPLIT_SINGLES, SPLIT_CHAINS, PACKED_SINGLES, PACKED_CHAINS].flatM
   [file, WINDOW_A, "high === highA && length <= (lastA - offset) >>> 0"],
   [file, WINDOW_B, "offset > lastB || length > (lastB - offset) >>> 0"],
   [file, WINDOW_B, "false"],
-  [file, "book[(orderAt + ((orderNext + ", "book[(orderAt + ((1 + "],
+  [file, "book[orderAt + ((orderNext + ", "book[orderAt + ((1 + "],
 ]);
 
 /** What the loops that take chains of any length must check. */
@@ -78,6 +79,7 @@ export const mutants = [
   [HOLDINGS, "if (!last && written[head] === writable[head]) continue;", "if (!last) continue;"],
   [HOLDINGS, "if (!last && written[head] === writable[head]) continue;", ""],
   [HOLDINGS, "while (count < held && book[headOf(count)] >= STAGED) {", "while (count < held) {"],
+  [HOLDINGS, "      book[head] = entries;\n", ""],
   [HOLDINGS, "this.known = this.inOrder ? outstanding.length : rewindable;", "this.known = outstanding.length;"],
   [HOLDINGS, "    this.entries -= entries;\n    return done;", "    return done;"],
 
@@ -127,14 +129,10 @@ export const mutants = [
   [SPLIT_WALKER, 'if (left === 0) return this.fail("chain-too-long", this.size);', ""],
   [SPLIT_WALKER, 'if (index >= entries) return this.fail("next-out-of-range", index);', ""],
   [SPLIT_WALKER, "if (index >= Math.min(entries, MAX_TABLE_ENTRIES)) break;", ""],
-  [
-    SPLIT_USED,
-    "    Atomics.store(usedRegion.u16, usedHalf + 1, this.position);",
-    "usedRegion.u16[usedHalf + 1] = this.position;",
-  ],
+  [SPLIT_USED, "Atomics.store(usedRegion.u16, usedHalf + 1, position);", "usedRegion.u16[usedHalf + 1] = position;"],
   [SPLIT_USED, "      book[head] = FREE;\n", ""],
-  [SPLIT_USED, "if (usedRegion.tracker !== null) this.track(count);", ""],
-  [SPLIT_USED, "if (count > straight) usedRegion.tracker?.written(base + 4, 8 * (count - straight));", ""],
+  [SPLIT_USED, "if (usedRegion.tracker !== null) this.track(passed);", ""],
+  [SPLIT_USED, "if (entries > straight) usedRegion.tracker?.written(base + 4, 8 * (entries - straight));", ""],
   [SPLIT_EVENTS, "if (this.eventIdx) return needsEvent(", "if (true) return needsEvent("],
   [SPLIT_EVENTS, "return (Atomics.load(region.u16, flags) & F_SUPPRESS) === 0;", "return true;"],
   [
@@ -170,7 +168,7 @@ export const mutants = [
   [PACKED_SINGLES, "(VIRTQ_DESC_F_NEXT | V", "(V"],
   [PACKED_SINGLES, "VIRTQ_DESC_F_WRITE | VIRTQ_DESC_F_INDIRECT)", "VIRTQ_DESC_F_WRITE)"],
   [PACKED_SINGLES, "Math.min(BURST_DESCRIPTORS - walker.steps, size - holdings.entries)", "BURST_DESCRIPTORS"],
-  [PACKED_SINGLES, "if (word === tableEnd) word = ring.word | 0;", ""],
+  [PACKED_SINGLES, "if (word === tableEnd) word = ring.word & INDEX;", ""],
   [PACKED_CHAINS, "if (id >= size || book[id] !== FREE) break;", "if (id >= size) break;"],
   [PACKED_CHAINS, "if (id >= size || book[id] !== FREE) break;", "if (book[id] !== FREE) break;"],
   [PACKED_CHAINS, "if (word === ringEnd) word = ringWord;", ""],
@@ -179,20 +177,19 @@ export const mutants = [
   [PACKED_CHAINS, "|| (flags & F_NEXT) !== 0) break chains;", ") break chains;"],
   [PACKED_CHAINS, "|| length >>> 4 > size) break chains;", ") break chains;"],
   [PACKED_CHAINS, "if (end + (length >>> 4) > room) break chains;", ""],
-  [PACKED_CHAINS, "    left = (left - entries) | 0;\n", ""],
+  [PACKED_CHAINS, "    left = (left - entries) & INDEX;\n", ""],
   [PACKED_WALKER, "if (this.descriptors > 1 || (flags & F_NEXT) !== 0) return", "if (this.descriptors > 1) return"],
   [PACKED_WALKER, "if (this.descriptors > 1 || (flags & F_NEXT) !== 0) return", "if ((flags & F_NEXT) !== 0) return"],
   [PACKED_WALKER, 'if (this.descriptors === room) return this.fail("chain-too-long", room);', ""],
   [PACKED_WALKER, 'if (entries > this.size) return this.fail("chain-too-long", entries);', ""],
   [PACKED_WALKER, "index = index + 1 === this.size ? 0 : index + 1;", "index = index + 1;"],
-  [
-    PACKED_USED,
-    "    Atomics.store(this.ring.region.u32, this.firstWord, this.first);",
-    "this.ring.region.u32[this.firstWord] = this.first;",
-  ],
-  [PACKED_USED, "      this.first = last;\n", "      this.first = last;\n      region.u32[word + 3] = last;\n"],
+  [PACKED_USED, "Atomics.store(ring, base + 4 * this.next + 3, first);", "ring[base + 4 * this.next + 3] = first;"],
+  [PACKED_USED, "      else ring[word + 3] = last;", "      ring[word + 3] = last;"],
   [PACKED_USED, "(length === 0 ? 0 : F_WRITE);", "F_WRITE;"],
-  [PACKED_USED, "    this.next -= size;\n    this.wrap ^= 1;", "    this.next -= size;"],
+  [PACKED_USED, "      owner ^= OWNER;\n", ""],
+  [PACKED_USED, "      book[id] = FREE;\n", ""],
+  [PACKED_USED, "if (this.ring.region.tracker !== null) this.track(passed);", ""],
+  [PACKED_USED, "if (entries > straight) region.tracker?.written(4 * word, 16 * (entries - straight));", ""],
   [PACKED_EVENTS, "return flagsOf(event) !== RING_EVENT_FLAGS_DISABLE;", "return true;"],
   [PACKED_EVENTS, "return this.eventIdx && flagsOf(event)", "return flagsOf(event)"],
   [PACKED_EVENTS, "return this.namesDescriptor(event) && ", "return "],
@@ -280,6 +277,9 @@ export const mutants = [
   ],
   [BURST, "for (let s = this.writable[i]; done < most; s++) {", "for (let s = this.first[i]; done < most; s++) {"],
   [BURST, "if (region.u8.length === 0) region.refresh();", ""],
+  [MOVE, "    targetWords[b + i + 3] = sourceWords[a + i + 3];\n", ""],
+  [MOVE, "for (; i < (count & ~3); i += 4)", "for (; i < count; i += 4)"],
+  [MOVE, "  for (; i < count; i++) targetWords[b + i] = sourceWords[a + i];\n", ""],
   [BURST, "if (region.tracker !== null) region.tracker.written(offset, part);", ""],
   [
     CURSOR,

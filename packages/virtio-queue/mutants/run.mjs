@@ -18,15 +18,16 @@ const copy = join(root, `.cache/mutants-${process.pid}`);
 /** The tests most likely to catch a mutant of a file come first; then all quick ones, then the slow ones. */
 const LIKELY = [
   [/restore/, ["restore"]],
+  [/move|chain-cursor/, ["copies", "device-life"]],
   [/device\/split|singles/, ["split-device", "device-hostile", "windows"]],
   [/device\/packed/, ["packed-device", "device-hostile", "windows"]],
   [/driver\/split|elements/, ["split-driver"]],
   [/driver\/packed|layout\/packed/, ["packed-driver", "packed-device"]],
   [/device\//, ["device-", "split-device", "packed-device", "windows"]],
-  [/driver\//, ["split-driver", "packed-driver"]],
+  [/driver\//, ["split-driver", "packed-driver", "driver-life"]],
   [/./, ["split-", "device-hostile", "windows"]],
 ];
-const QUICK = ["split-", "packed-", "device-", "restore", "windows"];
+const QUICK = ["split-", "packed-", "device-", "driver-", "copies", "restore", "windows"];
 const SLOW = ["halves", "run-time"];
 
 function prepare() {

@@ -7,7 +7,9 @@
  */
 
 import type { MemoryRegion } from "@virtio-ts/vm-memory";
+import { WORD_INDEX } from "./words.ts";
 
+const INDEX: number = WORD_INDEX;
 /** Above this many bytes `set` is faster than a loop over words. */
 const WORDS_PAY = 256;
 /** Up to this many bytes a loop over bytes is faster than `set`. */
@@ -86,9 +88,17 @@ function moveWords(
   let done = 0;
   for (; ((from + done) & 3) !== 0; done++) target[to + done] = source[from + done];
   const count = (length - done) >>> 2;
-  const a = (from + done) / 4;
-  const b = (to + done) / 4;
-  for (let i = 0; i < count; i++) targetWords[b + i] = sourceWords[a + i];
+  const a = ((from + done) >>> 2) & INDEX;
+  const b = ((to + done) >>> 2) & INDEX;
+  let i = 0;
+  // V8 checks and loads both arrays anew at each turn: four words in one cost less than twice what one does.
+  for (; i < (count & ~3); i += 4) {
+    targetWords[b + i] = sourceWords[a + i];
+    targetWords[b + i + 1] = sourceWords[a + i + 1];
+    targetWords[b + i + 2] = sourceWords[a + i + 2];
+    targetWords[b + i + 3] = sourceWords[a + i + 3];
+  }
+  for (; i < count; i++) targetWords[b + i] = sourceWords[a + i];
   for (done += count * 4; done < length; done++) target[to + done] = source[from + done];
 }
 

@@ -384,7 +384,17 @@ test("[packed] every write is told to the region's tracker", () => {
   expect(written).toEqual([
     [deviceArea, 4],
     [deviceArea, 4],
-    [descriptorArea + 8, 8],
-    [descriptorArea + 24, 8],
+    [descriptorArea, 32],
+  ]);
+  queue.disableNotifications();
+  driver.collect();
+  for (let i = 0; i < 8; i++) driver.offer([{ length: 4 }]);
+  queue.pop(burst, 64);
+  written.length = 0;
+  queue.pushAll(burst);
+  queue.flush();
+  expect(written).toEqual([
+    [descriptorArea + 32, 96],
+    [descriptorArea, 32],
   ]);
 });

@@ -27,6 +27,7 @@ export abstract class BaseDeviceQueue implements DeviceQueue {
   private readonly memory: GuestMemory;
   private readonly onFault: ((fault: QueueFault) => void) | null;
   private stopped = false;
+  private singles = true;
 
   constructor(memory: GuestMemory, config: DeviceQueueConfig) {
     this.size = config.size;
@@ -82,11 +83,11 @@ export abstract class BaseDeviceQueue implements DeviceQueue {
     const { holdings, used } = this;
     if (holdings.staged === 0 || this.stopped) return false;
     this.memory.refresh();
-    const count = holdings.inOrder ? holdings.useInOrder(used) : used.writeAll(holdings);
-    if (count === 0) return false;
-    const entries = used.publish();
-    holdings.published(count, entries);
-    this.counters.used += count;
+    const elements = holdings.list();
+    if (elements === 0) return false;
+    const entries = used.write(holdings, elements);
+    holdings.published(entries);
+    this.counters.used += holdings.listed;
     const wanted = this.events.wanted(used.position, entries);
     if (wanted) this.counters.notified++;
     else this.counters.suppressed++;
@@ -137,12 +138,22 @@ export abstract class BaseDeviceQueue implements DeviceQueue {
     walker.steps = 0;
     let chain = 0;
     while (chain < wanted && walker.steps < BURST_DESCRIPTORS) {
-      chain = available.takePlain(burst, chain, wanted);
+      chain = this.takePlain(burst, chain, wanted);
       if (chain === wanted || walker.steps >= BURST_DESCRIPTORS) break;
       if (!available.walk(burst, chain)) break;
       chain++;
     }
     return chain;
+  }
+
+  /** Takes chains of the shapes nearly all have: what the last ones were like, the next will be. */
+  private takePlain(burst: ChainBurst, from: number, wanted: number): number {
+    const { available } = this;
+    const chain = this.singles ? available.takeSingles(burst, from, wanted) : from;
+    if (chain === wanted) return chain;
+    const end = available.takeChains(burst, chain, wanted);
+    this.singles = burst.first[end] - burst.first[chain] === end - chain;
+    return end;
   }
 
   private failChain(): typeof QUEUE_MALFORMED {

@@ -7,6 +7,7 @@
 
 import type { ChainBurst } from "../chain-burst.ts";
 import type { OutstandingChain, QueueState } from "../state.ts";
+import { WORD_INDEX } from "../words.ts";
 
 /** The mark of a head that is not the device's. */
 export const MARK_FREE = 0;
@@ -14,6 +15,7 @@ export const MARK_FREE = 0;
 export const MARK_ENTRIES = 0xffff;
 
 // Imported constants are not folded into hot code, a module's own are.
+const INDEX: number = WORD_INDEX;
 const FREE: number = MARK_FREE;
 /** Added to the mark of a chain that was given back, but is not published: the driver can't know yet. */
 const STAGED = 0x1_0000;
@@ -29,20 +31,21 @@ export class Holdings {
    * Three tables in one array, for each further array costs a loop its checks at every turn:
    * - from 0 on, by head: {@link MARK_FREE}, or the chain's ring entries, with a bit more when given back;
    * - from {@link orderAt} on, a ring: heads in the order they were taken;
-   * - from {@link stagedAt} on: what was given back and not published, head and bytes written by turns.
+   * - from {@link listAt} on: what was given back, or in order what can be published, head and bytes written by turns.
    */
   readonly book: Uint32Array;
   readonly orderAt: number;
   /** Positions in the ring of heads are taken modulo this plus 1. */
   readonly orderMask: number;
-  readonly stagedAt: number;
+  readonly listAt: number;
   /** Where the head of the next chain taken goes in the ring of heads. */
   orderNext = 0;
   /** Chains taken and not yet published, and the ring entries of those. */
   held = 0;
   entries = 0;
-  /** How many of them were given back. */
+  /** How many of them were given back, and how many of those {@link list} has listed. */
   staged = 0;
+  listed = 0;
   /** How many of the last chains taken the ring of heads knows. */
   private known = 0;
   /** In order, by head: bytes of its writable part, and bytes written when it was given back. */
@@ -55,7 +58,7 @@ export class Holdings {
     this.inOrder = inOrder;
     this.orderAt = size;
     this.orderMask = ring - 1;
-    this.stagedAt = size + ring;
+    this.listAt = size + ring;
     this.book = new Uint32Array(size + ring + 2 * size);
     this.writable = new Float64Array(inOrder ? size : 0);
     this.written = new Uint32Array(inOrder ? size : 0);
@@ -114,7 +117,7 @@ export class Holdings {
     if (this.inOrder) {
       this.written[head] = written;
     } else {
-      const at = this.stagedAt + 2 * this.staged;
+      const at = this.listAt + 2 * this.staged;
       book[at] = head;
       book[at + 1] = written;
     }
@@ -131,43 +134,48 @@ export class Holdings {
     }
     const { book } = this;
     const { words } = burst;
-    const writtenAt = burst.writtenAt | 0;
+    const writtenAt = burst.writtenAt & INDEX;
     const size = this.size | 0;
-    const end = to | 0;
-    let at = (this.stagedAt + 2 * this.staged) | 0;
-    let i = from | 0;
-    for (; i < end; i = (i + 1) | 0) {
+    const listAt = (this.listAt + 2 * (this.staged - from)) & INDEX;
+    const end = to & INDEX;
+    let i = from & INDEX;
+    for (; i < end; i++) {
       const head = words[i];
       if (head >= size) break;
       const mark = book[head];
       if (mark === FREE || mark >= STAGED) break;
       book[head] = mark | STAGED;
+      const at = listAt + (i << 1);
       book[at] = head;
-      book[(at + 1) | 0] = words[(writtenAt + i) | 0];
-      at = (at + 2) | 0;
+      book[at + 1] = words[writtenAt + i];
     }
-    this.staged = (at - this.stagedAt) / 2;
+    this.staged += i - from;
     return i;
   }
 
-  /** Forgets chains that were published, and the ring entries of those. */
-  published(chains: number, entries: number): void {
-    this.staged -= chains;
-    this.held -= chains;
+  /**
+   * Lists what can be published now: all chains given back, or in order (2.7.9, 2.8.9) those up to the first that is not.
+   * There one element, at the position of a batch's first chain, uses all of the batch, and has their ring entries in
+   * its mark; all but the last count as completely written, so only such chains are left out.
+   * @returns elements of the list; {@link listed} says for how many chains they stand
+   */
+  list(): number {
+    this.listed = this.staged;
+    return this.inOrder ? this.listInOrder() : this.staged;
+  }
+
+  /** Forgets the chains that were listed, and their ring entries: they were published. */
+  published(entries: number): void {
+    this.staged -= this.listed;
+    this.held -= this.listed;
     this.entries -= entries;
   }
 
-  /**
-   * In order (2.7.9, 2.8.9): uses the chains given back, up to the first that is not. One element, at the position of
-   * a batch's first chain, uses all of the batch; all but its last count as completely written, so only such chains are
-   * skipped.
-   * @param write writes one used element and skips the ring entries it stands for
-   * @returns how many chains that uses
-   */
-  useInOrder(write: { writeOne(head: number, written: number, entries: number): void }): number {
+  private listInOrder(): number {
     const { book, orderAt, orderMask, written, writable, held } = this;
     const oldest = this.orderNext - held;
     const headOf = (i: number): number => book[orderAt + ((oldest + i) & orderMask)];
+    let at = this.listAt;
     let entries = 0;
     let count = 0;
     while (count < held && book[headOf(count)] >= STAGED) {
@@ -177,10 +185,14 @@ export class Holdings {
       count++;
       const last = count === held || book[headOf(count)] < STAGED;
       if (!last && written[head] === writable[head]) continue;
-      write.writeOne(head, written[head], entries);
+      book[head] = entries;
+      book[at] = head;
+      book[at + 1] = written[head];
+      at += 2;
       entries = 0;
     }
-    return count;
+    this.listed = count;
+    return (at - this.listAt) / 2;
   }
 
   /** What is held, as a snapshot lists it. */
@@ -219,7 +231,7 @@ export class Holdings {
 
   /** Heads given back, in the order they were, when chains are used in any order. */
   private stagedHeads(): number[] {
-    return Array.from({ length: this.staged }, (_, i) => this.book[this.stagedAt + 2 * i]);
+    return Array.from({ length: this.staged }, (_, i) => this.book[this.listAt + 2 * i]);
   }
 
   private describe(head: number): OutstandingChain {
@@ -234,6 +246,6 @@ export class Holdings {
 
   private writtenOf(head: number): number {
     if (this.inOrder) return this.written[head];
-    return this.book[this.stagedAt + 2 * this.stagedHeads().indexOf(head) + 1];
+    return this.book[this.listAt + 2 * this.stagedHeads().indexOf(head) + 1];
   }
 }

@@ -60,9 +60,12 @@ export class PackedAvailable implements AvailableSide {
     return QUEUE_MALFORMED;
   }
 
-  takePlain(burst: ChainBurst, chain: number, wanted: number): number {
-    const next = takePackedSingles(this, burst, chain, wanted);
-    return next === wanted ? next : takePackedChains(this, burst, next, wanted);
+  takeSingles(burst: ChainBurst, chain: number, wanted: number): number {
+    return takePackedSingles(this, burst, chain, wanted);
+  }
+
+  takeChains(burst: ChainBurst, chain: number, wanted: number): number {
+    return takePackedChains(this, burst, chain, wanted);
   }
 
   walk(burst: ChainBurst, chain: number): boolean {

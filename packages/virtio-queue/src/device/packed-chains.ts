@@ -8,6 +8,7 @@
 
 import type { ChainBurst } from "../chain-burst.ts";
 import { VIRTQ_DESC_F_INDIRECT, VIRTQ_DESC_F_NEXT, VIRTQ_DESC_F_WRITE } from "../layout/descriptor.ts";
+import { WORD_INDEX } from "../words.ts";
 import { MARK_FREE } from "./holdings.ts";
 import type { PackedAvailable } from "./packed-available.ts";
 import { BURST_DESCRIPTORS } from "./sides.ts";
@@ -15,11 +16,12 @@ import { WINDOW_HIGH, WINDOW_LAST, WINDOW_LOW, WINDOW_OFFSET, WINDOW_REGION } fr
 
 // A descriptor's last word: the id, then the flags. Imported constants are not folded into hot code.
 const FREE: number = MARK_FREE;
+const INDEX: number = WORD_INDEX;
 const F_NEXT: number = VIRTQ_DESC_F_NEXT << 16;
 const F_WRITE: number = VIRTQ_DESC_F_WRITE << 16;
 const F_INDIRECT: number = VIRTQ_DESC_F_INDIRECT << 16;
 
-/** `AvailableSide.takePlain` for such lists. */
+/** `AvailableSide.takeChains`. */
 export function takePackedChains(side: PackedAvailable, burst: ChainBurst, from: number, wanted: number): number {
   const { ring, holdings, walker } = side;
   const { regions } = side.memory;
@@ -27,12 +29,12 @@ export function takePackedChains(side: PackedAvailable, burst: ChainBurst, from:
   const { words: out, totals, lengths, heads } = burst;
   const { words, current, other } = walker.windows;
   const several = walker.windows.single ? 0 : 1;
-  const firstAt = (burst.firstAt + 1) | 0;
-  const writableAt = burst.writableAt | 0;
-  const regionsAt = burst.regionsAt | 0;
-  const offsetsAt = burst.offsetsAt | 0;
-  const lengthsAt = burst.lengthsAt | 0;
-  const totalsAt = heads.length | 0;
+  const firstAt = (burst.firstAt + 1) & INDEX;
+  const writableAt = burst.writableAt & INDEX;
+  const regionsAt = burst.regionsAt & INDEX;
+  const offsetsAt = burst.offsetsAt & INDEX;
+  const lengthsAt = burst.lengthsAt & INDEX;
+  const totalsAt = heads.length & INDEX;
   const lowA = words[current + WINDOW_LOW] | 0;
   const highA = words[current + WINDOW_HIGH];
   const lastA = words[current + WINDOW_LAST];
@@ -45,20 +47,20 @@ export function takePackedChains(side: PackedAvailable, burst: ChainBurst, from:
   const offsetB = words[other + WINDOW_OFFSET];
   const size = ring.size | 0;
   const ringTable = ring.region.u32;
-  const ringWord = ring.word | 0;
-  const ringEnd = (ringWord + 4 * size) | 0;
-  const orderAt = holdings.orderAt | 0;
-  const orderMask = holdings.orderMask | 0;
-  const orderNext = holdings.orderNext | 0;
+  const ringWord = ring.word & INDEX;
+  const ringEnd = (ringWord + 4 * size) & INDEX;
+  const orderAt = holdings.orderAt & INDEX;
+  const orderMask = holdings.orderMask & 0x7fff;
+  const orderNext = holdings.orderNext & INDEX;
   const tables = side.indirect ? 1 : 0;
   const start = burst.first[from];
-  const room = lengths.length | 0;
-  const limit = (start + BURST_DESCRIPTORS - walker.steps) | 0;
-  let left = (size - holdings.entries) | 0;
-  let headWord = (ringWord + 4 * side.next) | 0;
-  let at = start | 0;
-  let chain = from | 0;
-  chains: for (; chain < wanted && at < limit; chain = (chain + 1) | 0) {
+  const room = lengths.length & INDEX;
+  const limit = (start + BURST_DESCRIPTORS - walker.steps) & INDEX;
+  let left = (size - holdings.entries) & INDEX;
+  let headWord = (ringWord + 4 * side.next) & INDEX;
+  let at = start & INDEX;
+  let chain = from & 0xffff;
+  chains: for (; chain < wanted && at < limit; chain++) {
     const stop = Math.min(room, (at + left) | 0);
     let table = ringTable;
     let word = headWord;
@@ -75,9 +77,9 @@ export function takePackedChains(side: PackedAvailable, burst: ChainBurst, from:
     let entries = 0;
     for (;;) {
       const low = table[word];
-      const high = table[(word + 1) | 0];
-      const length = table[(word + 2) | 0];
-      const flags = table[(word + 3) | 0];
+      const high = table[word + 1];
+      const length = table[word + 2];
+      const flags = table[word + 3];
       let region = regionA;
       let offset = ((low | 0) - lowA) >>> 0;
       if (length === 0) break chains;
@@ -89,11 +91,11 @@ export function takePackedChains(side: PackedAvailable, burst: ChainBurst, from:
         if (high !== highB || offset > lastB || length > (lastB - offset) >>> 0) break chains;
         offset = (offset + offsetB) >>> 0;
       }
-      word = (word + 4) | 0;
+      word = (word + 4) & INDEX;
       if (tableEnd < 0) {
         if (end >= stop) break chains;
         id = flags & 0xffff;
-        entries = (entries + 1) | 0;
+        entries = (entries + 1) & INDEX;
         if (word === ringEnd) word = ringWord;
         behind = word;
         if ((flags & F_INDIRECT) !== 0) {
@@ -101,8 +103,8 @@ export function takePackedChains(side: PackedAvailable, burst: ChainBurst, from:
           if ((length & 15) !== 0 || (offset & 3) !== 0 || length >>> 4 > size) break chains;
           if (end + (length >>> 4) > room) break chains;
           table = regions[region].u32;
-          word = (offset >>> 2) | 0;
-          tableEnd = (word + (length >>> 2)) | 0;
+          word = (offset >>> 2) & INDEX;
+          tableEnd = (word + (length >>> 2)) & INDEX;
           continue;
         }
       }
@@ -114,10 +116,10 @@ export function takePackedChains(side: PackedAvailable, burst: ChainBurst, from:
       }
       bytes = (bytes + length) >>> 0;
       if (bytes < length) break chains;
-      out[(offsetsAt + end) | 0] = offset;
-      out[(lengthsAt + end) | 0] = length;
-      if (several !== 0) out[(regionsAt + end) | 0] = region;
-      end = (end + 1) | 0;
+      out[offsetsAt + end] = offset;
+      out[lengthsAt + end] = length;
+      if (several !== 0) out[regionsAt + end] = region;
+      end = (end + 1) & INDEX;
       if (tableEnd < 0 ? (flags & F_NEXT) === 0 : word === tableEnd) break;
     }
     if (id >= size || book[id] !== FREE) break;
@@ -126,13 +128,13 @@ export function takePackedChains(side: PackedAvailable, burst: ChainBurst, from:
       readableBytes = bytes;
     }
     out[chain] = id;
-    out[(firstAt + chain) | 0] = end;
-    out[(writableAt + chain) | 0] = writable;
+    out[firstAt + chain] = end;
+    out[writableAt + chain] = writable;
     totals[chain] = readableBytes;
-    totals[(totalsAt + chain) | 0] = (bytes - readableBytes) >>> 0;
+    totals[totalsAt + chain] = (bytes - readableBytes) >>> 0;
     book[id] = entries;
-    book[(orderAt + ((orderNext + chain) & orderMask)) | 0] = id;
-    left = (left - entries) | 0;
+    book[orderAt + ((orderNext + chain) & orderMask)] = id;
+    left = (left - entries) & INDEX;
     headWord = behind;
     at = end;
   }

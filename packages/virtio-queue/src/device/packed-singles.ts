@@ -8,6 +8,7 @@
 
 import type { ChainBurst } from "../chain-burst.ts";
 import { VIRTQ_DESC_F_INDIRECT, VIRTQ_DESC_F_NEXT, VIRTQ_DESC_F_WRITE } from "../layout/descriptor.ts";
+import { WORD_INDEX } from "../words.ts";
 import { MARK_FREE } from "./holdings.ts";
 import type { PackedAvailable } from "./packed-available.ts";
 import { BURST_DESCRIPTORS } from "./sides.ts";
@@ -16,20 +17,21 @@ import { WINDOW_HIGH, WINDOW_LAST, WINDOW_LOW, WINDOW_OFFSET, WINDOW_REGION } fr
 
 // Imported constants are not folded into hot code, a module's own are.
 const FREE: number = MARK_FREE;
+const INDEX: number = WORD_INDEX;
 const F_WRITE: number = VIRTQ_DESC_F_WRITE << 16;
 /** The flags that all of a run have alike: none of NEXT and INDIRECT. */
 const F_KIND: number = (VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_WRITE | VIRTQ_DESC_F_INDIRECT) << 16;
 
-/** `AvailableSide.takePlain` for such lists, in one of the two windows at hand. */
+/** `AvailableSide.takeSingles`, in one of the two windows at hand. */
 export function takePackedSingles(side: PackedAvailable, burst: ChainBurst, chain: number, wanted: number): number {
   const { ring, holdings, walker } = side;
   const { book } = holdings;
   const { words: out, lengths } = burst;
   const { words, current, other } = walker.windows;
   const several = walker.windows.single ? 0 : 1;
-  const regionsAt = burst.regionsAt | 0;
-  const offsetsAt = burst.offsetsAt | 0;
-  const lengthsAt = burst.lengthsAt | 0;
+  const regionsAt = burst.regionsAt & INDEX;
+  const offsetsAt = burst.offsetsAt & INDEX;
+  const lengthsAt = burst.lengthsAt & INDEX;
   const lowA = words[current + WINDOW_LOW] | 0;
   const highA = words[current + WINDOW_HIGH];
   const lastA = words[current + WINDOW_LAST];
@@ -42,42 +44,42 @@ export function takePackedSingles(side: PackedAvailable, burst: ChainBurst, chai
   const offsetB = words[other + WINDOW_OFFSET];
   const size = ring.size | 0;
   const table = ring.region.u32;
-  const tableEnd = (ring.word + 4 * size) | 0;
-  const orderAt = holdings.orderAt | 0;
-  const orderMask = holdings.orderMask | 0;
-  const orderNext = holdings.orderNext | 0;
-  const behind = (burst.first[chain] - chain) | 0;
+  const tableEnd = (ring.word + 4 * size) & INDEX;
+  const orderAt = holdings.orderAt & INDEX;
+  const orderMask = holdings.orderMask & 0x7fff;
+  const orderNext = holdings.orderNext & INDEX;
+  const behind = (burst.first[chain] - chain) & INDEX;
   const most = chain + Math.min(BURST_DESCRIPTORS - walker.steps, size - holdings.entries);
-  const stop = Math.min(wanted, lengths.length - behind, most) | 0;
-  let word = (ring.word + 4 * side.next) | 0;
-  const direction = table[(word + 3) | 0] & F_WRITE;
+  const stop = Math.min(wanted, lengths.length - behind, most) & INDEX;
+  let word = (ring.word + 4 * side.next) & INDEX;
+  const direction = table[word + 3] & F_WRITE;
   const bytes = direction === 0 ? burst.readableBytes : burst.writableBytes;
-  let next = chain | 0;
-  for (; next < stop; next = (next + 1) | 0) {
+  let next = chain & 0xffff;
+  for (; next < stop; next++) {
     const low = table[word];
-    const high = table[(word + 1) | 0];
-    const length = table[(word + 2) | 0];
-    const flags = table[(word + 3) | 0];
+    const high = table[word + 1];
+    const length = table[word + 2];
+    const flags = table[word + 3];
     const id = flags & 0xffff;
     if ((flags & F_KIND) !== direction || length === 0 || id >= size || book[id] !== FREE) break;
-    const at = (behind + next) | 0;
+    const at = (behind + next) & INDEX;
     let offset = ((low | 0) - lowA) >>> 0;
     if (high === highA && offset <= lastA && length <= (lastA - offset) >>> 0) {
-      out[(offsetsAt + at) | 0] = offset + offsetA;
-      if (several !== 0) out[(regionsAt + at) | 0] = regionA;
+      out[offsetsAt + at] = offset + offsetA;
+      if (several !== 0) out[regionsAt + at] = regionA;
     } else {
       offset = ((low | 0) - lowB) >>> 0;
       if (high !== highB || offset > lastB || length > (lastB - offset) >>> 0) break;
-      out[(offsetsAt + at) | 0] = offset + offsetB;
-      out[(regionsAt + at) | 0] = regionB;
+      out[offsetsAt + at] = offset + offsetB;
+      out[regionsAt + at] = regionB;
     }
-    out[(lengthsAt + at) | 0] = length;
+    out[lengthsAt + at] = length;
     out[next] = id;
     bytes[next] = length;
     book[id] = 1;
-    book[(orderAt + ((orderNext + next) & orderMask)) | 0] = id;
-    word = (word + 4) | 0;
-    if (word === tableEnd) word = ring.word | 0;
+    book[orderAt + ((orderNext + next) & orderMask)] = id;
+    word = (word + 4) & INDEX;
+    if (word === tableEnd) word = ring.word & INDEX;
   }
   describeSingles(burst, chain, next, direction >>> 16);
   holdings.entries += next - chain;

@@ -5,11 +5,13 @@
 
 import { VIRTQ_DESC_F_WRITE } from "../layout/descriptor.ts";
 import { type PackedRing, VIRTQ_DESC_F_AVAIL, VIRTQ_DESC_F_USED } from "../layout/packed.ts";
+import { WORD_INDEX } from "../words.ts";
 import { type Holdings, MARK_ENTRIES, MARK_FREE } from "./holdings.ts";
 import type { UsedSide } from "./sides.ts";
 
 // Imported constants are not folded into hot code, a module's own are.
 const FREE: number = MARK_FREE;
+const INDEX: number = WORD_INDEX;
 const ENTRIES: number = MARK_ENTRIES;
 const F_WRITE: number = VIRTQ_DESC_F_WRITE << 16;
 const OWNER: number = (VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED) << 16;
@@ -20,11 +22,6 @@ export class PackedUsed implements UsedSide {
   next = 0;
   wrap = 1;
   private readonly ring: PackedRing;
-  /** The first word that is not yet the driver's: with it, all of a batch is there at once. */
-  private firstWord = -1;
-  private first = 0;
-  /** Ring entries that were used up since the last publication. */
-  private entries = 0;
 
   constructor(ring: PackedRing) {
     this.ring = ring;
@@ -34,44 +31,46 @@ export class PackedUsed implements UsedSide {
     return this.next | (this.wrap << 15);
   }
 
-  writeAll(holdings: Holdings): number {
+  write(holdings: Holdings, elements: number): number {
     const { book } = holdings;
-    const staged = holdings.staged | 0;
-    const stagedAt = holdings.stagedAt | 0;
-    for (let i = 0; i < staged; i = (i + 1) | 0) {
-      const at = (stagedAt + (i << 1)) | 0;
+    const ring = this.ring.region.u32;
+    const size = this.ring.size | 0;
+    const base = this.ring.word & INDEX;
+    const listAt = holdings.listAt & INDEX;
+    const count = elements & INDEX;
+    let next = this.next & INDEX;
+    let owner = this.wrap === 1 ? OWNER : 0;
+    let first = 0;
+    let passed = 0;
+    for (let i = 0; i < count; i++) {
+      const at = listAt + (i << 1);
       const id = book[at];
+      const length = book[at + 1];
       const entries = book[id] & ENTRIES;
       book[id] = FREE;
-      this.writeOne(id, book[(at + 1) | 0], entries);
+      const word = base + (next << 2);
+      const last = id | owner | (length === 0 ? 0 : F_WRITE);
+      ring[word + 2] = length;
+      // The driver looks at the first one's flags only: with them, all of the batch is there at once.
+      if (i === 0) first = last;
+      else ring[word + 3] = last;
+      passed = (passed + entries) | 0;
+      next = (next + entries) & INDEX;
+      if (next < size) continue;
+      next = (next - size) & INDEX;
+      owner ^= OWNER;
     }
-    return staged;
+    Atomics.store(ring, base + 4 * this.next + 3, first);
+    if (this.ring.region.tracker !== null) this.track(passed);
+    this.next = next;
+    this.wrap = owner === 0 ? 0 : 1;
+    return passed;
   }
 
-  writeOne(id: number, length: number, entries: number): void {
-    const { region, word: base, size } = this.ring;
-    const word = (base + (this.next << 2)) | 0;
-    const last = id | (this.wrap === 1 ? OWNER : 0) | (length === 0 ? 0 : F_WRITE);
-    region.u32[(word + 2) | 0] = length;
-    if (this.firstWord < 0) {
-      this.firstWord = word + 3;
-      this.first = last;
-    } else {
-      region.u32[(word + 3) | 0] = last;
-    }
-    if (region.tracker !== null) region.tracker.written(4 * word + 8, 8);
-    this.entries += entries;
-    this.next += entries;
-    if (this.next < size) return;
-    this.next -= size;
-    this.wrap ^= 1;
-  }
-
-  publish(): number {
-    const { entries } = this;
-    Atomics.store(this.ring.region.u32, this.firstWord, this.first);
-    this.firstWord = -1;
-    this.entries = 0;
-    return entries;
+  private track(entries: number): void {
+    const { region, word, size } = this.ring;
+    const straight = Math.min(entries, size - this.next);
+    region.tracker?.written(4 * word + 16 * this.next, 16 * straight);
+    if (entries > straight) region.tracker?.written(4 * word, 16 * (entries - straight));
   }
 }

@@ -21,11 +21,13 @@ export interface AvailableSide {
   /** How many chains can be taken now, at most `max`; `QUEUE_MALFORMED` when the ring itself is wrong. */
   count(max: number): number;
   /**
-   * Takes chains, as number `chain` of a burst and on, up to the first that is not of the shapes nearly all have. That
-   * one, sound or not, is left to {@link walk}, which reads it for itself.
+   * Takes chains, as number `chain` of a burst and on, that are one direct descriptor each, all of one direction, up to
+   * the first that is not. That one, sound or not, is left to the others, which read it for themselves.
    * @returns the first chain not taken
    */
-  takePlain(burst: ChainBurst, chain: number, wanted: number): number;
+  takeSingles(burst: ChainBurst, chain: number, wanted: number): number;
+  /** The same for chains of any shape that is common; what is not is left to {@link walk}. */
+  takeChains(burst: ChainBurst, chain: number, wanted: number): number;
   /** Takes the next chain, of any shape, as number `chain` of a burst. @returns whether it is sound */
   walk(burst: ChainBurst, chain: number): boolean;
   /** Moves back over ring entries of chains that were taken. */
@@ -36,10 +38,10 @@ export interface AvailableSide {
 export interface UsedSide {
   /** Where the next used element goes, as events want it. */
   readonly position: number;
-  /** Writes a used element for each chain given back. @returns how many */
-  writeAll(holdings: Holdings): number;
-  /** Writes one used element, which uses up that many ring entries. */
-  writeOne(head: number, written: number, entries: number): void;
-  /** Has the driver see what was written since the last call. @returns the ring entries that uses up */
-  publish(): number;
+  /**
+   * Writes used elements and has the driver see them, all at once.
+   * @param elements of the list of `holdings`; their heads are free then
+   * @returns the ring entries that uses up
+   */
+  write(holdings: Holdings, elements: number): number;
 }

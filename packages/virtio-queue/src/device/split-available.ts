@@ -47,9 +47,12 @@ export class SplitAvailable implements AvailableSide {
     return QUEUE_MALFORMED;
   }
 
-  takePlain(burst: ChainBurst, chain: number, wanted: number): number {
-    const next = takeSplitSingles(this, burst, chain, wanted);
-    return next === wanted ? next : takeSplitChains(this, burst, next, wanted);
+  takeSingles(burst: ChainBurst, chain: number, wanted: number): number {
+    return takeSplitSingles(this, burst, chain, wanted);
+  }
+
+  takeChains(burst: ChainBurst, chain: number, wanted: number): number {
+    return takeSplitChains(this, burst, chain, wanted);
   }
 
   walk(burst: ChainBurst, chain: number): boolean {

@@ -9,6 +9,7 @@
 
 import type { ChainBurst } from "../chain-burst.ts";
 import { VIRTQ_DESC_F_INDIRECT, VIRTQ_DESC_F_NEXT, VIRTQ_DESC_F_WRITE } from "../layout/descriptor.ts";
+import { WORD_INDEX } from "../words.ts";
 import { MARK_FREE } from "./holdings.ts";
 import { BURST_DESCRIPTORS } from "./sides.ts";
 import type { SplitAvailable } from "./split-available.ts";
@@ -17,12 +18,13 @@ import { WINDOW_HIGH, WINDOW_LAST, WINDOW_LOW, WINDOW_OFFSET, WINDOW_REGION } fr
 
 // Imported constants are not folded into hot code, a module's own are.
 const FREE: number = MARK_FREE;
+const INDEX: number = WORD_INDEX;
 const F_NEXT: number = VIRTQ_DESC_F_NEXT;
 const F_WRITE: number = VIRTQ_DESC_F_WRITE;
 const F_INDIRECT: number = VIRTQ_DESC_F_INDIRECT;
 const MOST_ENTRIES: number = MAX_TABLE_ENTRIES;
 
-/** `AvailableSide.takePlain` for such chains. */
+/** `AvailableSide.takeChains`. */
 export function takeSplitChains(side: SplitAvailable, burst: ChainBurst, from: number, wanted: number): number {
   const { ring, holdings, walker, position } = side;
   const { regions } = side.memory;
@@ -30,12 +32,12 @@ export function takeSplitChains(side: SplitAvailable, burst: ChainBurst, from: n
   const { words: out, totals, lengths, heads } = burst;
   const { words, current, other } = walker.windows;
   const several = walker.windows.single ? 0 : 1;
-  const firstAt = (burst.firstAt + 1) | 0;
-  const writableAt = burst.writableAt | 0;
-  const regionsAt = burst.regionsAt | 0;
-  const offsetsAt = burst.offsetsAt | 0;
-  const lengthsAt = burst.lengthsAt | 0;
-  const totalsAt = heads.length | 0;
+  const firstAt = (burst.firstAt + 1) & INDEX;
+  const writableAt = burst.writableAt & INDEX;
+  const regionsAt = burst.regionsAt & INDEX;
+  const offsetsAt = burst.offsetsAt & INDEX;
+  const lengthsAt = burst.lengthsAt & INDEX;
+  const totalsAt = heads.length & INDEX;
   const lowA = words[current + WINDOW_LOW] | 0;
   const highA = words[current + WINDOW_HIGH];
   const lastA = words[current + WINDOW_LAST];
@@ -47,23 +49,23 @@ export function takeSplitChains(side: SplitAvailable, burst: ChainBurst, from: n
   const regionB = words[other + WINDOW_REGION];
   const offsetB = words[other + WINDOW_OFFSET];
   const size = ring.size | 0;
-  const mask = (size - 1) | 0;
+  const mask = (size - 1) & 0x7fff;
   const avail = ring.availRegion.u16;
-  const entriesAt = (ring.availHalf + 2) | 0;
+  const entriesAt = (ring.availHalf + 2) & 0x7fff_ffff;
   const ringTable = ring.tableRegion.u32;
-  const tableWord = ring.tableWord | 0;
-  const orderAt = holdings.orderAt | 0;
-  const orderMask = holdings.orderMask | 0;
-  const orderNext = holdings.orderNext | 0;
-  const availAt = (position - from) | 0;
+  const tableWord = ring.tableWord & INDEX;
+  const orderAt = holdings.orderAt & INDEX;
+  const orderMask = holdings.orderMask & 0x7fff;
+  const orderNext = holdings.orderNext & INDEX;
+  const availAt = (position - from) & 0xffff;
   const tableKind = side.indirect ? F_INDIRECT | F_NEXT : 0;
   const start = burst.first[from];
-  const room = lengths.length | 0;
-  const limit = (start + BURST_DESCRIPTORS - walker.steps) | 0;
-  let at = start | 0;
-  let chain = from | 0;
-  chains: for (; chain < wanted && at < limit; chain = (chain + 1) | 0) {
-    const head = avail[(entriesAt + ((availAt + chain) & mask)) | 0];
+  const room = lengths.length & INDEX;
+  const limit = (start + BURST_DESCRIPTORS - walker.steps) & INDEX;
+  let at = start & INDEX;
+  let chain = from & 0xffff;
+  chains: for (; chain < wanted && at < limit; chain++) {
+    const head = avail[entriesAt + ((availAt + chain) & mask)] & 0xffff;
     if (head >= size || book[head] !== FREE) break;
     const stop = Math.min(room, (at + size) | 0);
     let table = ringTable;
@@ -71,7 +73,7 @@ export function takeSplitChains(side: SplitAvailable, burst: ChainBurst, from: n
     let entries = size;
     // The flags to tell a table by; 0 inside one.
     let kind = tableKind;
-    let word = (tableWord + (head << 2)) | 0;
+    let word = (tableWord + (head << 2)) & INDEX;
     let end = at;
     let direction = 0;
     let writable = 0;
@@ -80,9 +82,9 @@ export function takeSplitChains(side: SplitAvailable, burst: ChainBurst, from: n
     for (;;) {
       if (end >= stop) break chains;
       const low = table[word];
-      const high = table[(word + 1) | 0];
-      const length = table[(word + 2) | 0];
-      const flags = table[(word + 3) | 0];
+      const high = table[word + 1];
+      const length = table[word + 2];
+      const flags = table[word + 3];
       let region = regionA;
       let offset = ((low | 0) - lowA) >>> 0;
       if (length === 0) break chains;
@@ -99,7 +101,7 @@ export function takeSplitChains(side: SplitAvailable, burst: ChainBurst, from: n
           if ((flags & kind) !== F_INDIRECT || (length & 15) !== 0 || (offset & 3) !== 0) break chains;
           kind = 0;
           table = regions[region].u32;
-          base = (offset >>> 2) | 0;
+          base = (offset >>> 2) & INDEX;
           word = base;
           entries = Math.min(length >>> 4, MOST_ENTRIES);
           continue;
@@ -111,26 +113,26 @@ export function takeSplitChains(side: SplitAvailable, burst: ChainBurst, from: n
       }
       bytes = (bytes + length) >>> 0;
       if (bytes < length) break chains;
-      out[(offsetsAt + end) | 0] = offset;
-      out[(lengthsAt + end) | 0] = length;
-      if (several !== 0) out[(regionsAt + end) | 0] = region;
-      end = (end + 1) | 0;
+      out[offsetsAt + end] = offset;
+      out[lengthsAt + end] = length;
+      if (several !== 0) out[regionsAt + end] = region;
+      end = (end + 1) & INDEX;
       if ((flags & F_NEXT) === 0) break;
       const index = flags >>> 16;
       if (index >= entries) break chains;
-      word = (base + (index << 2)) | 0;
+      word = (base + (index << 2)) & INDEX;
     }
     if (direction === 0) {
       writable = end;
       readableBytes = bytes;
     }
     out[chain] = head;
-    out[(firstAt + chain) | 0] = end;
-    out[(writableAt + chain) | 0] = writable;
+    out[firstAt + chain] = end;
+    out[writableAt + chain] = writable;
     totals[chain] = readableBytes;
-    totals[(totalsAt + chain) | 0] = (bytes - readableBytes) >>> 0;
+    totals[totalsAt + chain] = (bytes - readableBytes) >>> 0;
     book[head] = 1;
-    book[(orderAt + ((orderNext + chain) & orderMask)) | 0] = head;
+    book[orderAt + ((orderNext + chain) & orderMask)] = head;
     at = end;
   }
   if (from < burst.plain) burst.plain = from;

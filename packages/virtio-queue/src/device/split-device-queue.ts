@@ -37,7 +37,7 @@ export class SplitDeviceQueue extends BaseDeviceQueue {
 
   private restore(state: SplitQueueState): void {
     this.available.position = state.nextAvail;
-    this.used.restore(state.nextUsed);
+    this.used.position = state.nextUsed;
     this.restoreCommon(state);
   }
 }

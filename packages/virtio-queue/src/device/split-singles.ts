@@ -9,6 +9,7 @@
 
 import type { ChainBurst } from "../chain-burst.ts";
 import { VIRTQ_DESC_F_INDIRECT, VIRTQ_DESC_F_NEXT, VIRTQ_DESC_F_WRITE } from "../layout/descriptor.ts";
+import { WORD_INDEX } from "../words.ts";
 import { MARK_FREE } from "./holdings.ts";
 import { BURST_DESCRIPTORS } from "./sides.ts";
 import { describeSingles } from "./singles.ts";
@@ -17,20 +18,21 @@ import { WINDOW_HIGH, WINDOW_LAST, WINDOW_LOW, WINDOW_OFFSET, WINDOW_REGION } fr
 
 // Imported constants are not folded into hot code, a module's own are.
 const FREE: number = MARK_FREE;
+const INDEX: number = WORD_INDEX;
 const F_WRITE: number = VIRTQ_DESC_F_WRITE;
 /** The flags that all of a run have alike: none of NEXT and INDIRECT. */
 const F_KIND: number = VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_WRITE | VIRTQ_DESC_F_INDIRECT;
 
-/** `AvailableSide.takePlain` for such chains, in one of the two windows at hand. */
+/** `AvailableSide.takeSingles`, in one of the two windows at hand. */
 export function takeSplitSingles(side: SplitAvailable, burst: ChainBurst, chain: number, wanted: number): number {
   const { ring, holdings, walker, position } = side;
   const { book } = holdings;
   const { words: out, lengths } = burst;
   const { words, current, other } = walker.windows;
   const several = walker.windows.single ? 0 : 1;
-  const regionsAt = burst.regionsAt | 0;
-  const offsetsAt = burst.offsetsAt | 0;
-  const lengthsAt = burst.lengthsAt | 0;
+  const regionsAt = burst.regionsAt & INDEX;
+  const offsetsAt = burst.offsetsAt & INDEX;
+  const lengthsAt = burst.lengthsAt & INDEX;
   const lowA = words[current + WINDOW_LOW] | 0;
   const highA = words[current + WINDOW_HIGH];
   const lastA = words[current + WINDOW_LAST];
@@ -42,45 +44,45 @@ export function takeSplitSingles(side: SplitAvailable, burst: ChainBurst, chain:
   const regionB = words[other + WINDOW_REGION];
   const offsetB = words[other + WINDOW_OFFSET];
   const size = ring.size | 0;
-  const mask = (size - 1) | 0;
+  const mask = (size - 1) & 0x7fff;
   const avail = ring.availRegion.u16;
-  const entries = (ring.availHalf + 2) | 0;
+  const entries = (ring.availHalf + 2) & 0x7fffffff;
   const table = ring.tableRegion.u32;
-  const tableWord = ring.tableWord | 0;
-  const orderAt = holdings.orderAt | 0;
-  const orderMask = holdings.orderMask | 0;
-  const orderNext = holdings.orderNext | 0;
-  const behind = (burst.first[chain] - chain) | 0;
-  const availAt = (position - chain) | 0;
-  const stop = Math.min(wanted, lengths.length - behind, chain + BURST_DESCRIPTORS - walker.steps) | 0;
+  const tableWord = ring.tableWord & INDEX;
+  const orderAt = holdings.orderAt & INDEX;
+  const orderMask = holdings.orderMask & 0x7fff;
+  const behind = (burst.first[chain] - chain) & INDEX;
+  const orderNext = holdings.orderNext & INDEX;
+  const availAt = (position - chain) & 0xffff;
+  const stop = Math.min(wanted, lengths.length - behind, chain + BURST_DESCRIPTORS - walker.steps) & 0xffff;
   const direction = table[tableWord + (avail[entries + (position & mask)] & mask) * 4 + 3] & F_WRITE;
   const bytes = direction === 0 ? burst.readableBytes : burst.writableBytes;
-  let next = chain | 0;
-  for (; next < stop; next = (next + 1) | 0) {
-    const head = avail[(entries + ((availAt + next) & mask)) | 0];
+  let next = chain & 0xffff;
+  for (; next < stop; next++) {
+    const head = avail[entries + ((availAt + next) & mask)] & 0xffff;
     if (head >= size || book[head] !== FREE) break;
-    const word = (tableWord + (head << 2)) | 0;
+    const word = tableWord + (head << 2);
     const low = table[word];
-    const high = table[(word + 1) | 0];
-    const length = table[(word + 2) | 0];
-    const flags = table[(word + 3) | 0];
+    const high = table[word + 1];
+    const length = table[word + 2];
+    const flags = table[word + 3];
     if ((flags & F_KIND) !== direction || length === 0) break;
-    const at = (behind + next) | 0;
+    const at = behind + next;
     let offset = ((low | 0) - lowA) >>> 0;
     if (high === highA && offset <= lastA && length <= (lastA - offset) >>> 0) {
-      out[(offsetsAt + at) | 0] = offset + offsetA;
-      if (several !== 0) out[(regionsAt + at) | 0] = regionA;
+      out[offsetsAt + at] = offset + offsetA;
+      if (several !== 0) out[regionsAt + at] = regionA;
     } else {
       offset = ((low | 0) - lowB) >>> 0;
       if (high !== highB || offset > lastB || length > (lastB - offset) >>> 0) break;
-      out[(offsetsAt + at) | 0] = offset + offsetB;
-      out[(regionsAt + at) | 0] = regionB;
+      out[offsetsAt + at] = offset + offsetB;
+      out[regionsAt + at] = regionB;
     }
-    out[(lengthsAt + at) | 0] = length;
+    out[lengthsAt + at] = length;
     out[next] = head;
     bytes[next] = length;
     book[head] = 1;
-    book[(orderAt + ((orderNext + next) & orderMask)) | 0] = head;
+    book[orderAt + ((orderNext + next) & orderMask)] = head;
   }
   describeSingles(burst, chain, next, direction);
   holdings.entries += next - chain;
