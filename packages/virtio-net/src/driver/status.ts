@@ -33,3 +33,13 @@ export const NETDEV_STATUS_UNDERRUN = 4;
 export const NETDEV_EINVAL = -22;
 /** Negative answer: the device broke a rule, or asks for a reset: nothing goes on before `stop` and `start`. */
 export const NETDEV_EIO = -5;
+
+/** Whether an answer says that a packet was received, or taken: uknetdev's `uk_netdev_status_successful`. */
+export function netdevSuccessful(status: number): boolean {
+  return status >= 0 && (status & NETDEV_STATUS_SUCCESS) !== 0;
+}
+
+/** Whether an answer says that, and that there is more: uknetdev's `uk_netdev_status_more`. */
+export function netdevMore(status: number): boolean {
+  return status >= 0 && (status & NETDEV_STATUS_MORE) !== 0;
+}

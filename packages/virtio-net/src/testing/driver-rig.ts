@@ -6,11 +6,11 @@
 
 import type { DriverHost, DriverTransport } from "@virtio-ts/virtio-driver";
 import {
-  NETDEV_STATUS_MORE,
   NetbufPool,
   NetDriver,
   type NetDriverOptions,
   NO_NETBUF,
+  netdevMore,
   PacketBurst,
   type RxQueue,
   type TxQueue,
@@ -147,13 +147,14 @@ export class DriverRig {
   #receive(rxq: RxQueue, check: ((packet: number) => void) | undefined): number {
     const burst = this.#in;
     let came = 0;
-    for (let status: number = NETDEV_STATUS_MORE; (status & NETDEV_STATUS_MORE) !== 0; ) {
+    let status: number;
+    do {
       status = rxq.rxBurst(burst);
       if (status < 0) throw new Error(`receive queue ${rxq.id} answered ${status}`);
       if (check !== undefined) for (let i = 0; i < burst.count; i++) check(burst.packets[i]);
       this.pool.releaseAll(burst.packets, burst.count);
       came += burst.count;
-    }
+    } while (netdevMore(status));
     return came;
   }
 }

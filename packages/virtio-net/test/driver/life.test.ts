@@ -3,12 +3,16 @@ import { DriverError } from "@virtio-ts/virtio-driver";
 import { describe, expect, it } from "vitest";
 import {
   NETDEV_CONFIGURED,
+  NETDEV_EINVAL,
+  NETDEV_EIO,
   NETDEV_INVALID,
   NETDEV_RUNNING,
   NETDEV_UNCONFIGURED,
   NETDEV_UNPROBED,
   type NetDriver,
   NetdevList,
+  netdevMore,
+  netdevSuccessful,
 } from "../../src/index.ts";
 import { frame } from "../support/nic.ts";
 import { headed, packetOf, type Strict, setupStrict } from "./support/strict.ts";
@@ -121,6 +125,18 @@ describe("the states", () => {
     await starting;
     expect(s.driver.state).toBe(4);
   });
+});
+
+it.each([
+  [0, false, false],
+  [1, true, false],
+  [3, true, true],
+  [4, false, false],
+  [7, true, true],
+  [NETDEV_EINVAL, false, false],
+  [NETDEV_EIO, false, false],
+])("an answer of %i is a success: %s, and one with more: %s", (status, successful, more) => {
+  expect([netdevSuccessful(status), netdevMore(status)]).toEqual([successful, more]);
 });
 
 describe("drv_register", () => {
