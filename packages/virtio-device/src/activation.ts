@@ -42,6 +42,8 @@ export class ActiveDevice implements ActivationContext {
   #moving = false;
   /** Whether kicks may have been missed. */
   #missed = false;
+  /** Whether its queues will be looked at in a later turn. */
+  #looking = false;
   /** What the driver is shown when the device has come to where it wants it. */
   #arrived = (): void => {};
   /** Deferred tasks whose turn came while they could not run. */
@@ -224,10 +226,15 @@ export class ActiveDevice implements ActivationContext {
       this.follow();
     } else if (!this.#resting && this.#missed) {
       this.#missed = false;
-      this.scheduler.defer(() => {
-        for (const index of this.queues.keys()) if (this.isLive(index)) this.#core.notify(index);
-      });
+      if (!this.#looking) this.scheduler.defer(() => this.#look());
+      this.#looking = true;
     }
+  }
+
+  /** Has the device look at all its queues. */
+  #look(): void {
+    this.#looking = false;
+    for (const index of this.queues.keys()) if (this.isLive(index)) this.#core.notify(index);
   }
 
   #wake(): void | Promise<void> {

@@ -159,6 +159,16 @@ describe("a suspended device (3.5)", () => {
     expect(s.device.events.at(-1)).toBe("queue 0 enabled");
   });
 
+  it("that is suspended and resumed by the million is looked at once", () => {
+    const s = flexible();
+    for (let i = 0; i < 1_000_000; i++) s.core.writeStatus(31);
+    for (let i = 0; i < 1_000_000; i++) s.core.barred = i % 2 === 0;
+    expect(s.scheduler.tasks.length).toBe(1);
+    s.device.events.length = 0;
+    s.scheduler.run();
+    expect([s.device.events, s.scheduler.tasks]).toEqual([["notify 0", "notify 1"], []]);
+  });
+
   it("that fails then does not resume, and does not notify", () => {
     const s = flexible();
     suspend(s);
