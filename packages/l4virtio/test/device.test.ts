@@ -62,6 +62,17 @@ describe("the config page", () => {
     expect(page.load(0xfc)).toBe(generation + 3); // by the state machine, before and after the words were written
   });
 
+  it("leaves alone what the driver has written and not yet said, and the generation where nothing has changed", () => {
+    const driver = raw();
+    driver.start();
+    driver.page.store(0x100, 0x1234);
+    driver.echo.config.view.setUint32(8, 0x5678, true);
+    driver.echo.context?.configChanged();
+    expect([driver.page.load(0x100), driver.page.load(0x108), driver.page.load(0xfc)]).toEqual([0x1234, 0x5678, 3]);
+    driver.echo.context?.configChanged();
+    expect(driver.page.load(0xfc)).toBe(4);
+  });
+
   it.each([
     ["a configuration that leaves no room for itself", { configSize: 3841 }, {}, "config-size"],
     ["no IRQ object", {}, { events: 0 }, "events"],
@@ -213,7 +224,7 @@ describe("CONFIG_QUEUE", () => {
   it.each([
     ["a size of 0", { num: 0 }],
     ["a size that is no power of two", { num: 6 }],
-    ["a size above the maximum", { num: 32 }],
+    ["a size above the maximum", { num: 32, halves: [base, 0, base + 0x1000, 0, base + 0x2000, 0] }],
     ["a descriptor table not aligned to 16", { halves: [base + 8, 0, base + 0x100, 0, base + 0x200, 0] }],
     ["an available ring not aligned to 2", { halves: [base, 0, base + 0x101, 0, base + 0x200, 0] }],
     ["a used ring not aligned to 4", { halves: [base, 0, base + 0x100, 0, base + 0x202, 0] }],
@@ -457,6 +468,14 @@ describe("the command field", () => {
     done();
     await driver.device.settled;
     expect(driver.page.load(0x7c)).toBe(0);
+  });
+
+  it("is carried out once, however often it is signalled until it is done", async () => {
+    const driver = raw();
+    driver.start();
+    driver.echo.resetting = new Promise(() => {});
+    for (let signal = 0; signal < 3; signal++) await driver.command(0x0100_0000);
+    expect([driver.page.load(0x7c), driver.page.load(0xfc)]).toEqual([0x0100_0000, 1]);
   });
 
   it.each([0x0000_0001, 0x1000_0000, 0x0300_0000, 0xff00_0000])("clears 0x%x, which is no command", async (command) => {

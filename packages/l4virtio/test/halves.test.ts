@@ -9,7 +9,7 @@ import { DriverDevice, DriverError } from "@virtio-ts/virtio-driver";
 import { describe, expect, it, vi } from "vitest";
 import { directIpc, type L4VirtioDeviceOptions } from "../src/device/index.ts";
 import { L4DriverTransport } from "../src/driver/index.ts";
-import type { CmdConfigBit, L4Ipc } from "../src/layout/index.ts";
+import type { CmdConfigBit, L4Ipc, L4Irq } from "../src/layout/index.ts";
 import { ECHO_ID, MEMORY_BASE, OTHER_BASE, type Rig, rig, roundTrip } from "./support/echo.ts";
 
 async function open(r: Rig, cmdConfigBit: CmdConfigBit = 160, ipc: L4Ipc = directIpc(r.device)): Promise<DriverDevice> {
@@ -141,9 +141,15 @@ describe("the driver half", () => {
     expect([transport.readConfig(4, 4), transport.readConfig(8, 4)]).toEqual([0x04030201, 0x88070605]);
   });
 
-  it("writes it by any width, and tells the device", async () => {
+  it("writes it by any width, and tells the device, one command after the other", async () => {
     const r = rig();
-    const { transport } = await open(r);
+    const direct = directIpc(r.device);
+    const late = async (index: number): Promise<L4Irq> => {
+      const irq = await direct.deviceNotificationIrq(index);
+      if (typeof irq === "number") throw new Error("no IRQ object");
+      return { trigger: () => void r.clock.sleep(0).then(() => irq.trigger()) };
+    };
+    const { transport } = await open(r, 160, { ...direct, deviceNotificationIrq: late });
     transport.writeConfig(0, 4, 0x8443_2211);
     transport.writeConfig(1, 1, 0xaa);
     transport.writeConfig(6, 2, 0xf00d);
@@ -184,8 +190,8 @@ describe("the driver half", () => {
     expect(driver.onConfigChange).not.toHaveBeenCalled();
   });
 
-  it("is told when the device asks for a reset", async () => {
-    const r = rig();
+  it.each([1, 3])("is told when the device asks for a reset, with %d IRQ objects", async (events) => {
+    const r = rig({ events });
     const driver = await open(r);
     const failed = vi.fn();
     driver.onFailure = failed;

@@ -76,6 +76,18 @@ describe("a device behind L4-VIRTIO", () => {
     expect(device.save()).toMatchObject({ driverIndices: [1, 0], deviceIndices: [1, 2] });
   });
 
+  it("has its driver look what it has missed, once it was restored", async () => {
+    const l = await live();
+    const state = l.device.save();
+    const device = new L4VirtioDevice(new EchoDevice(), { scheduler: l.scheduler });
+    const signals = [0, 0, 0];
+    for (const index of signals.keys()) device.icuBind(index, { trigger: () => void signals[index]++ });
+    device.restore(state, memoryOf(l));
+    expect(signals).toEqual([0, 0, 0]);
+    l.scheduler.run();
+    expect(signals).toEqual([1, 1, 1]);
+  });
+
   it("carries out a command that was in the page", async () => {
     const r = rig();
     const before = new RawDriver(r.device);

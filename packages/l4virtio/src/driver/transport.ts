@@ -101,7 +101,6 @@ export class L4DriverTransport implements DriverTransport {
   async reset(): Promise<void> {
     await this.writeStatus(0);
     await waitForReset(this.#host.clock, () => this.readStatus());
-    this.#queueIrqs.fill(null);
   }
 
   readFeatures(): bigint {
@@ -143,7 +142,6 @@ export class L4DriverTransport implements DriverTransport {
 
   async resetQueue(index: number): Promise<void> {
     if (index >= this.#placement.count) throw new DriverError("queue-unavailable", `there is no queue ${index}`);
-    this.#queueIrqs[index] = null;
     this.#page.storeReady(this.#at(index), 0);
     const result = await this.#configure(index);
     if (result === L4_EOK && !this.queueEnabled(index)) return;
