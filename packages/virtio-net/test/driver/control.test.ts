@@ -231,11 +231,43 @@ describe("announcements", () => {
   });
 });
 
-it("hashes of every supported type are asked for, with a key", async () => {
+it("hashes of every supported type, and of no other, are asked for, with a key [net.driver.setting-rss-parameters.5]", async () => {
   const device = { features: [F.CTRL_VQ, F.HASH_REPORT], config: { 17: [40], 20: [0x3f, 1, 0, 0] } };
   const s = await setupStrict({ device });
   const [{ data, ...command }] = s.device.commands;
   expect(command).toEqual({ class: 4, command: 2, elements: [2, 53, 1] });
   expect(data.slice(0, 13)).toEqual([0x3f, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 40]);
+  expect(s.device.problems).toEqual([]);
+});
+
+/** Commands that the driver knows nothing of, and features that go with them. */
+const UNKNOWN = [
+  "CTRL_GUEST_OFFLOADS 2 [net.driver.setting-offloads-state.1]",
+  "CTRL_RX_EXTRA 20 [net.driver.packet-receive-filtering.2][net.driver.device-configuration-layout.13]",
+  "HASH_TUNNEL 51 [net.driver.inner-header-hash.1]",
+  "VQ_NOTF_COAL 52, NOTF_COAL 53 [net.driver.notifications-coalescing.2][net.driver.notifications-coalescing.3]",
+  "RSS 60 [net.driver.setting-rss-parameters.1]",
+  "RSS_CONTEXT, bit 64 [net.driver.rss-context.1]",
+];
+
+it(`of features that are not known none is accepted, and no command is sent: ${UNKNOWN.join(", ")}`, async () => {
+  const unknown = [2, 20, 51, 52, 53, 60];
+  const device = { features: [...Object.values(F), ...unknown], pairs: 2 };
+  const s = await setupStrict({ device, pairs: 2, onAnnounce: () => {} });
+  for (const bit of unknown) expect(s.driver.einfo().features & (1n << BigInt(bit))).toBe(0n);
+  await s.driver.setHwaddr(MAC);
+  await s.driver.setPromiscuous(true);
+  s.device.setStatus(3);
+  await s.driver.setPromiscuous(false);
+  expect(s.device.commands.map(({ class: of, command }) => `${of}/${command}`)).toEqual([
+    "4/2",
+    "0/0",
+    "0/1",
+    "4/0",
+    "1/1",
+    "0/0",
+    "3/0",
+    "0/0",
+  ]);
   expect(s.device.problems).toEqual([]);
 });

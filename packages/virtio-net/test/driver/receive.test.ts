@@ -47,7 +47,7 @@ describe("a packet", () => {
     expect(s.device.buffers(0)).toEqual(new Array(8).fill(1546));
   });
 
-  it("with HASH_REPORT comes with its hash, behind a header of 20 bytes", async () => {
+  it("with HASH_REPORT comes with its hash, behind a header of 20 bytes [net.driver.setting-up-receive-buffers.4]", async () => {
     const s = await setupStrict({ device: { features: [F.CTRL_VQ, F.HASH_REPORT] } });
     const bytes = headed({ size: 20 }, frame(60));
     bytes.set([0xef, 0xbe, 0xad, 0xde, 3, 0], 12);

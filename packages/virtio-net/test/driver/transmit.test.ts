@@ -180,7 +180,7 @@ describe("offloads", () => {
     expect(s.device.sent[0].bytes[0]).toBe(0);
   });
 
-  it("a received packet goes out again without DATA_VALID and RSC_INFO [net.driver.packet-transmission.33]", async () => {
+  it("a received packet goes out again without any of its other flags [net.driver.packet-transmission.13][net.driver.packet-transmission.16][net.driver.packet-transmission.31][net.driver.packet-transmission.33][net.driver.packet-transmission.34]", async () => {
     const s = await setupStrict({ device: { features: [F.CSUM] } });
     s.txqs[0].txOne(offloaded(s, 60, { flags: DATA_VALID | 4 | 0xf8 }));
     s.txqs[0].txOne(offloaded(s, 60, { ...PARTIAL, flags: 0xff }));
@@ -198,7 +198,11 @@ describe("offloads", () => {
   });
 
   it.each([
-    ["[net.driver.packet-transmission.21]", [F.CSUM], []],
+    [
+      "[net.driver.packet-transmission.7][net.driver.packet-transmission.8][net.driver.packet-transmission.10][net.driver.packet-transmission.12][net.driver.packet-transmission.14][net.driver.packet-transmission.15][net.driver.packet-transmission.21][net.driver.packet-transmission.30]",
+      [F.CSUM],
+      [],
+    ],
     ["[net.driver.packet-transmission.5]", [F.CSUM, F.HOST_TSO4], [TCPV4]],
     ["[net.driver.packet-transmission.6]", [F.CSUM, F.HOST_TSO6], [TCPV6]],
     ["[net.driver.packet-transmission.9]", [F.CSUM, F.HOST_TSO4, F.HOST_ECN], [TCPV4, TCPV4 | ECN]],
