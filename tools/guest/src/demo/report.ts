@@ -41,6 +41,7 @@ const RESERVED_FEATURES: Readonly<Record<number, string>> = {
   33: "ACCESS_PLATFORM",
   34: "RING_PACKED",
   35: "IN_ORDER",
+  40: "RING_RESET",
 };
 
 /** The standard's name of a feature bit. */
