@@ -18,7 +18,6 @@ import {
   STATUS_DRIVER,
   STATUS_DRIVER_OK,
   STATUS_FEATURES_OK,
-  STATUS_SUSPEND,
   VIRTIO_F_NOTIFICATION_DATA,
   VIRTIO_F_SUSPEND,
 } from "@virtio-ts/virtio-bindings";
@@ -27,19 +26,14 @@ import { DriverError, type DriverErrorCode } from "./errors.ts";
 import { chooseFeatures, type FeatureRequest } from "./features.ts";
 import type { DriverHost } from "./host.ts";
 import { type QueueOptions, setUpQueue } from "./queue-setup.ts";
-import { addStatus, healthyStatus, tellFailed } from "./status.ts";
+import { QueueTable } from "./queue-table.ts";
+import { addStatus, healthyStatus, resumeDevice, suspendDevice, tellFailed } from "./status.ts";
 import type { DriverInterrupts, DriverTransport } from "./transport.ts";
-import { type QueueOwner, Virtqueue } from "./virtqueue.ts";
-import { checkPresent, waitFor } from "./wait.ts";
+import { Virtqueue } from "./virtqueue.ts";
+import { checkPresent } from "./wait.ts";
 
 /** Errors that say something about an argument, not about the device: it is not given up for them. */
 const ARGUMENT_ERRORS: readonly DriverErrorCode[] = ["invalid", "queue-unavailable"];
-
-interface OwnedQueue {
-  readonly virtqueue: Virtqueue<unknown>;
-  /** Address of its block of memory. */
-  readonly block: number;
-}
 
 /** One device, from its reset to the next one. A driver that starts anew opens it anew. */
 export class DriverDevice {
@@ -59,21 +53,16 @@ export class DriverDevice {
   /** Notifications say how far a queue has come. Asked for with each of them, so it is no bigint. */
   #positioned = false;
   #negotiated = false;
-  #live = false;
   #closed = false;
-  #barrier: DriverError | null = null;
   #failure: DriverError | null = null;
-  readonly #queues = new Map<number, OwnedQueue>();
-  /** Queues whose notification waits until the device may have one. */
-  readonly #held = new Set<Virtqueue<unknown>>();
-  readonly #owner: QueueOwner;
+  readonly #queues: QueueTable;
 
   private constructor(transport: DriverTransport, host: DriverHost, offered: bigint) {
     this.transport = transport;
     this.host = host;
     this.offered = offered;
     this.config = new DeviceConfig(transport, () => this.#configBarrier());
-    this.#owner = { sendNotification: (queue) => this.#notify(queue), barrier: () => this.#barrier };
+    this.#queues = new QueueTable(host.dma, (queue) => this.#notify(queue));
   }
 
   /**
@@ -105,7 +94,7 @@ export class DriverDevice {
 
   /** Whether the device was told that its driver is ready. */
   get live(): boolean {
-    return this.#live;
+    return this.#queues.open;
   }
 
   /** Whether feature bit `bit` was negotiated. */
@@ -158,13 +147,13 @@ export class DriverDevice {
    */
   async createQueue<T>(index: number, options: QueueOptions = {}): Promise<Virtqueue<T>> {
     this.#check(this.#negotiated, "features are negotiated before queues are created");
-    if (this.#queues.has(index)) throw new DriverError("queue-unavailable", `queue ${index} is in use`);
+    if (this.#queues.get(index) !== undefined) throw new DriverError("queue-unavailable", `queue ${index} is in use`);
     return this.#step(async () => {
       const { queue, block } = await setUpQueue(this.transport, this.host, this.#features, index, options, (fault) =>
         this.giveUp(new DriverError("needs-reset", `queue ${index}: ${fault.message}`, { cause: fault })),
       );
-      const virtqueue = new Virtqueue<T>(index, queue, this.#owner, options.onUsed ?? null);
-      this.#queues.set(index, { virtqueue, block });
+      const virtqueue = new Virtqueue<T>(index, queue, this.#queues, options.onUsed ?? null);
+      this.#queues.add(virtqueue, block);
       return virtqueue;
     });
   }
@@ -177,10 +166,9 @@ export class DriverDevice {
    */
   async destroyQueue<T>(virtqueue: Virtqueue<T>): Promise<void> {
     const { index } = virtqueue;
-    const owned = this.#queues.get(index);
-    this.#check(owned !== undefined && owned.virtqueue.queue === virtqueue.queue, `queue ${index} is not in use`);
+    this.#check(this.#queues.get(index)?.queue === virtqueue.queue, `queue ${index} is not in use`);
     await this.#step(() => this.transport.resetQueue(index), [...ARGUMENT_ERRORS, "not-supported"]);
-    this.#release(index, new DriverError("invalid", `queue ${index} was destroyed`));
+    this.#queues.release(index, new DriverError("invalid", `queue ${index} was destroyed`));
   }
 
   /**
@@ -188,14 +176,13 @@ export class DriverDevice {
    * @throws DriverError `needs-reset`, `refused`, ...: the device is then given up
    */
   async start(): Promise<void> {
-    this.#check(this.#negotiated && !this.#live, "a device is started once, after features were negotiated");
+    this.#check(this.#negotiated && !this.live, "a device is started once, after features were negotiated");
     await this.#step(async () => {
       await addStatus(this.transport, STATUS_DRIVER_OK);
       const status = healthyStatus(this.transport);
       if ((status & STATUS_DRIVER_OK) === 0) throw new DriverError("refused", `DRIVER_OK was not taken: ${status}`);
     });
-    this.#live = true;
-    this.#sendHeld();
+    this.#queues.openGate();
   }
 
   /**
@@ -206,13 +193,9 @@ export class DriverDevice {
    */
   async suspend(): Promise<void> {
     if (!this.has(VIRTIO_F_SUSPEND)) throw new DriverError("not-supported", "VIRTIO_F_SUSPEND was not negotiated");
-    this.#check(this.#live, "only a device that was started is suspended");
-    this.#live = false;
-    this.#barrier = new DriverError("invalid", "the device is suspended");
-    await this.#step(async () => {
-      await addStatus(this.transport, STATUS_SUSPEND);
-      await this.#untilStatus(STATUS_SUSPEND, "the device's suspension");
-    });
+    this.#check(this.live, "only a device that was started is suspended");
+    this.#queues.shutGate(new DriverError("invalid", "the device is suspended"));
+    await this.#step(() => suspendDevice(this.transport, this.host.clock));
   }
 
   /**
@@ -220,14 +203,9 @@ export class DriverDevice {
    * @throws DriverError `invalid` unless suspended; `timeout`, `needs-reset`, ...: the device is then given up
    */
   async resume(): Promise<void> {
-    this.#check(this.#barrier !== null && this.#negotiated && !this.#live, "only a suspended device is resumed");
-    await this.#step(async () => {
-      await addStatus(this.transport, STATUS_DRIVER_OK);
-      await this.#untilStatus(STATUS_DRIVER_OK, "the device's resumption");
-    });
-    this.#barrier = null;
-    this.#live = true;
-    this.#sendHeld();
+    this.#check(this.#queues.barrier !== null, "only a suspended device is resumed");
+    await this.#step(() => resumeDevice(this.transport, this.host.clock));
+    this.#queues.openGate();
   }
 
   /**
@@ -237,10 +215,9 @@ export class DriverDevice {
   giveUp(cause: DriverError): void {
     if (this.#failure !== null || this.#closed) return;
     this.#failure = cause;
-    this.#barrier = cause;
-    this.#live = false;
+    this.#queues.shutGate(cause);
     void tellFailed(this.transport);
-    for (const { virtqueue } of this.#queues.values()) virtqueue.fail(cause);
+    this.#queues.fail(cause);
     this.onFailure?.(cause);
   }
 
@@ -253,10 +230,9 @@ export class DriverDevice {
   async close(): Promise<void> {
     if (this.#closed) return;
     const ended = this.#failure ?? new DriverError("invalid", "the device was closed");
-    this.#barrier = ended;
-    this.#live = false;
+    this.#queues.shutGate(ended);
+    this.#queues.fail(ended);
     this.transport.unbindInterrupts();
-    for (const { virtqueue } of this.#queues.values()) virtqueue.fail(ended);
     try {
       await this.transport.reset();
     } catch (cause) {
@@ -264,16 +240,7 @@ export class DriverDevice {
       if (!(cause instanceof DriverError) || cause.code !== "device-gone") throw cause;
     }
     this.#closed = true;
-    for (const index of [...this.#queues.keys()]) this.#release(index, ended);
-  }
-
-  #release(index: number, why: DriverError): void {
-    const owned = this.#queues.get(index);
-    if (owned === undefined) return;
-    this.#queues.delete(index);
-    this.#held.delete(owned.virtqueue);
-    owned.virtqueue.end(why);
-    this.host.dma.free(owned.block);
+    this.#queues.releaseAll(ended);
   }
 
   /** A step of the device's life: where it fails the device is given up, but for `harmless` reasons. */
@@ -294,18 +261,12 @@ export class DriverDevice {
 
   /** Before features are negotiated configuration space is only read (3.1.1, step 4). */
   #configBarrier(): DriverError | null {
-    if (this.#negotiated) return this.#barrier;
+    if (this.#negotiated) return this.#queues.barrier;
     return new DriverError("invalid", "configuration space is not written before features are negotiated");
   }
 
-  /** Waits until of SUSPEND and DRIVER_OK only `bit` is set. */
-  #untilStatus(bit: number, what: string): Promise<void> {
-    const both = STATUS_SUSPEND | STATUS_DRIVER_OK;
-    return waitFor(this.host.clock, what, () => (healthyStatus(this.transport) & both) === bit);
-  }
-
   #used(index: number): void {
-    if (this.#failure === null) this.#queues.get(index)?.virtqueue.onUsed?.();
+    if (this.#failure === null) this.#queues.get(index)?.onUsed?.();
   }
 
   #configChanged(): void {
@@ -320,15 +281,6 @@ export class DriverDevice {
   }
 
   #notify(queue: Virtqueue<unknown>): void {
-    if (!this.#live) {
-      if (this.#failure === null) this.#held.add(queue);
-      return;
-    }
     this.transport.notify(queue.index, this.#positioned ? queue.queue.notificationPosition : undefined);
-  }
-
-  #sendHeld(): void {
-    for (const queue of this.#held) this.#notify(queue);
-    this.#held.clear();
   }
 }

@@ -26,11 +26,11 @@ export interface UsedRequest<T> {
 }
 
 /** What a {@link Virtqueue} needs of its device. */
-export interface QueueOwner {
-  /** Sends an available buffer notification, or keeps it until the device may have one. */
-  sendNotification(queue: Virtqueue<unknown>): void;
+export interface QueueGate {
+  /** Notifies the device of what is available, at once or when it may be. */
+  notify(queue: Virtqueue<unknown>): void;
   /** Why nothing can be enqueued now, or `null`. */
-  barrier(): DriverError | null;
+  readonly barrier: DriverError | null;
 }
 
 /** The code of the {@link DriverError} that says what a {@link BufferError} says. */
@@ -61,7 +61,7 @@ export class Virtqueue<T> {
   onUsed: (() => void) | null;
   /** Called when nothing comes back any more: the device was given up or closed, or the queue destroyed. */
   onEnd: ((cause: DriverError) => void) | null = null;
-  readonly #owner: QueueOwner;
+  readonly #gate: QueueGate;
   readonly #tokens: (T | undefined)[];
   readonly #one = new UsedBurst();
   readonly #waiters: Waiter[] = [];
@@ -69,11 +69,11 @@ export class Virtqueue<T> {
   #wanted = false;
   #ended: DriverError | null = null;
 
-  constructor(index: number, queue: DriverQueue, owner: QueueOwner, onUsed: (() => void) | null) {
+  constructor(index: number, queue: DriverQueue, gate: QueueGate, onUsed: (() => void) | null) {
     this.index = index;
     this.queue = queue;
     this.onUsed = onUsed;
-    this.#owner = owner;
+    this.#gate = gate;
     this.#tokens = new Array<T | undefined>(queue.size).fill(undefined);
   }
 
@@ -110,7 +110,7 @@ export class Virtqueue<T> {
     if (this.queue.publish()) this.#wanted = true;
     if (!this.#wanted) return;
     this.#wanted = false;
-    this.#owner.sendNotification(this);
+    this.#gate.notify(this);
   }
 
   /**
@@ -167,7 +167,7 @@ export class Virtqueue<T> {
   }
 
   #attempt(elements: BufferElements, token: T): boolean {
-    const barrier = this.#ended ?? this.#owner.barrier();
+    const barrier = this.#ended ?? this.#gate.barrier;
     if (barrier !== null) throw barrier;
     let head: number;
     try {

@@ -78,7 +78,9 @@ describe("Phoenix-RTOS's known defects", () => {
     const store = vi.spyOn(Atomics, "store");
     await queue.enqueue(new BufferElements().writable(0x8000, 8), "a");
     const [region] = transport.memory.regions;
-    expect(store.mock.calls.map(([view, at, value]) => [Object.is(view, region.u16), at, value])).toEqual([[true, index, 1]]);
+    expect(store.mock.calls.map(([view, at, value]) => [Object.is(view, region.u16), at, value])).toEqual([
+      [true, index, 1],
+    ]);
     store.mockRestore();
   });
 

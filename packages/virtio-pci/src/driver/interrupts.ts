@@ -83,7 +83,9 @@ export class PciDriverInterrupts {
     if (!this.#takeMessages([both])) this.#bindLine(config, shared[0]);
   }
 
+  /** Nobody is told any more. The pin is switched off, for others may be on its line. */
   unbind(): void {
+    this.#fn.command(PCI_COMMAND_INTX_DISABLE, 0);
     if (this.messages) this.#msix?.enable(false);
     for (const message of this.#messages) message.release();
     this.#messages = [];

@@ -204,6 +204,17 @@ describe("the interrupt pin (4.1.5.3, 4.1.5.4)", () => {
     await driver.close();
   });
 
+  it("is off while messages are used, and once the driver is gone: others may be on its line", async () => {
+    for (const interrupt of ["msix", "intx"] as const) {
+      const driven = onBus({ interrupt }, three());
+      const disabled = (): boolean => (driven.fn.configRead(4, 2) & 0x0400) !== 0;
+      const driver = await start(driven);
+      expect(disabled()).toBe(interrupt === "msix");
+      await driver.close();
+      expect(disabled()).toBe(true);
+    }
+  });
+
   it("that is wired nowhere makes a device that can't interrupt, and that is refused", async () => {
     for (const [register, value] of [
       [0x3c, 0xff],
