@@ -1,11 +1,15 @@
 import { readFileSync } from "node:fs";
 import { bootGuest, bringUpNetwork, type Guest, ping } from "@virtio-ts/guest";
-import { VirtioPciDevice } from "@virtio-ts/virtio-pci";
+import { VIRTIO_ID_ENTROPY } from "@virtio-ts/virtio-bindings";
+import { connectFirst, ProcessHost } from "@virtio-ts/virtio-driver";
+import { PciConfigPorts, PciFinder, VirtioPciDevice } from "@virtio-ts/virtio-pci";
+import { GuestMemory } from "@virtio-ts/vm-memory";
+import { Machine, onPci } from "@virtio-ts/vmm-glue";
 import { attachToV86 } from "@virtio-ts/vmm-v86";
 import { afterAll, beforeAll, describe, expect, it, test } from "vitest";
 import { entropyDevice } from "../src/examples/own-device.ts";
 import { plugIn } from "../src/examples/plug-in.ts";
-import { entropyFromQemu } from "../src/examples/qemu-entropy.ts";
+import { entropyFromQemu, readEntropy } from "../src/examples/qemu-entropy.ts";
 import { hasPeers } from "../src/peers.ts";
 
 describe("the README of the project", () => {
@@ -20,6 +24,20 @@ test.runIf(hasPeers("qemu-system-x86_64"))("its example for drivers reads from Q
   const [one, two] = [await entropyFromQemu(32), await entropyFromQemu(32)];
   expect([one.length, two.length]).toEqual([32, 32]);
   expect(one).not.toEqual(two);
+});
+
+test("the same example reads from a device of ours, in a machine of ours", async () => {
+  const memory = GuestMemory.of(new Uint8Array(1 << 20));
+  const host = new ProcessHost(memory);
+  const machine = new Machine({ memory, controller: host.lines, msi: host.messages });
+  const { ports, mmio } = machine;
+  machine.devices.add(
+    "rng",
+    entropyDevice(() => new Uint8Array(64).fill(0x5a)),
+    onPci(machine),
+  );
+  const finder = new PciFinder(host, { ports, mmio, config: new PciConfigPorts(ports) });
+  expect(await readEntropy(connectFirst([finder], VIRTIO_ID_ENTROPY), host, 8)).toEqual(new Uint8Array(8).fill(0x5a));
 });
 
 describe("its examples, in one guest", () => {

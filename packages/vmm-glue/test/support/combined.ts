@@ -12,7 +12,7 @@ import { PciConfigPorts, PciFinder } from "@virtio-ts/virtio-pci/driver";
 import { GuestMemory, MemoryRegion } from "@virtio-ts/vm-memory";
 import { Machine, onMmio, onPci, TurnScheduler } from "../../src/index.ts";
 
-export const MAC = Uint8Array.of(0x52, 0x54, 0, 1, 2, 3);
+const MAC = Uint8Array.of(0x52, 0x54, 0, 1, 2, 3);
 
 /** The transports of the table, by name; L4's has no bus. */
 export type TransportName = "pci modern" | "pci transitional as legacy" | "mmio 2" | "mmio 1" | "l4virtio";
