@@ -4,7 +4,8 @@
  * stripped by the Node in use, or compiled.
  */
 import { getHeapStatistics } from "node:v8";
-import { heapGrowth, NicRig } from "../src/testing/index.ts";
+import { heapGrowth } from "@virtio-ts/virtio-queue/testing";
+import { NicRig } from "../src/testing/index.ts";
 
 const CASES = [
   { name: "60 bytes", frameBytes: 60, frames: 2000 },

@@ -7,8 +7,9 @@
  */
 import { getHeapStatistics, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { heapGrowth, NicRig, type NicRigOptions, type RigTransport } from "@virtio-ts/virtio-net/testing";
+import { NicRig, type NicRigOptions, type RigTransport } from "@virtio-ts/virtio-net/testing";
 import { VirtioPciDevice } from "@virtio-ts/virtio-pci";
+import { heapGrowth } from "@virtio-ts/virtio-queue/testing";
 import type { Bench, Row } from "./bench.ts";
 
 const FRAMES = 10_000;

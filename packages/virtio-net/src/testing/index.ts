@@ -1,11 +1,9 @@
 /**
- * For benchmarks and tests of other packages: a NIC with a fast driver on it, the NIC driver on whatever NIC, and a
- * measurement of what a steady state allocates.
+ * For benchmarks and tests of other packages: a NIC with a fast driver on it, and the NIC driver on whatever NIC.
  * @module
  */
 
 export * from "./direct-transport.ts";
 export * from "./driver-rig.ts";
 export * from "./fast-ring.ts";
-export * from "./heap-growth.ts";
 export * from "./nic-rig.ts";

@@ -172,24 +172,25 @@ export class Holdings {
   }
 
   private listInOrder(): number {
-    const { book, orderAt, orderMask, written, writable, held } = this;
-    const oldest = this.orderNext - held;
-    const headOf = (i: number): number => book[orderAt + ((oldest + i) & orderMask)];
+    const { book, written, writable, held } = this;
     let at = this.listAt;
     let entries = 0;
     let count = 0;
-    while (count < held && book[headOf(count)] >= STAGED) {
-      const head = headOf(count);
+    let head = this.oldest(0);
+    while (count < held && book[head] >= STAGED) {
       entries += book[head] & ENTRIES;
       book[head] = FREE;
       count++;
-      const last = count === held || book[headOf(count)] < STAGED;
-      if (!last && written[head] === writable[head]) continue;
-      book[head] = entries;
-      book[at] = head;
-      book[at + 1] = written[head];
-      at += 2;
-      entries = 0;
+      const next = this.oldest(count);
+      const last = count === held || book[next] < STAGED;
+      if (last || written[head] !== writable[head]) {
+        book[head] = entries;
+        book[at] = head;
+        book[at + 1] = written[head];
+        at += 2;
+        entries = 0;
+      }
+      head = next;
     }
     this.listed = count;
     return (at - this.listAt) / 2;
@@ -227,6 +228,11 @@ export class Holdings {
     this.held = outstanding.length;
     // In order, every outstanding chain is known by its position; else only those that may be rewound.
     this.known = this.inOrder ? outstanding.length : rewindable;
+  }
+
+  /** The head taken as number `i` of those held. */
+  private oldest(i: number): number {
+    return this.book[this.orderAt + ((this.orderNext - this.held + i) & this.orderMask)];
   }
 
   /** Heads given back, in the order they were, when chains are used in any order. */

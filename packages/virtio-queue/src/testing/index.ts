@@ -4,6 +4,7 @@
  * @module
  */
 
+export * from "./heap-growth.ts";
 export * from "./loads.ts";
 export * from "./mock-device.ts";
 export * from "./mock-driver.ts";
