@@ -148,6 +148,9 @@ describe("configuration space is never written [net.driver.device-configuration-
     await modern.driver.stop();
     await modern.driver.start();
     expect(modern.device.configWrites).toEqual([]);
+    const commanded = await setupStrict({ device: { features: [F.MAC, F.CTRL_VQ, F.CTRL_RX, F.CTRL_MAC_ADDR] } });
+    await commanded.driver.setHwaddr(mac);
+    expect(commanded.device.configWrites).toEqual([]);
     const legacy = await setupStrict({ legacy: true, device });
     await legacy.driver.setHwaddr(mac);
     expect(legacy.device.configWrites).toEqual([...mac].map((byte, i) => [i, [byte]]));

@@ -323,6 +323,8 @@ describe("the header of a received packet", () => {
   it("without NEEDS_CSUM csum_start and csum_offset mean nothing [net.driver.processing-of-incoming-packets.4]", async () => {
     expect((await receive({ flags: 0, csumStart: 0xffff, csumOffset: 0xffff })).status).toBe(SUCCESS);
     expect((await receive({ flags: 2, csumStart: 0xffff, csumOffset: 0xffff })).status).toBe(SUCCESS);
+    const segments = { gsoType: 1, gsoSize: 40, csumStart: 0xffff, csumOffset: 0xffff };
+    expect((await receive({ flags: 2, ...segments })).status).toBe(SUCCESS);
   });
 
   it("without NEEDS_CSUM and DATA_VALID the packet's checksum is not vouched for [net.driver.processing-of-incoming-packets.7]", async () => {
