@@ -3,6 +3,8 @@
  * window, to each BAR, and to the ports and addresses of the machine, in random states of a network card, with
  * traffic, sleep, plugging and snapshots in between.
  */
+import { getHeapStatistics, setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { fuzzRegisters, ManualScheduler, randomNumbers } from "@virtio-ts/virtio-device/testing";
 import type { VirtioPciOptions } from "@virtio-ts/virtio-pci/device";
 import type { RegisterBlock } from "@virtio-ts/vm-device";
@@ -16,6 +18,17 @@ const MEMORY = 0x40_0000;
 const GUARD = 0x1_0000;
 const RING = 16;
 const ACCESSES = 350_000;
+/** Bytes of heap that may stay: what is left of every access would be more than 5 MB. */
+const HEAP = 3_000_000;
+
+setFlagsFromString("--expose-gc");
+const collect = runInNewContext("gc") as () => void;
+
+/** Bytes of heap in use when all that can go is gone. */
+function heap(): number {
+  collect();
+  return getHeapStatistics().used_heap_size;
+}
 
 /** Part of what can be accessed, so that the driver is more often where there is something. */
 function part(block: Omit<RegisterBlock, "size">, start: number, size: number): RegisterBlock {
@@ -136,8 +149,11 @@ describe.each(KINDS)("350,000 random accesses to %s", (_, options, seed) => {
       part(machine.ports, 0xc000, 0x800),
       part(machine.mmio, 0xe000_0000, 0x1_0000),
     ];
+    const before = heap();
     const outcome = fuzzRegisters({ seed, accesses: ACCESSES, blocks, core, events, memorySize: MEMORY });
 
+    nic.faults.length = 0;
+    expect(heap() - before).toBeLessThan(HEAP);
     const guards = [buffer.subarray(0, GUARD), buffer.subarray(GUARD + MEMORY)];
     expect(guards.every((guard) => guard.every((byte) => byte === 0xa5))).toBe(true);
     expect(mostTasks).toBeLessThan(64);
