@@ -154,6 +154,11 @@ export class DriverDevice {
       );
       const virtqueue = new Virtqueue<T>(index, queue, this.#queues, options.onUsed ?? null);
       this.#queues.add(virtqueue, block);
+      if (this.#closed) {
+        const closed = new DriverError("invalid", `the device was closed while queue ${index} was set up`);
+        this.#queues.release(index, closed);
+        throw closed;
+      }
       return virtqueue;
     });
   }

@@ -221,6 +221,22 @@ describe("the end", () => {
     expect(again.dequeue()).toEqual({ token: "anew", length: 16 });
   });
 
+  it("takes the memory of a queue back that is set up while the device is closed", async () => {
+    const transport = new MockTransport();
+    const device = await DriverDevice.open(transport, transport.host);
+    await device.negotiate();
+    let enabled = (): void => {};
+    transport.enableQueue = () =>
+      new Promise((resolve) => {
+        enabled = resolve;
+      });
+    const created = device.createQueue(0);
+    await device.close();
+    enabled();
+    await expect(created).rejects.toMatchObject({ code: "invalid" });
+    expect(transport.host.dma.allocated).toBe(0);
+  });
+
   it("destroys no queue of a device that can't reset one", async () => {
     const transport = new MockTransport();
     const device = await DriverDevice.open(transport, transport.host);

@@ -47,12 +47,12 @@ export class ProcessHost implements DriverHost {
   /**
    * @param memory what devices reach; without a window, one region, of which the first page is left alone, for
    * address 0 means "nowhere" to more than one transport
-   * @throws DriverError `invalid` for a window that is not all memory
+   * @throws DriverError `invalid` for a window that is not inside one region
    */
   constructor(memory: GuestMemory, options: ProcessHostOptions = {}) {
     const [start, end] = options.dmaWindow ?? [Math.max(memory.regions[0]?.start ?? 0, 0x1000), memory.regions[0]?.end];
-    if (!memory.contains(start, end - start)) {
-      throw new DriverError("invalid", `a window from ${start} to ${end} is not all memory`);
+    if (memory.locate(start, end - start) < 0) {
+      throw new DriverError("invalid", `a window from ${start} to ${end} is not inside one region of memory`);
     }
     this.memory = memory;
     this.dma = new DmaPool(memory, start, end);

@@ -77,6 +77,9 @@ function place(fn: PciFunctionConfig, register: number, size: number, wide: bool
   return address;
 }
 
+/** More than any machine has addresses for. */
+const MOST_BYTES = 2 ** 52;
+
 /** Bytes that a register decodes; 0 where there is none, or none that can be. */
 function sizeOf(fn: PciFunctionConfig, register: number, low: number, wide: boolean): number {
   if ((low & BAR_IO) === 0 && !wide && (low & TYPE_BITS) !== 0) return 0;
@@ -84,7 +87,8 @@ function sizeOf(fn: PciFunctionConfig, register: number, low: number, wide: bool
   const mask = probe(fn, register, low);
   const highMask = wide ? probe(fn, register + 4, fn.read(register + 4, 4)) : 0;
   const lowMask = (mask & ((low & BAR_IO) === 0 ? ~15 : ~3)) >>> 0;
-  return lowMask !== 0 ? lowestBit(lowMask) : lowestBit(highMask) * 2 ** 32;
+  const size = lowMask !== 0 ? lowestBit(lowMask) : lowestBit(highMask) * 2 ** 32;
+  return size <= MOST_BYTES ? size : 0;
 }
 
 function lowestBit(mask: number): number {

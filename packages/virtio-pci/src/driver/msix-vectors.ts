@@ -4,7 +4,7 @@
  */
 
 import type { HostMessage, RegisterAccess } from "@virtio-ts/virtio-driver";
-import { PCI_CAP_ID_MSIX } from "@virtio-ts/vm-device";
+import { PCI_CAP_ID_MSIX, PCI_CONFIG_SIZE } from "@virtio-ts/vm-device";
 import * as layout from "../layout/msix.ts";
 import type { FoundBar } from "./bars.ts";
 import type { PciFunctionConfig } from "./function.ts";
@@ -34,7 +34,7 @@ export class MsixVectors {
     reach: (bar: number, offset: number) => RegisterAccess | null,
   ): MsixVectors | null {
     for (const { id, offset } of fn.capabilities()) {
-      if (id !== PCI_CAP_ID_MSIX) continue;
+      if (id !== PCI_CAP_ID_MSIX || offset + layout.MSIX_CAP_SIZE > PCI_CONFIG_SIZE) continue;
       const count = (fn.read(offset + layout.MSIX_CONTROL, 2) & layout.MSIX_CONTROL_SIZE) + 1;
       const place = fn.read(offset + layout.MSIX_TABLE, 4);
       const bar = bars.get(place & 7);

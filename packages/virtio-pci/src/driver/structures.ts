@@ -116,11 +116,13 @@ export class VirtioStructures {
 /** The virtio capabilities of a function, but those with reserved types and BARs (4.1.4.1). */
 function* virtioCapabilities(fn: PciFunctionConfig): Generator<FoundStructure, void> {
   for (const { id, offset: capability } of fn.capabilities()) {
-    if (id !== PCI_CAP_ID_VENDOR || capability + layout.CAP_SIZE > PCI_CONFIG_SIZE) continue;
+    if (id !== PCI_CAP_ID_VENDOR) continue;
     const type = fn.read(capability + layout.CAP_CFG_TYPE, 1);
     const window = type === layout.VIRTIO_PCI_CAP_PCI_CFG;
     // Of what is not known not even the layout is: vendors' data has other fields where `bar` is.
-    if (!SHAPES.has(type) && !window) continue;
+    const shape = SHAPES.get(type);
+    if (shape === undefined && !window) continue;
+    if (capability + (shape?.capability ?? layout.CFG_CAP_SIZE) > PCI_CONFIG_SIZE) continue;
     const bar = fn.read(capability + layout.CAP_BAR, 1);
     if (bar > LAST_BAR && !window) continue; // the window's is the driver's to write
     const wide = type === layout.VIRTIO_PCI_CAP_SHARED_MEMORY_CFG;

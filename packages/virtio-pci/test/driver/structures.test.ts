@@ -199,6 +199,18 @@ describe("virtio structures (4.1.4)", () => {
     expect(() => found.connect()).toThrow(refusal("bad-capability"));
   });
 
+  it("are not looked for past the end of configuration space", () => {
+    const fn = new MadeUp(Object.values(GOOD));
+    const bus = new DriverBus().plug(fn);
+    fn.space.bytes[0x34] = 0xf8; // a capability of which only 8 bytes are there
+    fn.space.bytes.set([9, 0, 16, 1, 1], 0xf8);
+    const [found] = bus.finder({ interface: "modern" }).devices();
+    expect(() => found.connect()).toThrow("has no common structure");
+    fn.space.bytes.set([0x11, 0], 0xf8);
+    expect(() => found.connect()).toThrow("has no common structure");
+    for (const { offset, width } of bus.configAccesses) expect(offset + width).toBeLessThanOrEqual(256);
+  });
+
   it("leave the list where it leads into the header", () => {
     const fn = new MadeUp(Object.values(GOOD));
     const bus = new DriverBus().plug(fn);
@@ -274,6 +286,18 @@ describe("BARs", () => {
       if (access.offset !== 0x18) return access.value;
       probing = bus.configAccesses.some(({ write, offset, value: v }) => write && offset === 0x18 && v === 0xffff_ffff);
       return probing ? mask : value;
+    };
+    expect(() => connect({ bus, fn, device })).toThrow(refusal("bad-capability"));
+  });
+
+  it("larger than any machine are none", () => {
+    const { bus, fn, device } = onBus();
+    bus.onConfigRead = ({ offset, value }) => {
+      const probing = bus.configAccesses.some(
+        (access) => access.write && access.offset === offset && access.value === 0xffff_ffff,
+      );
+      if (offset === 0x18) return probing ? 4 : 0x30_0004;
+      return offset === 0x1c && probing ? 0x8000_0000 : value;
     };
     expect(() => connect({ bus, fn, device })).toThrow(refusal("bad-capability"));
   });
