@@ -4,7 +4,7 @@ import { GuestMemory, MemoryRegion } from "@virtio-ts/vm-memory";
 import { NetDevice, type NetDeviceOptions } from "../../../src/index.ts";
 import { DirectTransport, DriverRig, type DriverRigOptions } from "../../../src/testing/index.ts";
 
-export const MAC = Uint8Array.of(0x52, 0x54, 0, 0x12, 0x34, 0x56);
+const MAC = Uint8Array.of(0x52, 0x54, 0, 0x12, 0x34, 0x56);
 
 export interface LoopOptions extends DriverRigOptions {
   ringFeatures?: bigint;
@@ -13,8 +13,6 @@ export interface LoopOptions extends DriverRigOptions {
   /** Stop before probe. */
   asleep?: boolean;
 }
-
-export type Loop = Awaited<ReturnType<typeof setupLoop>>;
 
 export async function setupLoop(options: LoopOptions = {}) {
   const host = new ProcessHost(new GuestMemory([new MemoryRegion(0, new Uint8Array(0x80_0000))]));

@@ -22,7 +22,7 @@ export interface StrictOptions extends NetDriverOptions {
 export type Strict = Awaited<ReturnType<typeof setupStrict>>;
 
 /** A clock that runs as fast as it is waited for. */
-export class FastClock {
+class FastClock {
   #now = 0;
   now(): number {
     return this.#now;
