@@ -151,9 +151,11 @@ describe("the status", () => {
     });
     driver.device.setStatus(0);
     expect(driver.status).toBe(15);
+    driver.echo.config.view.setUint32(8, 0x99, true);
     done();
     await driver.device.settled;
     expect(driver.status).toBe(0);
+    expect(driver.page.load(0x108)).toBe(0x99); // as the reset has left it
   });
 
   it("is 0 after a reset, with the page as it was in the beginning and the generation moved on", () => {

@@ -110,7 +110,10 @@ export class L4VirtioDevice {
    * take the device time. Who answers the driver waits for it.
    */
   get settled(): Promise<void> {
-    return this.core.settled.then(() => this.#showStatus());
+    return this.core.settled.then(() => {
+      this.#config.update();
+      this.#showStatus();
+    });
   }
 
   /** SET_STATUS: 0 resets, other values can only add bits. */

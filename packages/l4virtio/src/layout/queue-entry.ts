@@ -33,7 +33,9 @@ export interface QueueEntry {
   readonly num: number;
   /** 1: it is to be used; 0: it is not. */
   readonly ready: number;
+  /** The driver's IRQ object for used buffers. */
   readonly driverNotifyIndex: number;
+  /** The device's IRQ object for available buffers. */
   readonly deviceNotifyIndex: number;
   /** Low and high halves of the addresses of the descriptor, driver and device areas. */
   readonly halves: readonly number[];
