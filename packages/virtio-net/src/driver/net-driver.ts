@@ -5,24 +5,16 @@
  */
 
 import { DriverError, type DriverHost, type DriverTransport } from "@virtio-ts/virtio-driver";
-import {
-  MTU_MIN,
-  STATUS_ANNOUNCE,
-  STATUS_LINK_UP,
-  VIRTIO_NET_F_CTRL_RX,
-  VIRTIO_NET_F_GUEST_ANNOUNCE,
-  VIRTIO_NET_F_SPEED_DUPLEX,
-  VIRTIO_NET_F_STATUS,
-} from "../layout/index.ts";
+import { MTU_MIN, VIRTIO_NET_F_CTRL_RX, VIRTIO_NET_F_SPEED_DUPLEX } from "../layout/index.ts";
 import type { NetdevExtraInfo, NetdevInfo, NetdevQueueInfo } from "./info.ts";
-import { checkUnchanged, type OpenNic, openNic } from "./negotiation.ts";
+import type { OpenNic } from "./negotiation.ts";
 import { isUnicast, randomMac } from "./net-config.ts";
+import { type NetDriverOptions, NicLives } from "./nic-lives.ts";
 import { checkCapacity, checkEntries, queueInfo } from "./queue-shape.ts";
-import { canSetMac, RunningNic, receiveIndex, transmitIndex } from "./running-nic.ts";
+import { canSetMac, receiveIndex, transmitIndex } from "./running-nic.ts";
 import { RxQueue, type RxQueueOptions } from "./rx-queue.ts";
 import {
   NETDEV_CONFIGURED,
-  NETDEV_EIO,
   NETDEV_INVALID,
   NETDEV_RUNNING,
   NETDEV_UNCONFIGURED,
@@ -31,48 +23,24 @@ import {
 } from "./status.ts";
 import { TxQueue, type TxQueueOptions } from "./tx-queue.ts";
 
-/** How a {@link NetDriver} is to be. Its functions are called in the host's interrupt delivery, and never throw. */
-export interface NetDriverOptions {
-  /** Features not to be accepted though the driver knows them: of the NIC, or of chapter 6. */
-  readonly without?: bigint;
-  /** Told when the link goes up or down. */
-  readonly onLink?: (up: boolean) => void;
-  /**
-   * Asks the network stack to announce its addresses: the NIC is somewhere else now. Without it the driver does not
-   * offer to (VIRTIO_NET_F_GUEST_ANNOUNCE).
-   */
-  readonly onAnnounce?: () => void;
-  /** Told when the device has failed, or is gone: nothing goes on before {@link NetDriver.stop} and `start`. */
-  readonly onFailure?: (cause: DriverError) => void;
-}
-
 /** A NIC, driven. What is refused throws a {@link DriverError} whose `errno` is uknetdev's. */
 export class NetDriver {
   /** How the NIC is reached. */
   readonly transport: DriverTransport;
-  readonly #host: DriverHost;
-  readonly #options: NetDriverOptions;
+  readonly #lives: NicLives;
   #state: NetdevState = NETDEV_UNPROBED;
   /** A call that takes time is under way. */
   #busy = false;
-  /** The NIC as it was opened last. */
-  #nic: OpenNic | null = null;
-  /** What runs, or could not be closed. */
-  #running: RunningNic | null = null;
-  /** `#nic` has been used: its next life begins with a reset. */
-  #spent = false;
   #rxqs: (RxQueue | null)[] = [];
   #txqs: (TxQueue | null)[] = [];
   #mac: Uint8Array = new Uint8Array(6);
   #mtu = 0;
   #promiscuous = false;
-  #linkUp = true;
 
   /** A driver for the NIC behind `transport`, which is not touched before {@link probe}. */
   constructor(transport: DriverTransport, host: DriverHost, options: NetDriverOptions = {}) {
     this.transport = transport;
-    this.#host = host;
-    this.#options = options;
+    this.#lives = new NicLives(transport, host, options);
   }
 
   /** One of `NETDEV_*`. */
@@ -89,10 +57,9 @@ export class NetDriver {
    */
   probe(): Promise<void> {
     return this.#alone(NETDEV_UNPROBED, async () => {
-      const nic = await this.#open();
+      const nic = await this.#lives.probe();
       this.#mac = nic.mac ?? randomMac();
       this.#mtu = nic.maxMtu;
-      this.#readLink();
       this.#state = NETDEV_UNCONFIGURED;
     });
   }
@@ -168,19 +135,8 @@ export class NetDriver {
       const txqs = this.#txqs.filter((queue) => queue !== null);
       const missing = 2 * this.#rxqs.length - rxqs.length - txqs.length;
       if (missing > 0) throw new DriverError("invalid", `${missing} queues are not set up`);
-      await this.#close(); // what could not be closed before
-      const nic = await this.#fresh();
-      this.#spent = true;
-      const running = new RunningNic(nic, rxqs, txqs);
-      this.#running = running;
-      try {
-        await running.start({ mac: this.#mac, promiscuous: this.#promiscuous });
-      } catch (cause) {
-        await this.#close().catch(() => {}); // tried again by the next call
-        throw cause;
-      }
+      await this.#lives.start(rxqs, txqs, { mac: this.#mac, promiscuous: this.#promiscuous });
       this.#state = NETDEV_RUNNING;
-      this.#configChanged();
     });
   }
 
@@ -193,15 +149,14 @@ export class NetDriver {
   stop(): Promise<void> {
     return this.#alone(NETDEV_RUNNING, async () => {
       this.#state = NETDEV_CONFIGURED;
-      await this.#close();
+      await this.#lives.close();
     });
   }
 
   /** Lets go of the NIC for good, from any state. @throws DriverError `busy`; `timeout` as {@link stop} */
   destroy(): Promise<void> {
     return this.#alone(this.#state, async () => {
-      await this.#close();
-      if (!this.#spent) await this.#nic?.device.close();
+      await this.#lives.end();
       this.#state = NETDEV_INVALID;
     });
   }
@@ -233,7 +188,7 @@ export class NetDriver {
       features: device.features,
       headerSize: framing.headerSize,
       macGiven: mac !== null,
-      linkUp: this.#linkUp,
+      linkUp: this.linkUp,
       speed: timed ? config.speed : null,
       duplex: timed ? config.duplex : null,
     };
@@ -241,7 +196,7 @@ export class NetDriver {
 
   /** Whether the link is up, as far as the NIC has said. */
   get linkUp(): boolean {
-    return this.#linkUp;
+    return this.#lives.linkUp;
   }
 
   /** The NIC's address, 6 bytes: its own, or a locally administered one where it has none. */
@@ -257,7 +212,7 @@ export class NetDriver {
   async setHwaddr(mac: Uint8Array): Promise<void> {
     if (!canSetMac(this.#probed())) throw new DriverError("not-supported", "the NIC's address can't be set");
     if (!isUnicast(mac)) throw new DriverError("invalid", `[${mac.join(",")}] is no unicast address of 6 bytes`);
-    if (this.#state === NETDEV_RUNNING) await this.#running?.setMac(mac);
+    await this.#lives.running?.setMac(mac);
     this.#mac = mac.slice();
   }
 
@@ -288,13 +243,13 @@ export class NetDriver {
     if (!this.#probed().device.has(VIRTIO_NET_F_CTRL_RX)) {
       throw new DriverError("not-supported", "the NIC's receive mode can't be set");
     }
-    if (this.#state === NETDEV_RUNNING) await this.#running?.setPromiscuous(on);
+    await this.#lives.running?.setPromiscuous(on);
     this.#promiscuous = on;
   }
 
   /** The NIC as it was probed. @param state the one it must be in; any from UNCONFIGURED on by default */
   #probed(state: NetdevState = this.#state): OpenNic {
-    const nic = this.#nic;
+    const { nic } = this.#lives;
     if (nic === null || this.#state < NETDEV_UNCONFIGURED || this.#state !== state) {
       throw new DriverError("invalid", `not in state ${this.#state}`);
     }
@@ -311,53 +266,6 @@ export class NetDriver {
     } finally {
       this.#busy = false;
     }
-  }
-
-  /** A NIC that has agreed on features, and no more. */
-  async #fresh(): Promise<OpenNic> {
-    const before = this.#nic;
-    if (before !== null && !this.#spent && before.device.failure === null) return before;
-    const nic = await this.#open();
-    if (before !== null) checkUnchanged(before, nic);
-    return nic;
-  }
-
-  async #open(): Promise<OpenNic> {
-    const without = this.#options.onAnnounce === undefined ? 1n << BigInt(VIRTIO_NET_F_GUEST_ANNOUNCE) : 0n;
-    const nic = await openNic(this.transport, this.#host, (this.#options.without ?? 0n) | without);
-    nic.device.onConfigChange = () => this.#configChanged();
-    nic.device.onFailure = (cause) => this.#failed(cause);
-    this.#nic = nic;
-    this.#spent = false;
-    return nic;
-  }
-
-  async #close(): Promise<void> {
-    await this.#running?.close();
-    this.#running = null;
-  }
-
-  #failed(cause: DriverError): void {
-    this.#running?.shut(NETDEV_EIO);
-    if (this.#state === NETDEV_RUNNING) this.#options.onFailure?.(cause);
-  }
-
-  #configChanged(): void {
-    if (this.#state !== NETDEV_RUNNING) return;
-    const before = this.#linkUp;
-    const announce = (this.#readLink() & STATUS_ANNOUNCE) !== 0;
-    if (this.#linkUp !== before) this.#options.onLink?.(this.#linkUp);
-    if (!announce || this.#nic?.device.has(VIRTIO_NET_F_GUEST_ANNOUNCE) !== true) return;
-    this.#options.onAnnounce?.();
-    this.#running?.acknowledgeAnnounce();
-  }
-
-  /** Looks at the link. @returns `status`; of a NIC that does not say the link is up */
-  #readLink(): number {
-    const nic = this.#nic;
-    const status = nic?.device.has(VIRTIO_NET_F_STATUS) === true ? nic.config.status : null;
-    this.#linkUp = ((status ?? STATUS_LINK_UP) & STATUS_LINK_UP) !== 0;
-    return status ?? STATUS_LINK_UP;
   }
 }
 

@@ -9,11 +9,12 @@
 
 import { GSO_NONE } from "@virtio-ts/net-backends";
 import { DriverError, type Virtqueue } from "@virtio-ts/virtio-driver";
-import { BufferElements, type DriverQueue, UsedBurst } from "@virtio-ts/virtio-queue";
+import { type DriverQueue, UsedBurst } from "@virtio-ts/virtio-queue";
 import type { RxCounters } from "./counters.ts";
 import type { Framing } from "./framing.ts";
 import { type NetbufPool, NO_NETBUF } from "./netbuf-pool.ts";
 import { PacketBurst } from "./packet-burst.ts";
+import { type ReceiveBuffers, ReceiveRing } from "./receive-ring.ts";
 import { ReceivedHeader } from "./received-header.ts";
 import {
   NETDEV_EINVAL,
@@ -23,18 +24,8 @@ import {
   NETDEV_STATUS_UNDERRUN,
 } from "./status.ts";
 
-/** Buffers allocated at a time, at most. */
-const FILL = 64;
-
 /** How a receive queue is set up. */
-export interface RxQueueOptions {
-  /** Where its buffers come from, and go back to when what was received is dropped. */
-  readonly pool: NetbufPool;
-  /**
-   * Allocates up to `count` buffers of {@link pool} into `into`, and says how many; never more than 64 at a time.
-   * `pool.allocateInto` will do for most.
-   */
-  readonly allocate: (into: Uint32Array, count: number) => number;
+export interface RxQueueOptions extends ReceiveBuffers {
   /**
    * Told that packets have come, once for each time that interrupts were enabled: in the host's interrupt delivery, and
    * never throwing. Interrupts of the queue are off then; {@link RxQueue.rxOne} turns them on again.
@@ -67,14 +58,11 @@ export class RxQueue {
   readonly #options: RxQueueOptions;
   readonly #framing: Framing;
   readonly #header: ReceivedHeader;
-  readonly #elements = new BufferElements();
+  readonly #ring: ReceiveRing;
   readonly #used = new UsedBurst();
   /** The first of `#used` that was not looked at yet. */
   #next = 0;
   readonly #one = new PacketBurst(1);
-  readonly #batch = new Uint32Array(FILL);
-  /** The buffer that each head of the ring stands for. */
-  readonly #buffers: Int32Array;
   /** While packets flow. */
   #virtqueue: Virtqueue<never> | null = null;
   #closed: typeof NETDEV_EINVAL | typeof NETDEV_EIO = NETDEV_EINVAL;
@@ -92,7 +80,7 @@ export class RxQueue {
     this.#options = options;
     this.#framing = framing;
     this.#header = new ReceivedHeader(options.pool, framing);
-    this.#buffers = new Int32Array(size).fill(NO_NETBUF);
+    this.#ring = new ReceiveRing(size, options, framing);
   }
 
   /** The device is to have this queue: fills it, with interrupts off. For the driver alone. */
@@ -117,10 +105,7 @@ export class RxQueue {
 
   /** The device has been reset: what it had goes back to the pool. For the driver alone. */
   recover(): void {
-    for (let head = 0; head < this.size; head++) {
-      const buffer = this.#claim(head);
-      if (buffer !== NO_NETBUF) this.pool.release(buffer);
-    }
+    this.#ring.recover();
   }
 
   /**
@@ -239,7 +224,7 @@ export class RxQueue {
     const used = this.#used;
     const counters = this.#counters;
     const bytes = used.lengths[this.#next];
-    const packet = this.#claim(used.heads[this.#next++]);
+    const packet = this.#ring.claim(used.heads[this.#next++]);
     let length = bytes - this.#framing.headerSize;
     pool.offsets[packet] = pool.headroom;
     pool.lengths[packet] = length;
@@ -250,7 +235,7 @@ export class RxQueue {
     for (let last = packet; left > 0; left--) {
       if (this.#next === used.count && !this.#take(queue, left)) return this.#drop(packet, "badBuffers");
       const more = used.lengths[this.#next];
-      const buffer = this.#claim(used.heads[this.#next++]);
+      const buffer = this.#ring.claim(used.heads[this.#next++]);
       pool.offsets[buffer] = pool.headroom - this.#framing.headerSize;
       pool.lengths[buffer] = more;
       pool.next[buffer] = NO_NETBUF;
@@ -272,50 +257,11 @@ export class RxQueue {
     return NO_NETBUF;
   }
 
-  #claim(head: number): number {
-    const buffer = this.#buffers[head];
-    this.#buffers[head] = NO_NETBUF;
-    return buffer;
-  }
-
-  /** Fills the ring with new buffers. @returns whether some were lacking */
+  /** Fills the ring up. @returns whether buffers were lacking */
   #fill(virtqueue: Virtqueue<never>): boolean {
-    const { queue } = virtqueue;
-    const batch = this.#batch;
-    let lacking = false;
-    let room = this.#framing.headerApart ? queue.free >>> 1 : queue.free;
-    while (room > 0 && !lacking && queue.fault === null) {
-      const wanted = Math.min(room, FILL);
-      const given = Math.min(this.#options.allocate(batch, wanted), wanted);
-      this.#add(queue, given);
-      room -= given;
-      lacking = given < wanted;
-    }
+    const lacking = this.#ring.fill(virtqueue.queue);
     if (lacking) this.#counters.underruns++;
     virtqueue.notify();
     return lacking;
-  }
-
-  /** Puts the first `count` buffers of the batch into the ring, each from where its header is to be. */
-  #add(queue: DriverQueue, count: number): void {
-    const { pool } = this;
-    const { headerSize, headerApart } = this.#framing;
-    const batch = this.#batch;
-    const buffers = this.#buffers;
-    const { capacity, stride } = pool;
-    const first = pool.region.start + pool.base + pool.headroom - headerSize;
-    for (let i = 0; i < count; i++) {
-      const address = first + batch[i] * stride;
-      const head = headerApart
-        ? queue.add(
-            this.#elements
-              .clear()
-              .writable(address, headerSize)
-              .writable(address + headerSize, capacity),
-          )
-        : queue.addOne(address, headerSize + capacity, true);
-      if (head < 0) pool.release(batch[i]);
-      else buffers[head] = batch[i];
-    }
   }
 }

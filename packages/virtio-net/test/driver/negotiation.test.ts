@@ -182,6 +182,15 @@ describe("the link", () => {
     expect([seen, driver.linkUp]).toEqual([[false], false]);
   });
 
+  it("that changed while the driver was stopped is told of", async () => {
+    const seen: boolean[] = [];
+    const { device, driver } = await setupStrict({ onLink: (up) => seen.push(up) });
+    await driver.stop();
+    device.config.bytes[6] = 0;
+    await driver.start();
+    expect([seen, driver.linkUp]).toEqual([[false], false]);
+  });
+
   it("that flaps does no harm", async () => {
     let told = 0;
     const { device, driver } = await setupStrict({ onLink: () => void told++ });

@@ -1,0 +1,89 @@
+/**
+ * The buffers a receive queue has in its ring: from where they come, and which is which (VIRTIO 1.4, 5.1.6.3). Part of
+ * {@link RxQueue}.
+ * @module
+ */
+
+import { BufferElements, type DriverQueue } from "@virtio-ts/virtio-queue";
+import type { Framing } from "./framing.ts";
+import { type NetbufPool, NO_NETBUF } from "./netbuf-pool.ts";
+
+/** Buffers allocated at a time, at most. */
+const FILL = 64;
+
+/** Where the buffers of a receive queue come from. */
+export interface ReceiveBuffers {
+  /** Where its buffers lie, and go back to when what was received is dropped. */
+  readonly pool: NetbufPool;
+  /**
+   * Allocates up to `count` buffers of {@link pool} into `into`, and says how many; never more than 64 at a time.
+   * `pool.allocateInto` will do for most.
+   */
+  readonly allocate: (into: Uint32Array, count: number) => number;
+}
+
+/** The buffers in the ring of one receive queue. */
+export class ReceiveRing {
+  readonly #source: ReceiveBuffers;
+  readonly #framing: Framing;
+  readonly #elements = new BufferElements();
+  readonly #batch = new Uint32Array(FILL);
+  /** The buffer that each head of the ring stands for. */
+  readonly #buffers: Int32Array;
+
+  constructor(size: number, source: ReceiveBuffers, framing: Framing) {
+    this.#source = source;
+    this.#framing = framing;
+    this.#buffers = new Int32Array(size).fill(NO_NETBUF);
+  }
+
+  /** The buffer behind a head that is used: it is in the ring no more. */
+  claim(head: number): number {
+    const buffer = this.#buffers[head];
+    this.#buffers[head] = NO_NETBUF;
+    return buffer;
+  }
+
+  /** Gives all buffers back: the device has them no more. */
+  recover(): void {
+    for (const buffer of this.#buffers) if (buffer !== NO_NETBUF) this.#source.pool.release(buffer);
+    this.#buffers.fill(NO_NETBUF);
+  }
+
+  /** Adds as many new buffers as there is room for, unpublished. @returns whether some were lacking */
+  fill(queue: DriverQueue): boolean {
+    const batch = this.#batch;
+    let room = this.#framing.headerApart ? queue.free >>> 1 : queue.free;
+    while (room > 0 && queue.fault === null) {
+      const wanted = Math.min(room, FILL);
+      const given = Math.min(this.#source.allocate(batch, wanted), wanted);
+      this.#add(queue, given);
+      if (given < wanted) return true;
+      room -= given;
+    }
+    return false;
+  }
+
+  /** Puts the first `count` buffers of the batch into the ring, each from where its header is to be. */
+  #add(queue: DriverQueue, count: number): void {
+    const { pool } = this.#source;
+    const { headerSize, headerApart } = this.#framing;
+    const batch = this.#batch;
+    const buffers = this.#buffers;
+    const { capacity, stride } = pool;
+    const first = pool.region.start + pool.base + pool.headroom - headerSize;
+    for (let i = 0; i < count; i++) {
+      const address = first + batch[i] * stride;
+      const head = headerApart
+        ? queue.add(
+            this.#elements
+              .clear()
+              .writable(address, headerSize)
+              .writable(address + headerSize, capacity),
+          )
+        : queue.addOne(address, headerSize + capacity, true);
+      if (head < 0) pool.release(batch[i]);
+      else buffers[head] = batch[i];
+    }
+  }
+}
