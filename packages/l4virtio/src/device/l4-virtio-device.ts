@@ -19,14 +19,6 @@ import {
 } from "@virtio-ts/virtio-bindings";
 import { DeviceCore, DeviceFault, FEATURE_PAGES, type VirtioDevice } from "@virtio-ts/virtio-device";
 import type { GuestMemory } from "@virtio-ts/vm-memory";
-import {
-  CMD_CFG_CHANGED,
-  CMD_CFG_QUEUE,
-  CMD_MASK,
-  CMD_NONE,
-  CMD_NOTIFY_QUEUE,
-  CMD_SET_STATUS,
-} from "../layout/commands.ts";
 import { ConfigPage } from "../layout/config-page.ts";
 import { L4_EINVAL, L4_EIO, L4_EOK, L4_ERANGE, type L4Error, type L4Result, L4VirtioError } from "../layout/errors.ts";
 import {
@@ -39,6 +31,7 @@ import {
 } from "../layout/header.ts";
 import type { ConfigDataspace, L4Irq, RegisteredInterface } from "../layout/objects.ts";
 import { placeQueues } from "../layout/queue-entry.ts";
+import { type CommandActions, CommandField } from "./command-field.ts";
 import { Dataspaces } from "./dataspaces.ts";
 import { DeviceConfig } from "./device-config.ts";
 import { COMMAND_EVENT, writeHeader } from "./header-fields.ts";
@@ -61,8 +54,8 @@ export class L4VirtioDevice {
   readonly #deviceIrqs: readonly L4Irq[];
   /** CMD_CONFIG's bit; 0: there is no command field. */
   readonly #cmdConfigBit: number;
-  /** The command that is being carried out; it stays in the page until that is done. */
-  #command = CMD_NONE;
+  /** `null`: the device is configured by IPC alone. */
+  readonly #commands: CommandField | null;
 
   /** @throws L4VirtioError where the device or an option does not fit */
   constructor(device: VirtioDevice, options: L4VirtioDeviceOptions) {
@@ -74,6 +67,7 @@ export class L4VirtioDevice {
       headerLayout(cmdConfigBit ?? CMD_CONFIG_BIT),
     );
     this.#cmdConfigBit = cmdConfigBit ?? 0;
+    this.#commands = cmdConfigBit === null ? null : new CommandField(this.#page, this.#commandActions());
     this.#dataspaces = new Dataspaces(this.#maxDataspaces);
     const memory = (): GuestMemory => this.#dataspaces.memory;
     const queues = device.queueMaxSizes.length + ((device.controlQueueMaxSize ?? 0) > 0 ? 1 : 0);
@@ -217,7 +211,7 @@ export class L4VirtioDevice {
     this.#config.restore();
     this.#writeHeader();
     this.#options.scheduler.defer(() => {
-      this.#carryOut();
+      this.#commands?.carryOut();
       for (const irq of this.#irqs.bound) irq?.trigger();
     });
   }
@@ -228,36 +222,10 @@ export class L4VirtioDevice {
 
   /** The driver has triggered IRQ object `index`. */
   #triggered(index: number): void {
-    if (index === COMMAND_EVENT) this.#carryOut();
+    if (index === COMMAND_EVENT) this.#commands?.carryOut();
     for (let queue = 0; queue < this.core.queueCount; queue++) {
       if (this.#queues.deviceIndices[queue] === index && this.core.queues[queue].enabled) this.core.notify(queue);
     }
-  }
-
-  /** Carries out the command in the page, if there is one. */
-  #carryOut(): void {
-    const command = this.#page.load(this.#page.header.cmd);
-    if (command === CMD_NONE || command === this.#command || this.#cmdConfigBit === 0) return;
-    this.#command = command;
-    const argument = command & ~CMD_MASK;
-    switch ((command & CMD_MASK) >>> 0) {
-      case CMD_SET_STATUS:
-        this.setStatus(argument);
-        break;
-      case CMD_CFG_QUEUE:
-        this.configQueue(argument);
-        break;
-      case CMD_CFG_CHANGED:
-        this.#config.take();
-        break;
-      case CMD_NOTIFY_QUEUE:
-        this.core.notify(argument);
-        break;
-    }
-    void this.settled.then(() => {
-      if (this.#command === command) this.#command = CMD_NONE;
-      this.#page.replace(this.#page.header.cmd, command, CMD_NONE);
-    });
   }
 
   #reset(): void {
@@ -284,6 +252,16 @@ export class L4VirtioDevice {
       this.core.writeDriverFeatures(page, Number(BigInt.asUintN(32, features >> BigInt(32 * page))));
     }
     return (features & ~this.#ownFeatures) >> BigInt(32 * FEATURE_PAGES) === 0n;
+  }
+
+  #commandActions(): CommandActions {
+    return {
+      setStatus: (status) => this.setStatus(status),
+      configQueue: (queue) => this.configQueue(queue),
+      configWritten: () => this.#config.take(),
+      notifyQueue: (queue) => this.core.notify(queue),
+      settled: () => this.settled,
+    };
   }
 
   #configChanged(): void {

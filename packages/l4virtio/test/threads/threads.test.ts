@@ -23,13 +23,14 @@ function start(file: URL, port: MessagePort, data: object): Worker {
   return worker;
 }
 
-/** The next message of a worker that is `what`, or tells of an error. */
+/** The next message of a worker that is `what`; any other that tells of an error is one. */
 function message(worker: Worker, what: (value: Record<string, unknown>) => boolean): Promise<Record<string, unknown>> {
   return new Promise((resolve, reject) => {
     const listen = (value: Record<string, unknown>): void => {
-      if (!what(value) && value.error === undefined) return;
+      if (what(value)) resolve(value);
+      else if (value.error !== undefined) reject(new Error(String(value.error)));
+      else return;
       worker.off("message", listen);
-      resolve(value);
     };
     worker.on("message", listen);
     worker.once("error", reject);
