@@ -32,22 +32,22 @@ export class DeviceConfig {
     return offset + width <= this.size;
   }
 
-  /** @throws DriverError `invalid` for a field that is not there, or not aligned */
+  /** Reads a field of 8 bits. @throws DriverError `invalid` for a field that is not there, or not aligned */
   read8(offset: number): number {
     return this.#transport.readConfig(this.#check(offset, 1), 1);
   }
 
-  /** @throws DriverError `invalid` for a field that is not there, or not aligned */
+  /** Reads a field of 16 bits. @throws DriverError `invalid` for a field that is not there, or not aligned */
   read16(offset: number): number {
     return this.#transport.readConfig(this.#check(offset, 2), 2);
   }
 
-  /** @throws DriverError `invalid` for a field that is not there, or not aligned */
+  /** Reads a field of 32 bits. @throws DriverError `invalid` for a field that is not there, or not aligned */
   read32(offset: number): number {
     return this.#transport.readConfig(this.#check(offset, 4), 4);
   }
 
-  /** @throws DriverError `invalid` for a field that is not there, or not aligned; `timeout` */
+  /** Reads a field of 64 bits. @throws DriverError `invalid` for a field that is not there, or not aligned; `timeout` */
   read64(offset: number): bigint {
     this.#check(offset, 8);
     return this.consistent(() => BigInt(this.read32(offset)) | (BigInt(this.read32(offset + 4)) << 32n));
@@ -62,24 +62,33 @@ export class DeviceConfig {
     return this.consistent(read, (a, b) => a.every((byte, i) => byte === b[i]));
   }
 
-  /** @throws DriverError `invalid` for a field that is not there, or not aligned, or before features are negotiated, or while suspended */
+  /**
+   * Writes a field of 8 bits.
+   * @throws DriverError `invalid` for a field that is not there, or not aligned, and when it is not the time (3.1.1, 3.4)
+   */
   write8(offset: number, value: number): void {
     this.#write(offset, 1, value);
   }
 
-  /** @throws DriverError `invalid` for a field that is not there, or not aligned, or before features are negotiated, or while suspended */
+  /**
+   * Writes a field of 16 bits.
+   * @throws DriverError `invalid` for a field that is not there, or not aligned, and when it is not the time (3.1.1, 3.4)
+   */
   write16(offset: number, value: number): void {
     this.#write(offset, 2, value);
   }
 
-  /** @throws DriverError `invalid` for a field that is not there, or not aligned, or before features are negotiated, or while suspended */
+  /**
+   * Writes a field of 32 bits.
+   * @throws DriverError `invalid` for a field that is not there, or not aligned, and when it is not the time (3.1.1, 3.4)
+   */
   write32(offset: number, value: number): void {
     this.#write(offset, 4, value);
   }
 
   /**
    * Writes both halves, the low one first.
-   * @throws DriverError `invalid` for a field that is not there, or not aligned, or before features are negotiated, or while suspended
+   * @throws DriverError `invalid` for a field that is not there, or not aligned, and when it is not the time (3.1.1, 3.4)
    */
   write64(offset: number, value: bigint): void {
     this.#check(offset, 8);

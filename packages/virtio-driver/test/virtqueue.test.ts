@@ -60,6 +60,7 @@ describe.each([
     queue.dequeue();
     await Promise.resolve();
     expect(done).toEqual([]);
+    expect(queue.tryEnqueue(writable(8), "now")).toBe(false); // there is room for it, but not its turn
     expect(other.use(2)).toBe(2);
     queue.dequeue();
     queue.dequeue();
