@@ -167,5 +167,7 @@ describe("frames put into a stream", () => {
     expect(wire.encoder.add(burst, 8)).toBe(12);
     wire.done();
     expect([wire.rooms, wire.written[2][4]]).toEqual([2, 8]);
+    wire.done();
+    expect(wire.rooms).toBe(2);
   });
 });

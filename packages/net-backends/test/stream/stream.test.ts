@@ -125,21 +125,21 @@ describe("two ends of a stream", () => {
     expect(server.peer.bytes.map((bytes) => bytes[0])).toEqual(Array.from({ length: stuck }, (_, i) => i & 255));
   });
 
-  it("go on with a receiver that has room again while it is being given frames", async () => {
+  it("go on with a receiver that has room again before it has said that it had none", async () => {
     const server = await listen();
     const there = client(server.stream.address);
     await until(() => there.stream.connected && server.stream.connected);
-    server.peer.room = 1;
-    server.peer.onFrame = () => {
-      server.peer.room = 1;
-      server.peer.onFrame = undefined;
-      server.peer.peer!.resume();
+    const { peer } = server;
+    const take = peer.take.bind(peer);
+    peer.take = (burst, first) => {
+      peer.room = 1;
+      const next = take(burst, first);
+      peer.peer?.resume();
+      return next;
     };
     there.peer.send(frame(1), frame(2), frame(3));
-    await until(() => server.peer.frames.length === 2);
-    server.peer.room = 1;
-    server.peer.peer!.resume();
-    expect(server.peer.bytes).toEqual([frame(1), frame(2), frame(3)]);
+    await until(() => peer.frames.length === 3);
+    expect(peer.bytes).toEqual([frame(1), frame(2), frame(3)]);
   });
 
   it("drop and count frames while there is no connection, and frames that nobody is there for", async () => {
@@ -153,6 +153,19 @@ describe("two ends of a stream", () => {
     there.peer.send(frame(3));
     await until(() => server.stream.counters.droppedDetached === 1);
     expect([server.peer.frames, server.stream.connected]).toEqual([[], true]);
+  });
+
+  it("drop what a receiver left when it is parted from them", async () => {
+    const server = await listen();
+    const there = client(server.stream.address);
+    await until(() => there.stream.connected && server.stream.connected);
+    server.peer.room = 1;
+    there.peer.send(frame(1), frame(2), frame(3));
+    await until(() => server.stream.counters.framesIn === 1);
+    server.stream.detach();
+    expect(server.stream.counters).toMatchObject({ framesIn: 3, droppedDetached: 2 });
+    there.peer.send(frame(4));
+    await until(() => server.stream.counters.droppedDetached === 3);
   });
 });
 
