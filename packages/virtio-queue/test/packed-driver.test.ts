@@ -301,6 +301,16 @@ describe("publishing", () => {
     expect([add(1, 0), queue.publish()]).toEqual([3, false]);
   });
 
+  test("a device that has nothing is not notified, whatever it waits for", () => {
+    const { add, queue, device, used } = rig({ eventIdx: true });
+    add(1, 0);
+    queue.publish();
+    device.use(0);
+    expect(queue.take(used, 8)).toBe(1);
+    device.setDeviceEvent(2, 0, 1);
+    expect(queue.publish()).toBe(false);
+  });
+
   test("the driver's own structure: disable, enable, and which descriptor it waits for", () => {
     const plain = rig();
     plain.queue.disableNotifications();
@@ -338,6 +348,20 @@ describe("used descriptors", () => {
     memory.writeU32(areas.descriptorArea + 2 * 16 + 8, 16);
     expect(queue.take(used, 8)).toBe(1);
     expect([used.heads[0], used.lengths[0]]).toEqual([0, 16]);
+  });
+
+  test("are taken across the ring's end at once", () => {
+    const { queue, add, device, used } = rig();
+    for (let lap = 0; lap < 6; lap++) {
+      const ids = [add(1, 1), add(0, 1), add(1, 0)];
+      queue.publish();
+      expect(device.take().map(({ head }) => head)).toEqual(ids);
+      for (const id of [ids[1], ids[2], ids[0]]) device.add(id, 0);
+      device.publish();
+      expect(queue.take(used, 8)).toBe(3);
+      expect([...used.heads.slice(0, 3)]).toEqual([ids[1], ids[2], ids[0]]);
+      expect(queue.take(used, 8)).toBe(QUEUE_EMPTY);
+    }
   });
 
   test.each([

@@ -466,6 +466,17 @@ describe("the used ring", () => {
   });
 });
 
+test("in order, a hostile device: a batch past the used index, after a good element, is met again as the first", () => {
+  const { queue, used, add, device } = rig({ inOrder: true });
+  const heads = [add(1, 0), add(1, 0), add(1, 0)];
+  queue.publish();
+  device.use(heads[0]);
+  device.use(heads[2]);
+  expect(queue.take(used, 8)).toBe(1);
+  expect(queue.take(used, 8)).toBe(QUEUE_MALFORMED);
+  expect([queue.fault?.code, queue.outstanding]).toEqual(["id-not-outstanding", 2]);
+});
+
 test("[split] the notification payload: queue and available index", () => {
   const { queue, add } = rig();
   add(1, 0);
