@@ -34,19 +34,15 @@ export class DeviceLink {
 
   /**
    * Waits for the answer to an operation.
-   * @throws DriverError `timeout`, `device-gone`
+   * @throws DriverError `timeout`, `device-gone`; what the request is rejected with
    */
   async answer<T>(what: string, request: Promise<T>): Promise<T> {
-    let outcome: { readonly value: T } | { readonly cause: unknown } | null = null;
-    request.then(
-      (value) => {
-        outcome = { value };
-      },
-      (cause: unknown) => {
-        outcome = { cause };
-      },
-    );
-    await this.#wait(what, () => outcome !== null);
+    let answered = false;
+    const note = (): void => {
+      answered = true;
+    };
+    request.then(note, note);
+    await this.#wait(what, () => answered);
     return request;
   }
 
