@@ -22,6 +22,7 @@ import {
   NETDEV_STATUS_MORE,
   NETDEV_STATUS_SUCCESS,
   NETDEV_STATUS_UNDERRUN,
+  netdevSuccessful,
 } from "./status.ts";
 
 /** How a receive queue is set up. */
@@ -70,6 +71,8 @@ export class RxQueue {
   #wanted = false;
   /** The device was asked to tell. */
   #armed = false;
+  /** Filling the queue may lead back here: the device may answer at once. */
+  #receiving = false;
 
   /** Made by `NetDriver.rxqConfigure`. */
   constructor(id: number, size: number, options: RxQueueOptions, framing: Framing) {
@@ -114,7 +117,7 @@ export class RxQueue {
    */
   rxOne(): number {
     const status = this.rxBurst(this.#one, 1);
-    this.packet = this.#one.count === 1 ? this.#one.packets[0] : NO_NETBUF;
+    this.packet = netdevSuccessful(status) ? this.#one.packets[0] : NO_NETBUF;
     return status;
   }
 
@@ -128,21 +131,16 @@ export class RxQueue {
    * packets to be dropped, or the call is not allowed now; `NETDEV_EIO`
    */
   rxBurst(burst: PacketBurst, max: number = burst.packets.length): number {
+    if (this.#receiving) return NETDEV_EINVAL; // and the burst may be the one that is being filled
     burst.clear();
     const virtqueue = this.#virtqueue;
     if (virtqueue === null) return this.#closed;
     if (this.#armed) return NETDEV_EINVAL;
-    const { queue } = virtqueue;
-    for (;;) {
-      const dropped = this.#receive(queue, burst, max);
-      // What came before the fault is good; who comes again hears of it.
-      if (queue.fault !== null) return burst.count > 0 ? NETDEV_STATUS_SUCCESS | NETDEV_STATUS_MORE : NETDEV_EIO;
-      const underrun = this.#fill(virtqueue) ? NETDEV_STATUS_UNDERRUN : 0;
-      const drained = this.#drained(queue);
-      if (burst.count > 0) return NETDEV_STATUS_SUCCESS | (drained ? 0 : NETDEV_STATUS_MORE) | underrun;
-      if (dropped > 0) return NETDEV_EINVAL;
-      // Packets that came while the queue was filled: each time around takes at least one.
-      if (drained) return underrun;
+    this.#receiving = true;
+    try {
+      return this.#receiveAndFill(virtqueue, burst, Math.min(max, burst.packets.length));
+    } finally {
+      this.#receiving = false;
     }
   }
 
@@ -168,6 +166,22 @@ export class RxQueue {
     this.#wanted = false;
     this.#armed = false;
     virtqueue.disableInterrupts();
+  }
+
+  #receiveAndFill(virtqueue: Virtqueue<never>, burst: PacketBurst, max: number): number {
+    if (!(max >= 1)) return NETDEV_EINVAL;
+    const { queue } = virtqueue;
+    for (;;) {
+      const dropped = this.#receive(queue, burst, max);
+      // What came before the fault is good; who comes again hears of it.
+      if (queue.fault !== null) return burst.count > 0 ? NETDEV_STATUS_SUCCESS | NETDEV_STATUS_MORE : NETDEV_EIO;
+      const underrun = this.#fill(virtqueue) ? NETDEV_STATUS_UNDERRUN : 0;
+      const drained = this.#drained(queue);
+      if (burst.count > 0) return NETDEV_STATUS_SUCCESS | (drained ? 0 : NETDEV_STATUS_MORE) | underrun;
+      if (dropped > 0) return NETDEV_EINVAL;
+      // Packets that came while the queue was filled: each time around takes at least one.
+      if (drained) return underrun;
+    }
   }
 
   #live(): Virtqueue<never> {

@@ -71,6 +71,51 @@ describe("a burst", () => {
   });
 });
 
+describe("a burst that can't be", () => {
+  it("of no packets, or of a number that is none, is refused with EINVAL, and packets stay", async () => {
+    const s = await setupStrict();
+    s.device.deliver(0, headed({}, frame(60)));
+    for (const max of [0, -1, Number.NaN]) expect(s.rxqs[0].rxBurst(new PacketBurst(), max)).toBe(EINVAL);
+    expect(s.rxqs[0].rxBurst(new PacketBurst(0))).toBe(EINVAL);
+    expect(s.rxqs[0].rxOne()).toBe(SUCCESS);
+  });
+
+  it("of more packets than it has room for receives no more than that", async () => {
+    const s = await setupStrict();
+    const burst = new PacketBurst(2);
+    s.device.deliver(0, ...[1, 2, 3].map((seed) => headed({}, frame(60, seed))));
+    expect([s.rxqs[0].rxBurst(burst, 100), burst.count]).toEqual([SUCCESS | MORE, 2]);
+    for (const packet of burst.packets) s.pool.release(packet);
+    expect([s.rxqs[0].rxBurst(burst, 100), burst.count]).toEqual([SUCCESS, 1]);
+    s.pool.release(burst.packets[0]);
+    expect(s.pool.available).toBe(64 - 16);
+  });
+
+  it.each(["rxOne", "rxBurst"] as const)(
+    "from within %s of the same queue is refused, and costs that nothing",
+    async (outer) => {
+      const inner: number[] = [];
+      const burst = new PacketBurst();
+      const s = await setupStrict({
+        ringFeatures: 1n << 32n,
+        onLink: () => void inner.push(s.rxqs[0].rxOne(), s.rxqs[0].rxBurst(burst), s.rxqs[0].packet),
+      });
+      s.device.deliver(0, headed({}, frame(60)));
+      const { notify } = s.transport;
+      s.transport.notify = (index) => {
+        s.transport.notify = notify;
+        s.device.setStatus(0);
+        notify.call(s.transport, index);
+      };
+      const status = outer === "rxOne" ? s.rxqs[0].rxOne() : s.rxqs[0].rxBurst(burst);
+      const packet = outer === "rxOne" ? s.rxqs[0].packet : burst.packets[0];
+      expect([status, inner]).toEqual([SUCCESS, [EINVAL, EINVAL, NO_NETBUF]]);
+      expect(s.pool.read(packet)).toEqual(frame(60));
+      expect(s.rxqs[0].rxOne()).toBe(0);
+    },
+  );
+});
+
 describe("mergeable buffers", () => {
   const device = { features: [F.MRG_RXBUF] };
 
