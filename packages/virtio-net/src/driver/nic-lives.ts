@@ -108,7 +108,7 @@ export class NicLives {
   /** A NIC that has agreed on features, and no more. */
   async #fresh(): Promise<OpenNic> {
     const before = this.#nic;
-    if (before !== null && !this.#spent && before.device.failure === null) return before;
+    if (before !== null && !this.#spent) return before;
     const nic = await this.#open();
     if (before !== null) checkUnchanged(before, nic);
     return nic;

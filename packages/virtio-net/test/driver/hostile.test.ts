@@ -69,6 +69,13 @@ describe("a used length", () => {
   });
 });
 
+it("a packet shorter than its header has none: what is left of an older one is not believed", async () => {
+  const s = await setupStrict({ device: MERGED });
+  s.device.deliver(0, [headed({ numBuffers: 2 }, frame(60)), 11], headed({}, frame(60, 2)));
+  expect([s.rxqs[0].rxOne(), s.rxqs[0].rxOne()]).toEqual([EINVAL, 1]);
+  expect(s.pool.read(s.rxqs[0].packet)).toEqual(frame(60, 2));
+});
+
 describe("num_buffers", () => {
   it.each([
     ["0", 0, 1],
@@ -205,6 +212,17 @@ describe("a device", () => {
     s.transport.reset = reset;
     await s.driver.start();
     expect([s.driver.state, s.pool.available]).toEqual([4, 48]);
+    await comesBack(s);
+  });
+
+  it("that fails at its first notification is not started", async () => {
+    const s = await setupStrict({ upTo: "queues" });
+    const { queueNotify } = s.device;
+    s.device.queueNotify = () => s.device.context?.fail(new Error("broken") as never);
+    await expect(s.driver.start()).rejects.toMatchObject({ code: "needs-reset" });
+    expect([s.driver.state, s.core.status, s.pool.available]).toEqual([3, 0, 64]);
+    s.device.queueNotify = queueNotify;
+    await s.driver.start();
     await comesBack(s);
   });
 

@@ -60,6 +60,19 @@ describe("the states", () => {
     expect(s.driver.state).toBe(0);
   });
 
+  it.each(["unprobed", "unconfigured", "configured", "queues", "running"] as const)(
+    "are all left by destroy, and the device is reset: from %s",
+    async (upTo) => {
+      const s = await setupStrict({ upTo });
+      await s.driver.destroy();
+      expect([s.driver.state, s.core.status, s.pool.available]).toEqual([0, 0, 64]);
+      s.pool.destroy();
+      expect(s.host.dma.allocated).toBe(0);
+      await s.driver.destroy();
+      expect(s.driver.state).toBe(0);
+    },
+  );
+
   const calls: Record<string, (s: Strict) => unknown> = {
     probe: (s) => s.driver.probe(),
     configure: (s) => s.driver.configure(1, 1),
@@ -290,6 +303,13 @@ describe("rxq_configure and txq_configure", () => {
     }
   });
 
+  it("of a legacy device have as many entries as it says", async () => {
+    const s = await setupStrict({ upTo: "configured", legacy: true });
+    expect(s.driver.rxqInfo(0)).toEqual({ min: 16, max: 16, powerOfTwo: true });
+    for (const [, configure] of both) expect(await errnoOf(() => configure(s, 0, 8))).toBe("EINVAL");
+    for (const [, configure] of both) expect(configure(s, 0, 0).size).toBe(16);
+  });
+
   it("a receive queue needs alloc_rxpkts", async () => {
     const s = await setupStrict({ upTo: "configured" });
     const options = { pool: s.pool } as unknown as ReturnType<typeof rx>;
@@ -360,6 +380,21 @@ describe("stop and start", () => {
     }
     expect(s.rxqs[0].counters.packets).toBe(20);
     expect(s.device.problems).toEqual([]);
+  });
+
+  it("gives back but once what the device had", async () => {
+    const s = await setupStrict();
+    s.device.completes = false;
+    expect(s.txqs[0].txOne(packetOf(s.pool, frame(60)))).toBe(3);
+    await s.driver.stop();
+    const all = new Uint32Array(64);
+    expect(s.pool.allocateInto(all, 64)).toBe(64);
+    await s.driver.start();
+    expect(s.rxqs[0].rxOne()).toBe(4);
+    await s.driver.stop();
+    expect(s.pool.available).toBe(0);
+    s.pool.releaseAll(all, 64);
+    expect(s.pool.available).toBe(64);
   });
 
   it("while stopped, packets are refused and stay with the caller", async () => {

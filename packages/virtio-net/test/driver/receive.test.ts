@@ -215,6 +215,19 @@ describe("receive buffers", () => {
     expect(asked).toEqual([64, 6]);
   });
 
+  it("of a legacy device, which take two entries each, are asked for by half", async () => {
+    const s = await setupStrict({ legacy: true, without: 1n << 27n, upTo: "configured" });
+    const asked: number[] = [];
+    const allocate = (into: Uint32Array, count: number): number => {
+      asked.push(count);
+      return s.pool.allocateInto(into, count);
+    };
+    s.driver.rxqConfigure(0, 16, { pool: s.pool, allocate });
+    s.driver.txqConfigure(0, 16, { pool: s.pool });
+    await s.driver.start();
+    expect(asked).toEqual([8]);
+  });
+
   it("that can't be allocated are an UNDERRUN, and are made up for later", async () => {
     const s = await setupStrict({ buffers: 18 });
     const [rxq] = s.rxqs;
@@ -295,6 +308,16 @@ describe("interrupts", () => {
     expect([rxq.rxOne(), rxq.rxOne()]).toEqual([SUCCESS | MORE, SUCCESS]);
     send();
     expect(events).toEqual([0]);
+  });
+
+  it("are off, for the device to see, from an event until the queue is drained", async () => {
+    const s = await setupStrict({ ringFeatures: 1n << 32n, onEvent: () => {} });
+    const flags = (): number => s.memory.readU16(s.core.queues[0].address(1));
+    expect([flags(), s.rxqs[0].interruptEnable(), flags()]).toEqual([1, 0, 0]);
+    s.device.deliver(0, headed({}, frame(60)));
+    expect([flags(), s.rxqs[0].rxOne(), flags()]).toEqual([1, SUCCESS, 0]);
+    s.rxqs[0].interruptDisable();
+    expect(flags()).toBe(1);
   });
 
   it("while on, packets are not received: EINVAL", async () => {

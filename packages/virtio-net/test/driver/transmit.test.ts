@@ -101,7 +101,14 @@ describe("a packet", () => {
   it.each([
     ["shorter than an Ethernet header", (s: Strict) => packetOf(s.pool, frame(13))],
     ["without bytes", (s: Strict) => s.pool.allocate()],
-    ["that was not allocated", () => 5],
+    [
+      "that was given back",
+      (s: Strict) => {
+        const packet = packetOf(s.pool, frame(60));
+        s.pool.release(packet);
+        return packet;
+      },
+    ],
     ["that there is none of", () => 1000],
     [
       "without room for a header",
