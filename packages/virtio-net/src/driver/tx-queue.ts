@@ -148,6 +148,7 @@ export class TxQueue {
     const virtqueue = this.#virtqueue;
     if (virtqueue === null) return 0;
     this.#reclaim(virtqueue.queue);
+    virtqueue.notify(); // for a device that waits in vain
     return virtqueue.queue.outstanding;
   }
 

@@ -1,4 +1,6 @@
 /** What the driver gives to be sent: VIRTIO 1.4, 5.1.6.2.1. */
+import { feature, VIRTIO_F_RING_PACKED } from "@virtio-ts/virtio-bindings";
+import { DEFAULT_RING_FEATURES } from "@virtio-ts/virtio-device";
 import { describe, expect, it } from "vitest";
 import { NO_NETBUF, PacketBurst } from "../../src/index.ts";
 import { frame } from "../support/nic.ts";
@@ -334,4 +336,19 @@ it("the legacy interface's used length of transmitted packets is ignored [net.le
   active?.queue.flush();
   expect(s.txqs[0].reclaim()).toBe(0);
   expect(s.txqs[0].txOne(packetOf(s.pool, frame(60)))).toBe(3);
+});
+
+it("who waits for packets to be used wakes a device that waits for one it has used already", async () => {
+  const s = await setupStrict({ ringFeatures: DEFAULT_RING_FEATURES | feature(VIRTIO_F_RING_PACKED) });
+  const send = (): void => void s.txqs[0].txOne(packetOf(s.pool, frame(60)));
+  const eventArea = s.core.queues[1].halves[4];
+  s.device.completes = false;
+  send();
+  s.device.complete();
+  s.memory.writeU32(eventArea, 1 << 16); // not to be notified
+  send();
+  expect(s.device.sent.length).toBe(1);
+  s.memory.writeU32(eventArea, 0x8000 | (2 << 16)); // of descriptor 0 of the first lap
+  expect(s.txqs[0].reclaim()).toBe(1);
+  expect(s.device.sent.length).toBe(2);
 });
