@@ -94,7 +94,6 @@ export const mutants = [
   [WALKER, "if (length === 0 || length % DESCRIPTOR_SIZE !== 0)", "if (length === 0)"],
   [WALKER, "if (index >= 0 && address % 4 === 0) {", "if (index >= 0) {"],
   [WALKER, 'if (!this.memory.contains(address, length)) return this.fail("indirect-out-of-range", address);', ""],
-  [WALKER, "if (chain < burst.plain) burst.plain = chain;", ""],
   [WALKER, "      this.readableBytes = bytes;\n", ""],
   [WALKER, 'if (index < 0) return this.fail("buffer-out-of-range", address);', "if (index < 0) return true;"],
   [WALKER, "const part = Math.min(left, region.end - start);", "const part = left;"],

@@ -20,14 +20,14 @@ const LIKELY = [
   [/restore/, ["restore"]],
   [/move|chain-cursor/, ["copies", "device-life"]],
   [/device\/split|singles/, ["split-device", "device-hostile", "chains", "windows"]],
-  [/device\/packed/, ["packed-device", "device-hostile", "chains", "windows"]],
+  [/device\/packed/, ["packed-device", "edges", "device-hostile", "chains", "windows"]],
   [/driver\/split|elements/, ["split-driver"]],
   [/driver\/packed|layout\/packed/, ["packed-driver", "packed-device"]],
-  [/device\//, ["device-", "split-device", "packed-device", "windows"]],
+  [/device\//, ["edges", "device-", "split-device", "packed-device", "windows"]],
   [/driver\//, ["split-driver", "packed-driver", "driver-life"]],
   [/./, ["split-", "device-hostile", "windows"]],
 ];
-const QUICK = ["split-", "packed-", "device-", "driver-", "chains", "copies", "restore", "windows"];
+const QUICK = ["split-", "packed-", "device-", "driver-", "chains", "edges", "copies", "restore", "windows"];
 const SLOW = ["halves", "run-time"];
 
 function prepare() {

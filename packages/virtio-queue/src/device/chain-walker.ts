@@ -80,7 +80,6 @@ export abstract class ChainWalker {
       this.writable = at;
       this.readableBytes = bytes;
     }
-    if (chain < burst.plain) burst.plain = chain;
     burst.heads[chain] = head;
     burst.first[chain + 1] = at;
     burst.writable[chain] = this.writable;

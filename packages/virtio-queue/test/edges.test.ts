@@ -1,0 +1,126 @@
+/**
+ * The edges of rings, bursts and books: where a loop ends, goes around, or must not take a neighbour's word for its own.
+ * @module
+ */
+
+import {
+  ChainBurst,
+  PackedDeviceQueue,
+  QUEUE_MALFORMED,
+  SplitDeviceQueue,
+  VIRTQ_DESC_F_AVAIL,
+  VIRTQ_DESC_F_USED,
+} from "@virtio-ts/virtio-queue";
+import { MockPackedDriver, MockSplitDriver } from "@virtio-ts/virtio-queue/testing";
+import { GuestMemory, MemoryRegion } from "@virtio-ts/vm-memory";
+import { describe, expect, test } from "vitest";
+
+describe.each(["split", "packed"])("%s", (format) => {
+  function rig(size: number) {
+    const memory = GuestMemory.of(new Uint8Array(1 << 20));
+    const driver = format === "split" ? new MockSplitDriver(memory, { size }) : new MockPackedDriver(memory, { size });
+    const Queue = format === "split" ? SplitDeviceQueue : PackedDeviceQueue;
+    const queue = new Queue(memory, { ...driver.areas, indirect: true, eventIdx: false });
+    return { memory, driver, queue, burst: new ChainBurst(memory) };
+  }
+
+  /** Takes and gives back one chain, so that the next one has another head, or place. */
+  function once({ driver, queue, burst }: ReturnType<typeof rig>): void {
+    driver.offer([{ length: 4 }]);
+    queue.pop(burst, 1);
+    queue.pushAll(burst);
+    queue.flush();
+  }
+
+  test("a burst ends with the chain that takes it past its descriptors, of whatever shape", () => {
+    const { driver, queue, burst } = rig(8192);
+    // An empty element in each: no loop for plain chains takes those.
+    for (let chain = 0; chain < 8; chain++) {
+      driver.offer(Array.from({ length: 1000 }, (_, i) => ({ address: 0x8000, length: i === 1 ? 0 : 1 })));
+    }
+    expect([queue.pop(burst, 8), queue.pop(burst, 8), queue.fault]).toEqual([5, 3, null]);
+  });
+
+  test.each(["one by one", "as a burst"])("what is no head of the ring is not taken back (%s)", (way) => {
+    const all = rig(8);
+    const { driver, queue, burst } = all;
+    once(all);
+    driver.offer([{ length: 4 }]);
+    expect([queue.pop(burst, 1), burst.heads[0]]).toEqual([1, 1]);
+    if (way === "one by one") queue.push(8 + 1, 0);
+    else {
+      burst.heads[0] = 8 + 1;
+      queue.pushAll(burst);
+    }
+    expect([queue.fault?.code, queue.outstanding]).toEqual(["not-outstanding", 1]);
+  });
+
+  test("a chain that was given back is not rewound", () => {
+    const { driver, queue, burst } = rig(8);
+    driver.offer([{ length: 4 }]);
+    driver.offer([{ length: 4 }]);
+    queue.pop(burst, 8);
+    queue.push(burst.heads[1], 0);
+    queue.rewind(2);
+    expect([queue.fault?.code, queue.outstanding, queue.counters.chains]).toEqual(["not-outstanding", 1, 2]);
+  });
+});
+
+test("a split queue suppresses notifications in memory that has moved", () => {
+  const wasm = new WebAssembly.Memory({ initial: 1, maximum: 2 });
+  const memory = new GuestMemory([new MemoryRegion(0, () => new Uint8Array(wasm.buffer, 0, 0x1_0000))]);
+  const driver = new MockSplitDriver(memory, { size: 8 });
+  const queue = new SplitDeviceQueue(memory, { ...driver.areas, indirect: false, eventIdx: false });
+  wasm.grow(1);
+  queue.disableNotifications();
+  memory.refresh();
+  expect(memory.readU16(driver.areas.deviceArea)).toBe(1);
+});
+
+describe("packed", () => {
+  function rig(size: number) {
+    const memory = GuestMemory.of(new Uint8Array(1 << 16));
+    const driver = new MockPackedDriver(memory, { size });
+    const queue = new PackedDeviceQueue(memory, { ...driver.areas, indirect: true, eventIdx: false });
+    const burst = new ChainBurst(memory);
+    const giveBack = (): void => {
+      queue.pushAll(burst);
+      queue.flush();
+      driver.collect();
+    };
+    return { memory, driver, queue, burst, giveBack };
+  }
+
+  test("a driver that makes entries available which the device holds is refused", () => {
+    const { driver, queue, burst } = rig(4);
+    driver.offer([{ length: 4 }, { length: 4 }]);
+    driver.offer([{ length: 4 }]);
+    expect(queue.pop(burst, 8)).toBe(2);
+    driver.setDescriptor(3, { address: 0x4000, length: 4, flags: VIRTQ_DESC_F_AVAIL, next: 2 });
+    driver.setDescriptor(0, { address: 0x4000, length: 4, flags: VIRTQ_DESC_F_USED, next: 3 });
+    expect([queue.pop(burst, 8), burst.heads[0]]).toEqual([1, 2]);
+    expect(queue.pop(burst, 8)).toBe(QUEUE_MALFORMED);
+    expect([queue.fault?.code, queue.outstanding]).toEqual(["ring-overrun", 3]);
+  });
+
+  test("single descriptors go on at the ring's start, though a sound one lies behind its end", () => {
+    const { driver, queue, burst, giveBack } = rig(4);
+    for (let lap = 0; lap < 8; lap++) {
+      const flags = driver.availWrap === 1 ? VIRTQ_DESC_F_USED : VIRTQ_DESC_F_AVAIL;
+      driver.setDescriptor(4, { address: 0x7000, length: 9, flags, next: 3 });
+      const ids = [1, 2, 3].map((n) => driver.offer([{ address: 0x1000 * n, length: n }]));
+      expect(queue.pop(burst, 8)).toBe(3);
+      expect([...burst.heads.slice(0, 3), ...burst.lengths.slice(0, 3)]).toEqual([...ids, 1, 2, 3]);
+      giveBack();
+    }
+  });
+
+  test("a list with an empty element goes on at the ring's start", () => {
+    const { driver, queue, burst, giveBack } = rig(5);
+    for (let lap = 0; lap < 5; lap++) {
+      driver.offer([1, 0, 2, 3].map((length) => ({ address: 0x1000, length })));
+      expect([queue.pop(burst, 8), burst.first[1], burst.readableBytes[0]]).toEqual([1, 3, 6]);
+      giveBack();
+    }
+  });
+});
