@@ -62,7 +62,7 @@ const chains = [SPLIT_CHAINS, PACKED_CHAINS].flatMap((file) => [
 
 export const mutants = [
   // The device's half of a queue.
-  [BASE, "walker.steps < BURST_DESCRIPTORS", "true"],
+  [BASE, "walker.steps >= BURST_DESCRIPTORS", "false"],
   [BASE, "if (done < count) this.fail(", "if (false) this.fail("],
   [BASE, "if (holdings.staged === 0 || this.stopped) return false;", "if (holdings.staged === 0) return false;"],
   [BASE, "    this.events.follow(this.available.position);", ""],
@@ -166,7 +166,7 @@ export const mutants = [
   ],
   [PACKED_SINGLES, "(VIRTQ_DESC_F_NEXT | V", "(V"],
   [PACKED_SINGLES, "VIRTQ_DESC_F_WRITE | VIRTQ_DESC_F_INDIRECT)", "VIRTQ_DESC_F_WRITE)"],
-  [PACKED_SINGLES, "Math.min(BURST_DESCRIPTORS - walker.steps, size - holdings.entries)", "BURST_DESCRIPTORS"],
+  [PACKED_SINGLES, ", size - holdings.entries)", ")"],
   [PACKED_SINGLES, "if (word === tableEnd) word = ring.word & INDEX;", ""],
   [PACKED_CHAINS, "if (id >= size || book[id] !== FREE) break;", "if (id >= size) break;"],
   [PACKED_CHAINS, "if (id >= size || book[id] !== FREE) break;", "if (book[id] !== FREE) break;"],

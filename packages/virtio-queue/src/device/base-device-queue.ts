@@ -137,7 +137,7 @@ export abstract class BaseDeviceQueue implements DeviceQueue {
     const { walker } = available;
     walker.steps = 0;
     let chain = 0;
-    while (chain < wanted && walker.steps < BURST_DESCRIPTORS) {
+    while (chain < wanted) {
       chain = this.takePlain(burst, chain, wanted);
       if (chain === wanted || walker.steps >= BURST_DESCRIPTORS) break;
       if (!available.walk(burst, chain)) break;

@@ -49,7 +49,7 @@ export function takePackedSingles(side: PackedAvailable, burst: ChainBurst, chai
   const orderMask = holdings.orderMask & 0x7fff;
   const orderNext = holdings.orderNext & INDEX;
   const behind = (burst.first[chain] - chain) & INDEX;
-  const most = chain + Math.min(BURST_DESCRIPTORS - walker.steps, size - holdings.entries);
+  const most = chain + Math.min(Math.max(BURST_DESCRIPTORS - walker.steps, 0), size - holdings.entries);
   const stop = Math.min(wanted, lengths.length - behind, most) & INDEX;
   let word = (ring.word + 4 * side.next) & INDEX;
   const direction = table[word + 3] & F_WRITE;

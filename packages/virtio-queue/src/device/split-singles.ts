@@ -54,7 +54,8 @@ export function takeSplitSingles(side: SplitAvailable, burst: ChainBurst, chain:
   const behind = (burst.first[chain] - chain) & INDEX;
   const orderNext = holdings.orderNext & INDEX;
   const availAt = (position - chain) & 0xffff;
-  const stop = Math.min(wanted, lengths.length - behind, chain + BURST_DESCRIPTORS - walker.steps) & 0xffff;
+  const most = chain + Math.max(BURST_DESCRIPTORS - walker.steps, 0);
+  const stop = Math.min(wanted, lengths.length - behind, most) & 0xffff;
   const direction = table[tableWord + (avail[entries + (position & mask)] & mask) * 4 + 3] & F_WRITE;
   const bytes = direction === 0 ? burst.readableBytes : burst.writableBytes;
   let next = chain & 0xffff;
