@@ -9,11 +9,13 @@ import {
   QUEUE_MALFORMED,
   SplitDeviceQueue,
   VIRTQ_DESC_F_AVAIL,
+  VIRTQ_DESC_F_NEXT,
   VIRTQ_DESC_F_USED,
 } from "@virtio-ts/virtio-queue";
 import { MockPackedDriver, MockSplitDriver } from "@virtio-ts/virtio-queue/testing";
 import { GuestMemory, MemoryRegion } from "@virtio-ts/vm-memory";
 import { describe, expect, test } from "vitest";
+import { watchAtomics } from "./atomics.ts";
 
 describe.each(["split", "packed"])("%s", (format) => {
   function rig(size: number) {
@@ -53,6 +55,16 @@ describe.each(["split", "packed"])("%s", (format) => {
       queue.pushAll(burst);
     }
     expect([queue.fault?.code, queue.outstanding]).toEqual(["not-outstanding", 1]);
+  });
+
+  test("a burst is not given back twice", () => {
+    const { driver, queue, burst } = rig(8);
+    driver.offer([{ length: 4 }]);
+    driver.offer([{ length: 4 }]);
+    queue.pop(burst, 1);
+    queue.pushAll(burst);
+    queue.pushAll(burst);
+    expect([queue.fault?.code, queue.flush()]).toEqual(["not-outstanding", false]);
   });
 
   test("a chain that was given back is not rewound", () => {
@@ -103,12 +115,33 @@ describe("packed", () => {
     expect([queue.fault?.code, queue.outstanding]).toEqual(["ring-overrun", 3]);
   });
 
+  test("a list that grows after it was counted leaves no room for the next", () => {
+    const { driver, queue, burst } = rig(4);
+    for (let list = 0; list < 2; list++) driver.offer([{ length: 4 }]);
+    expect(queue.pop(burst, 8)).toBe(2);
+    for (let list = 0; list < 2; list++) driver.offer([{ length: 4 }]);
+    // What the device holds, made to look like one more; and the first list, once counted, takes both entries left.
+    driver.setDescriptor(0, { address: 0x4000, length: 4, flags: VIRTQ_DESC_F_USED, next: 2 });
+    const grow = (): void =>
+      driver.setDescriptor(2, { address: 0x4000, length: 0, flags: VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_NEXT, next: 2 });
+    let taken = 0;
+    let accesses = 0;
+    watchAtomics(
+      () => {
+        taken = queue.pop(burst, 8);
+      },
+      () => ++accesses === 2 && grow(), // the first tells that there is a list, the second is the fence after counting
+    );
+    expect([taken, burst.heads[0], queue.outstanding]).toEqual([1, 3, 3]);
+    expect([queue.pop(burst, 8), queue.fault?.code]).toEqual([QUEUE_MALFORMED, "ring-overrun"]);
+  });
+
   test("single descriptors go on at the ring's start, though a sound one lies behind its end", () => {
     const { driver, queue, burst, giveBack } = rig(4);
     for (let lap = 0; lap < 8; lap++) {
-      const flags = driver.availWrap === 1 ? VIRTQ_DESC_F_USED : VIRTQ_DESC_F_AVAIL;
-      driver.setDescriptor(4, { address: 0x7000, length: 9, flags, next: 3 });
       const ids = [1, 2, 3].map((n) => driver.offer([{ address: 0x1000 * n, length: n }]));
+      const free = [0, 1, 2, 3].find((id) => !ids.includes(id));
+      driver.setDescriptor(4, { address: 0x7000, length: 9, flags: 0, next: free! });
       expect(queue.pop(burst, 8)).toBe(3);
       expect([...burst.heads.slice(0, 3), ...burst.lengths.slice(0, 3)]).toEqual([...ids, 1, 2, 3]);
       giveBack();
