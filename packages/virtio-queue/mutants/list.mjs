@@ -222,6 +222,8 @@ export const mutants = [
   ],
   [SPLIT_DRIVER, "this.memory.fill(deviceArea, splitUsedBytes(size));", ""],
   [SPLIT_DRIVER, "shadow.setLink(this.lastOf(id, count), firstFree);", "shadow.setLink(id, firstFree);"],
+  [PACKED_DRIVER, "waitsFor(this.usedPosition, this.size - 1)", "waitsFor(this.usedPosition, this.shadow.free)"],
+  [PACKED_DRIVER, "this.shadow.outstanding > 0 && this.events", "this.events"],
   [PACKED_DRIVER, "if ((last & USED_WRITE) !== 0) return length;", "return length;"],
   [PACKED_DRIVER, "return length <= this.shadow.writable(last & 0xffff) ? length : 0;", "return 0;"],
   [PACKED_DRIVER, "this.shadow.outstanding > 0 && ", ""],

@@ -301,6 +301,23 @@ describe("publishing", () => {
     expect([add(1, 0), queue.publish()]).toEqual([3, false]);
   });
 
+  test("so is one that waits so with a full ring, and none that waits for what it is to get", () => {
+    const { add, queue, used, device } = rig({ eventIdx: true });
+    device.setDeviceEvent(1, 0, 1);
+    for (let i = 0; i < 5; i++) add(1, 0);
+    queue.publish();
+    device.setUsed(0, 0);
+    device.setUsed(1, 1);
+    expect([queue.take(used, 8), add(1, 0), add(1, 0), queue.publish()]).toEqual([2, 1, 0, false]);
+    // The device has used entries 0 and 1 of the first lap, and has all the rest and the second lap's.
+    const wakes = (offset: number, wrap: number): boolean => {
+      device.setDeviceEvent(2, offset, wrap);
+      return queue.publish();
+    };
+    expect([0, 1, 2, 3, 4].map((offset) => wakes(offset, 1))).toEqual([true, true, false, false, false]);
+    expect([0, 1, 2, 3, 4].map((offset) => wakes(offset, 0))).toEqual([false, false, false, true, true]);
+  });
+
   test("a device that has nothing is not notified, whatever it waits for", () => {
     const { add, queue, device, used } = rig({ eventIdx: true });
     add(1, 0);

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { VIRTIO_ID_BALLOON, VIRTIO_ID_BLOCK, VIRTIO_ID_CONSOLE, VIRTIO_ID_ENTROPY } from "@virtio-ts/virtio-bindings";
 import { DriverDevice } from "@virtio-ts/virtio-driver";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { hasPeers } from "../src/peers.ts";
 import { BOARDS, type BoardName } from "../src/qemu/boards.ts";
 import { findDevice, type PciInterface } from "../src/qemu/finders.ts";
@@ -82,6 +82,7 @@ async function open(
 
 describe.each(Object.entries(WAYS))("over %s", (_, way) => {
   const runnable = hasPeers(BOARDS[way.board].program);
+  vi.setConfig({ testTimeout: 30_000 });
 
   test.runIf(runnable)("virtio-rng gives entropy, and interrupts for it", async () => {
     const rng = await open(way, "virtio-rng", VIRTIO_ID_ENTROPY);
@@ -146,7 +147,7 @@ describe.each(Object.entries(WAYS))("over %s", (_, way) => {
     await device.start();
     const answer = await send(device, receive, { write: [128] });
     const far = connect(path);
-    await new Promise((resolve) => far.once("connect", resolve));
+    await connected(machine, "far");
     const hello = new TextEncoder().encode("hello, QEMU\n");
     const heard = read(far, hello.length);
     await ask(device, transmit, { read: [hello] });
@@ -183,6 +184,15 @@ describe.each(Object.entries(WAYS))("over %s", (_, way) => {
     host.dma.free(block);
   });
 });
+
+/** Waits until QEMU has taken the connection to a character device: what is sent before is lost. */
+async function connected({ qmp }: QemuMachine, label: string): Promise<void> {
+  for (;;) {
+    const chardevs = await qmp.execute<{ label: string; filename: string }[]>("query-chardev");
+    const filename = chardevs.find((chardev) => chardev.label === label)?.filename ?? "disconnected";
+    if (!filename.startsWith("disconnected")) return;
+  }
+}
 
 /** The next `length` bytes of a socket. */
 function read(socket: Socket, length: number): Promise<Buffer> {

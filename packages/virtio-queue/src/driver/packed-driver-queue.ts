@@ -123,9 +123,12 @@ export class PackedDriverQueue extends BaseDriverQueue {
     return passed + lap;
   }
 
-  /** QEMU's NIC does not ask anew when it went on by itself after its peer had had no room. */
+  /**
+   * QEMU's NIC does not ask anew when it went on by itself after its peer had had no room. What a device may wait for is
+   * the entry after the last it used, or one of the lap that begins there; all others are behind it.
+   */
   protected waitsInVain(): boolean {
-    return this.shadow.outstanding > 0 && this.events.waitsFor(this.usedPosition, this.shadow.free);
+    return this.shadow.outstanding > 0 && this.events.waitsFor(this.usedPosition, this.size - 1);
   }
 
   protected isUsed(): boolean {
