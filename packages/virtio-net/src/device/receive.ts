@@ -64,7 +64,7 @@ export class Receiver {
   readonly #plainFrameMax: number;
   readonly #flags: number;
   readonly #chains: ChainBurst;
-  /** First buffer of `#chains` that is not used yet. */
+  /** First buffer of `#chains` that is not used yet; those before it go back to the driver all at once. */
   #next = 0;
   /** Buffers, from `#next` on, that the frame at hand takes. */
   #span = 0;
@@ -188,7 +188,7 @@ export class Receiver {
   #measure(bytes: number): number {
     const chains = this.#chains;
     while (this.#next < chains.count && chains.writableBytes[this.#next] < this.#headerSize) {
-      this.#active.queue.push(chains.heads[this.#next++], 0);
+      this.#next++; // nothing was written into it
       this.#counters.dropped.rxBadBuffers++;
     }
     if (this.#next === chains.count) return WAIT;
@@ -228,7 +228,7 @@ export class Receiver {
         while (room === 0) {
           segment++;
           while (segment === chains.first[chain + 1]) {
-            this.#active.queue.push(chains.heads[chain++], written);
+            chains.written[chain++] = written;
             written = 0;
           }
           region = regions[chains.regions[segment]];
@@ -244,7 +244,7 @@ export class Receiver {
         written += n;
       }
     }
-    this.#active.queue.push(chains.heads[chain], written);
+    chains.written[chain] = written;
     this.#next += this.#span;
     this.#patience = PATIENCE;
     const rx = this.#counters.rx;
@@ -293,10 +293,12 @@ export class Receiver {
     return segment;
   }
 
-  /** Makes buffers that were taken but not used available again. */
+  /** Gives back the buffers that were used, and makes those that were not available again. */
   #giveBack(): void {
+    const { queue } = this.#active;
     const left = this.#chains.count - this.#next;
-    if (left > 0) this.#active.queue.rewind(left);
+    if (left > 0) queue.rewind(left);
+    queue.pushAll(this.#chains, 0, this.#next);
     this.#chains.clear();
     this.#next = 0;
   }

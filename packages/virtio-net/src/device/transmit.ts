@@ -174,7 +174,7 @@ export class Transmitter {
       this.#counters.dropped.txNoLink += taken;
     }
     const end = taken === frames.count ? chains.count : this.#chainOf[taken];
-    for (let i = 0; i < end; i++) queue.push(chains.heads[i], 0);
+    queue.pushAll(chains, 0, end);
     if (end === chains.count) return true;
     queue.rewind(chains.count - end);
     return false;
