@@ -224,8 +224,14 @@ export const mutants = [
   [SPLIT_DRIVER, "shadow.setLink(this.lastOf(id, count), firstFree);", "shadow.setLink(id, firstFree);"],
   [PACKED_DRIVER, "waitsFor(this.usedPosition, this.size - 1)", "waitsFor(this.usedPosition, this.shadow.free)"],
   [PACKED_DRIVER, "this.shadow.outstanding > 0 && this.events", "this.events"],
-  [PACKED_DRIVER, "if ((last & USED_WRITE) !== 0) return length;", "return length;"],
-  [PACKED_DRIVER, "return length <= this.shadow.writable(last & 0xffff) ? length : 0;", "return 0;"],
+  [PACKED_DRIVER, "(at + 2) | 0], (last & MEANT) !== 0", "(at + 2) | 0], true"],
+  [PACKED_DRIVER, "this.usedMeant = (last & MEANT) !== 0;", ""],
+  [SHADOW, "if (!meant) return 0;", ""],
+  [
+    SHADOW,
+    "if (length <= writable) return length;\n    if (!meant) return 0;",
+    "if (!meant) return 0;\n    if (length <= writable) return length;",
+  ],
   [PACKED_DRIVER, "this.shadow.outstanding > 0 && ", ""],
   [
     PACKED_DRIVER,

@@ -445,6 +445,21 @@ describe("used descriptors", () => {
     ]);
   });
 
+  test("in order, too, a length without WRITE counts where it fits, or says nothing", () => {
+    const { queue, add, used, memory, device } = rig({ inOrder: true });
+    for (let i = 0; i < 2; i++) add(0, 1);
+    queue.publish();
+    for (const [entry, length] of [
+      [0, 99],
+      [1, 16],
+    ]) {
+      device.setUsed(entry, entry);
+      memory.writeU32(areas.descriptorArea + 16 * entry + 8, length);
+      expect(queue.take(used, 1)).toBe(1);
+      expect([used.heads[0], used.lengths[0]]).toEqual([entry, length === 16 ? 16 : 0]);
+    }
+  });
+
   test("in order, one descriptor uses all lists up to the one it names; a batch may be taken in parts", () => {
     const { queue, used, add, memory, device } = rig({ inOrder: true });
     const ids = [add(1, 0), add(0, 2), add(0, 1)];

@@ -32,6 +32,8 @@ export abstract class BaseDriverQueue implements DriverQueue {
   protected abstract readonly events: QueueEvents;
   protected usedId = 0;
   protected usedLength = 0;
+  /** Whether that length counts, by what the element says. */
+  protected usedMeant = true;
   private readonly maxChain: number;
   private readonly tables: LocatedTables | null;
   private readonly onFault: ((fault: DriverQueueFault) => void) | null;
@@ -205,7 +207,7 @@ export abstract class BaseDriverQueue implements DriverQueue {
   protected abstract countUsed(max: number): number;
   /** In any order: takes up to `wanted` buffers that `countUsed` has found, up to the first not acceptable. */
   protected abstract takeEach(used: UsedBurst, wanted: number): number;
-  /** Reads the next used element into `usedId` and `usedLength`. */
+  /** Reads the next used element into `usedId`, `usedLength` and `usedMeant`. */
   protected abstract readUsed(): void;
   /** Moves on over a buffer that was struck out, and frees it. */
   protected abstract release(head: number, count: number): void;
@@ -223,7 +225,7 @@ export abstract class BaseDriverQueue implements DriverQueue {
       if (shadow.batchLeft === 0) {
         if (!this.isUsed()) break;
         this.readUsed();
-        if (!shadow.beginBatch(this.usedId, this.usedLength, most - taken)) break;
+        if (!shadow.beginBatch(this.usedId, this.usedLength, this.usedMeant, most - taken)) break;
       }
       const head = shadow.oldest;
       heads[taken] = head;

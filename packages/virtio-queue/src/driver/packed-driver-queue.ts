@@ -30,8 +30,11 @@ const F_WRITE: number = VIRTQ_DESC_F_WRITE;
 const F_AVAIL: number = VIRTQ_DESC_F_AVAIL;
 const F_USED: number = VIRTQ_DESC_F_USED;
 const OWNER: number = F_AVAIL | F_USED;
-/** WRITE of a used descriptor, in its last word. */
-const USED_WRITE: number = F_WRITE << 16;
+/**
+ * WRITE of a used descriptor, in its last word: without it the length is reserved (2.8.4). But QEMU never sets WRITE and
+ * means its lengths, so one that fits is believed then, and one that does not says nothing.
+ */
+const MEANT: number = F_WRITE << 16;
 const HIGH_WORD = 2 ** 32;
 
 /** The driver's half of a packed virtqueue. */
@@ -90,10 +93,11 @@ export class PackedDriverQueue extends BaseDriverQueue {
     this.ring.region.refresh();
     const id = this.freeIds[--this.freeCount];
     const head = this.nextAvail;
+    const ring = this.ring.region.u32;
     const headFlags = F_NEXT | (readables === 0 ? F_WRITE : 0) | this.availability();
     for (let i = 0; i < count; i++) {
       const flags = (i + 1 < count ? F_NEXT : 0) | (i < readables ? 0 : F_WRITE) | this.availability();
-      if (i > 0) this.writeDescriptor(this.nextAvail, addresses[i], lengths[i], id | (flags << 16));
+      if (i > 0) ring[this.writeBuffer(this.nextAvail, addresses[i], lengths[i])] = id | (flags << 16);
       this.advance();
     }
     this.writeHead(head, addresses[0], lengths[0], id | (headFlags << 16));
@@ -162,7 +166,7 @@ export class PackedDriverQueue extends BaseDriverQueue {
       const at = (word + (next << 2)) | 0;
       const last = ring[(at + 3) | 0];
       const id = last & 0xffff;
-      const length = shadow.check(id, this.lengthOf(ring[(at + 2) | 0], last));
+      const length = shadow.check(id, ring[(at + 2) | 0], (last & MEANT) !== 0);
       if (length < 0) break;
       const count = shadow.strike(id);
       descriptors += count;
@@ -183,7 +187,8 @@ export class PackedDriverQueue extends BaseDriverQueue {
     const at = word + 4 * this.nextUsed;
     const last = region.u32[at + 3];
     this.usedId = last & 0xffff;
-    this.usedLength = this.lengthOf(region.u32[at + 2], last);
+    this.usedLength = region.u32[at + 2];
+    this.usedMeant = (last & MEANT) !== 0;
   }
 
   protected release(id: number, count: number): void {
@@ -219,15 +224,6 @@ export class PackedDriverQueue extends BaseDriverQueue {
     this.availWrap ^= 1;
   }
 
-  /**
-   * What a used descriptor says was written. Without WRITE its length is reserved (2.8.4); but QEMU never sets WRITE
-   * and means its lengths, so one that fits is believed, and one that does not says nothing.
-   */
-  private lengthOf(length: number, last: number): number {
-    if ((last & USED_WRITE) !== 0) return length;
-    return length <= this.shadow.writable(last & 0xffff) ? length : 0;
-  }
-
   private advanceUsed(entries: number): void {
     this.nextUsed += entries;
     if (this.nextUsed < this.size) return;
@@ -235,29 +231,29 @@ export class PackedDriverQueue extends BaseDriverQueue {
     this.usedWrap ^= 1;
   }
 
-  /** Writes the first descriptor of a list, after the others; the very first one's last word waits for `publish`. */
+  /**
+   * Writes the first descriptor of a list, after the others; the very first one's last word waits for `publish`.
+   * @param last the id, and the flags in the upper half
+   */
   private writeHead(index: number, address: number, length: number, last: number): void {
+    const at = this.writeBuffer(index, address, length);
     if (this.withheldWord >= 0) {
-      this.writeDescriptor(index, address, length, last);
-      return;
+      this.ring.region.u32[at] = last;
+    } else {
+      this.withheldWord = at;
+      this.withheld = last;
     }
-    this.withheldWord = this.writeBuffer(index, address, length);
-    this.withheld = last;
-  }
-
-  /** @param last the id, and the flags in the upper half */
-  private writeDescriptor(index: number, address: number, length: number, last: number): void {
-    this.ring.region.u32[this.writeBuffer(index, address, length)] = last;
   }
 
   /** Writes a descriptor but for its last word. @returns the index of that */
   private writeBuffer(index: number, address: number, length: number): number {
     const { region, word } = this.ring;
-    const at = word + 4 * index;
-    region.u32[at] = address;
-    region.u32[at + 1] = address < HIGH_WORD ? 0 : address / HIGH_WORD;
-    region.u32[at + 2] = length;
-    return at + 3;
+    const view = region.u32;
+    const at = (word + (index << 2)) | 0;
+    view[at] = address;
+    view[(at + 1) | 0] = address < HIGH_WORD ? 0 : address / HIGH_WORD;
+    view[(at + 2) | 0] = length;
+    return (at + 3) | 0;
   }
 
   /**

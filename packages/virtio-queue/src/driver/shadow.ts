@@ -35,7 +35,7 @@ export class Shadow {
   private adds = 0;
   private told = 0;
   private taken = 0;
-  /** The heads' records, then heads in the order they were added: one array, for each costs a loop its checks. */
+  /** The heads' records, then, in order, heads as they were added: one array, for each costs a loop its checks. */
   private readonly book: Uint32Array;
   private readonly orderAt: number;
   private readonly orderMask: number;
@@ -87,7 +87,7 @@ export class Shadow {
     book[record] = count;
     book[(record + ADDED_AT) | 0] = this.adds;
     book[(record + WRITABLE) | 0] = Math.min(writableBytes, MAX_LENGTH);
-    book[(this.orderAt + (this.adds & this.orderMask)) | 0] = head;
+    if (this.inOrder) book[(this.orderAt + (this.adds & this.orderMask)) | 0] = head;
     this.adds = (this.adds + 1) | 0;
     this.free -= count;
   }
@@ -104,9 +104,10 @@ export class Shadow {
 
   /**
    * Checks a used element, and notes what is wrong with it in {@link problem}.
+   * @param meant whether the element says that its length counts: else one that can't be counts as 0
    * @returns bytes written into the buffer, or -1
    */
-  check(id: number, length: number): number {
+  check(id: number, length: number, meant: boolean): number {
     if (id >= this.size) return this.refuse("id-out-of-range");
     const { book } = this;
     const record = id << SHIFT;
@@ -115,6 +116,7 @@ export class Shadow {
     if (book[record] === 0 || (age - 1) >>> 0 < this.added) return this.refuse("id-not-outstanding");
     const writable = book[(record + WRITABLE) | 0];
     if (length <= writable) return length;
+    if (!meant) return 0;
     return this.legacy ? writable : this.refuse("length-too-large");
   }
 
@@ -124,8 +126,8 @@ export class Shadow {
    * @param most buffers it may stand for
    * @returns whether all is well, as {@link check}
    */
-  beginBatch(id: number, length: number, most: number): boolean {
-    const written = this.check(id, length);
+  beginBatch(id: number, length: number, meant: boolean, most: number): boolean {
+    const written = this.check(id, length, meant);
     if (written < 0) return false;
     const age = (this.adds - this.book[(id << SHIFT) + ADDED_AT]) | 0;
     const batch = this.outstanding - age + 1;

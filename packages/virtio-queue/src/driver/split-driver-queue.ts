@@ -141,7 +141,7 @@ export class SplitDriverQueue extends BaseDriverQueue {
     for (; taken < wanted; taken++) {
       const entry = (base + (((nextUsed + taken) & mask) << 1)) | 0;
       const id = ring[entry];
-      const length = shadow.check(id, ring[(entry + 1) | 0]);
+      const length = shadow.check(id, ring[(entry + 1) | 0], true);
       if (length < 0) break;
       const count = shadow.strike(id);
       shadow.setLink(this.lastOf(id, count), firstFree);
