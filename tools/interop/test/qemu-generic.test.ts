@@ -7,45 +7,12 @@ import { VIRTIO_ID_BALLOON, VIRTIO_ID_BLOCK, VIRTIO_ID_CONSOLE, VIRTIO_ID_ENTROP
 import { DriverDevice } from "@virtio-ts/virtio-driver";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { hasPeers } from "../src/peers.ts";
-import { BOARDS, type BoardName } from "../src/qemu/boards.ts";
-import { findDevice, type PciInterface } from "../src/qemu/finders.ts";
+import { BOARDS } from "../src/qemu/boards.ts";
+import { findDevice } from "../src/qemu/finders.ts";
 import { QemuMachine } from "../src/qemu/machine.ts";
 import { ask, send } from "./support/requests.ts";
 import { until } from "./support/until.ts";
-
-interface Way {
-  readonly board: BoardName;
-  /** What device types are called there, and properties of each. */
-  readonly device: (type: string) => string;
-  readonly options?: readonly string[];
-  readonly pci?: PciInterface;
-  readonly interrupts: "lines" | "messages";
-}
-
-const WAYS: Readonly<Record<string, Way>> = {
-  "PCI, modern, with messages": { board: "q35", device: (type) => `${type}-pci`, interrupts: "messages" },
-  "PCI, modern, with the pin": { board: "q35", device: (type) => `${type}-pci,vectors=0`, interrupts: "lines" },
-  "PCI, modern only": { board: "q35", device: (type) => `${type}-pci,disable-legacy=on`, interrupts: "messages" },
-  "PCI, packed ring": { board: "q35", device: (type) => `${type}-pci,packed=on`, interrupts: "messages" },
-  "PCI, transitional as legacy": {
-    board: "q35",
-    device: (type) => `${type}-pci`,
-    pci: "legacy",
-    interrupts: "messages",
-  },
-  ...Object.fromEntries((["microvm", "arm", "riscv"] as const).flatMap((board) => [mmio(board, 1), mmio(board, 2)])),
-  "PCI, legacy only": {
-    board: "q35",
-    device: (type) => `${type}-pci,disable-modern=on,vectors=0`,
-    interrupts: "lines",
-  },
-};
-
-function mmio(board: BoardName, version: 1 | 2): [string, Way] {
-  const options = ["-global", `virtio-mmio.force-legacy=${version === 1 ? "on" : "off"}`];
-  const device = (type: string): string => `${type}-device`;
-  return [`virtio-mmio version ${version} of ${board}`, { board, device, options, interrupts: "lines" }];
-}
+import { WAYS, type Way } from "./support/ways.ts";
 
 let folder = "";
 let machine: QemuMachine | undefined;
@@ -71,7 +38,7 @@ async function open(
   properties = "",
 ): Promise<DriverDevice> {
   machine = await QemuMachine.start(way.board, [
-    ...(way.options ?? []),
+    ...way.options,
     ...options,
     "-device",
     `${way.device(type)}${properties}`,
@@ -135,7 +102,7 @@ describe.each(Object.entries(WAYS))("over %s", (_, way) => {
     const path = join(folder, "console");
     const chardev = ["-chardev", `socket,id=far,path=${path},server=on,wait=off`];
     machine = await QemuMachine.start(way.board, [
-      ...(way.options ?? []),
+      ...way.options,
       ...chardev,
       ...["-device", way.device("virtio-serial"), "-device", "virtconsole,chardev=far"],
     ]);
