@@ -11,7 +11,8 @@ import {
   type VirtioDevice,
 } from "@virtio-ts/virtio-device";
 import { ManualScheduler } from "@virtio-ts/virtio-device/testing";
-import { type DriverDevice, type HostClock, ProcessHost } from "@virtio-ts/virtio-driver";
+import { type DriverDevice, ProcessHost } from "@virtio-ts/virtio-driver";
+import { ManualClock } from "@virtio-ts/virtio-driver/testing";
 import { BufferElements } from "@virtio-ts/virtio-queue";
 import { GuestMemory, MemoryRegion } from "@virtio-ts/vm-memory";
 import { L4VirtioDevice, type L4VirtioDeviceOptions } from "../../src/device/index.ts";
@@ -81,20 +82,6 @@ export class EchoDevice implements VirtioDevice {
   }
 }
 
-/** A clock that passes only while somebody sleeps: a time-out takes no time. */
-export class TestClock implements HostClock {
-  time = 0;
-
-  now(): number {
-    return this.time;
-  }
-
-  async sleep(ms: number): Promise<void> {
-    this.time += ms;
-    for (let turn = 0; turn < 10; turn++) await null;
-  }
-}
-
 /** Where guest memory is: two dataspaces, with a hole between them. */
 export const MEMORY_BASE = 0x10000;
 const MEMORY_SIZE = 0x10000;
@@ -112,14 +99,14 @@ export interface Rig {
   readonly echo: EchoDevice;
   readonly device: L4VirtioDevice;
   readonly scheduler: ManualScheduler;
-  readonly clock: TestClock;
+  readonly clock: ManualClock;
   readonly host: ProcessHost;
 }
 
 export function rig(options: Partial<L4VirtioDeviceOptions> = {}, queues?: readonly number[]): Rig {
   const echo = new EchoDevice(queues);
   const scheduler = new ManualScheduler();
-  const clock = new TestClock();
+  const clock = new ManualClock();
   const device = new L4VirtioDevice(echo, { scheduler, ...options });
   return { echo, device, scheduler, clock, host: new ProcessHost(guestMemory(), { clock }) };
 }

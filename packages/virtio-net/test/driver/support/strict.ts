@@ -1,6 +1,7 @@
 /** The NIC driver on a {@link StrictNic}. */
 import { DEFAULT_RING_FEATURES } from "@virtio-ts/virtio-device";
-import { ProcessHost, processClock } from "@virtio-ts/virtio-driver";
+import { ProcessHost } from "@virtio-ts/virtio-driver";
+import { ManualClock } from "@virtio-ts/virtio-driver/testing";
 import { GuestMemory, MemoryRegion } from "@virtio-ts/vm-memory";
 import { NetbufPool, NetDriver, type NetDriverOptions, type RxQueue, type TxQueue } from "../../../src/driver/index.ts";
 import { DirectTransport } from "../../../src/testing/index.ts";
@@ -21,21 +22,9 @@ export interface StrictOptions extends NetDriverOptions {
 
 export type Strict = Awaited<ReturnType<typeof setupStrict>>;
 
-/** A clock that runs as fast as it is waited for. */
-class FastClock {
-  #now = 0;
-  now(): number {
-    return this.#now;
-  }
-  async sleep(ms: number): Promise<void> {
-    this.#now += Math.max(ms, 1);
-    await processClock.sleep(0);
-  }
-}
-
 export async function setupStrict(options: StrictOptions = {}) {
   const memory = new GuestMemory([new MemoryRegion(0, new Uint8Array(0x40_0000))]);
-  const host = new ProcessHost(memory, { clock: new FastClock() });
+  const host = new ProcessHost(memory, { clock: new ManualClock() });
   const device = new StrictNic(options.device);
   const transport = new DirectTransport(device, {
     memory,
