@@ -15,7 +15,7 @@ export const QUEUE_MALFORMED = -1;
 
 /** What a queue has counted since it was made. */
 export interface QueueCounters {
-  /** Chains taken, those given back by `rewind` not counted. */
+  /** Chains taken, those rewound not counted. */
   chains: number;
   /** Used buffers published. */
   used: number;
@@ -61,10 +61,10 @@ export interface DeviceQueue {
   pop(burst: ChainBurst, max: number): number;
 
   /**
-   * Makes the last `count` chains taken available again: the next `pop` takes them anew.
-   * Only chains that were neither given back nor followed by ones that were.
+   * Makes chains `[from, count)` of the burst taken last available again, and takes them out of it: the next `pop`
+   * takes them anew. None of them may have been given back.
    */
-  rewind(count: number): void;
+  rewind(burst: ChainBurst, from: number): void;
 
   /**
    * Gives one chain back. The driver does not see it before {@link flush}.
@@ -103,6 +103,7 @@ export interface DeviceQueue {
    */
   close(): void;
 
-  /** The queue's position as plain data, chains given back but not yet published included. */
+  /** The queue's position as plain data. Used elements that were pushed but not flushed are in the ring already: guest
+   * memory belongs to the snapshot. */
   save(): QueueState;
 }

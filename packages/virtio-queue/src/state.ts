@@ -6,7 +6,7 @@
  * @module
  */
 
-/** A chain that the device has taken and not yet published as used. */
+/** A chain that the device has taken, and whose used element is not in the ring yet. */
 export interface OutstandingChain {
   /** Its `burst.heads[i]`: the head descriptor (split) or the buffer id (packed). */
   readonly head: number;
@@ -14,7 +14,7 @@ export interface OutstandingChain {
   readonly descriptors: number;
   /** Bytes of its device-writable part where the queue keeps them (VIRTIO_F_IN_ORDER), else 0. */
   readonly writableBytes: number;
-  /** Bytes written, when it was given back but is not published yet; else `null`. */
+  /** With VIRTIO_F_IN_ORDER, bytes written when it was given back and waits for those before it; else `null`. */
   readonly written: number | null;
 }
 
@@ -23,13 +23,15 @@ export interface CommonQueueState {
   readonly version: 1;
   /** Number of entries. */
   readonly size: number;
-  /**
-   * Chains not yet published, in the order they were taken. Without VIRTIO_F_IN_ORDER those given back come first, in
-   * the order they were.
-   */
+  /** Chains of which no used element was put into the ring yet; with VIRTIO_F_IN_ORDER in the order they were taken. */
   readonly outstanding: readonly OutstandingChain[];
-  /** How many of the last chains taken may still be rewound: they are the last of `outstanding`. */
-  readonly rewindable: number;
+  /** Used elements that are in the ring, before `nextUsed`, but were not shown to the driver yet. */
+  readonly unpublished: {
+    /** Chains they stand for. */
+    readonly chains: number;
+    /** Ring entries they use up. */
+    readonly entries: number;
+  };
   /** Whether the device asks for available buffer notifications. */
   readonly notifications: boolean;
   /** Why the queue had stopped, or `null`. */
@@ -56,6 +58,8 @@ export interface PackedQueueState extends CommonQueueState {
   readonly nextUsed: number;
   /** The wrap counter there. */
   readonly usedWrap: 0 | 1;
+  /** Last word of the first used descriptor that is not published: the driver is shown it last. */
+  readonly withheld: number;
 }
 
 /** A device queue's position as plain data. */

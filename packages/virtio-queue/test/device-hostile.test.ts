@@ -62,7 +62,7 @@ function expectFault(
   queue.disableNotifications();
   expect(queue.enableNotifications()).toBe(false);
   expect(queue.hasAvailable()).toBe(false);
-  queue.rewind(1);
+  queue.rewind(burst, 0);
   expect(faults.length).toBe(1);
   burst.memory.regions.forEach((region, i) => {
     expect(Buffer.compare(region.u8, before[i])).toBe(0);
@@ -470,11 +470,36 @@ describe("packed", () => {
   });
 });
 
+test("split: what was given back but not shown used can't be offered again: avail-index", () => {
+  const memory = memoryWithHole();
+  const driver = new MockSplitDriver(memory, { size: SIZE });
+  const faults: QueueFault[] = [];
+  const queue = new SplitDeviceQueue(memory, {
+    ...driver.areas,
+    indirect: true,
+    eventIdx: false,
+    onFault: (fault) => faults.push(fault),
+  });
+  const burst = new ChainBurst(memory);
+  for (let i = 0; i < SIZE; i++) driver.offer([{ bytes: Uint8Array.of(1) }]);
+  expect(queue.pop(burst, SIZE)).toBe(SIZE);
+  queue.pushAll(burst);
+  driver.setAvailIndex(SIZE + 1);
+  expectFault(queue, burst, faults, "avail-index", 0);
+});
+
 describe.each(["split", "packed"])("%s: the device's own mistakes", (format) => {
   test.each([
     ["giving back a chain it does not hold", (queue: DeviceQueue) => queue.push(1, 0)],
     ["giving back no head at all", (queue: DeviceQueue) => queue.push(SIZE, 0)],
-    ["rewinding more than it took", (queue: DeviceQueue) => queue.rewind(2)],
+    ["rewinding more than it took", (queue: DeviceQueue, burst: ChainBurst) => queue.rewind(burst, -1)],
+    [
+      "rewinding what it took before",
+      (queue: DeviceQueue, burst: ChainBurst) => {
+        queue.pop(new ChainBurst(burst.memory), 1);
+        queue.rewind(burst, 0);
+      },
+    ],
     [
       "giving a chain back twice",
       (queue: DeviceQueue) => {
@@ -489,8 +514,9 @@ describe.each(["split", "packed"])("%s: the device's own mistakes", (format) => 
     const driver = new Driver(memory, { size: SIZE });
     const queue = new Queue(memory, { ...driver.areas, indirect: true, eventIdx: false });
     driver.offer([{ bytes: Uint8Array.of(1) }]);
-    expect(queue.pop(new ChainBurst(memory), 1)).toBe(1);
-    act(queue);
+    const burst = new ChainBurst(memory);
+    expect(queue.pop(burst, 1)).toBe(1);
+    act(queue, burst);
     expect(queue.fault?.code).toBe("not-outstanding");
     expect(queue.flush()).toBe(false);
   });

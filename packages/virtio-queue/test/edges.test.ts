@@ -73,7 +73,7 @@ describe.each(["split", "packed"])("%s", (format) => {
     driver.offer([{ length: 4 }]);
     queue.pop(burst, 8);
     queue.push(burst.heads[1], 0);
-    queue.rewind(2);
+    queue.rewind(burst, 0);
     expect([queue.fault?.code, queue.outstanding, queue.counters.chains]).toEqual(["not-outstanding", 1, 2]);
   });
 });

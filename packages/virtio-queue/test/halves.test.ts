@@ -145,15 +145,16 @@ class Rig {
       }
       case "pop": {
         const expected = model.available.splice(0, step.max);
+        this.rewindable = 0;
         expect(device.pop(this.burst, step.max)).toBe(expected.length);
         for (const [i, buffer] of expected.entries()) this.expectChain(buffer, i);
         model.taken.push(...expected);
         return;
       }
       case "rewind": {
-        // Only chains taken last, none of them given back, and none after one that was.
+        // Only chains of the last burst, none of them given back, and none before one that was.
         const count = Math.min(step.count, this.rewindable);
-        device.rewind(count);
+        device.rewind(this.burst, this.burst.count - count);
         model.available.unshift(...model.taken.splice(model.taken.length - count));
         this.rewindable -= count;
         return;
@@ -191,6 +192,7 @@ class Rig {
       case "migrate": {
         const state = structuredClone(device.save());
         this.device = createDeviceQueue(this.memory, this.features, this.areas, { state });
+        this.rewindable = 0;
         if (this.model.added.length === 0) {
           const half = structuredClone(driver.save());
           this.driver = createDriverQueue(this.memory, this.features, this.areas, {

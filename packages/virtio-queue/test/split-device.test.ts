@@ -287,7 +287,7 @@ describe("used buffer notifications", () => {
       nextAvail: before,
       nextUsed: before,
       outstanding: [],
-      rewindable: 0,
+      unpublished: { chains: 0, entries: 0 },
       notifications: true,
       fault: null,
     };
@@ -524,14 +524,16 @@ describe("memory", () => {
   });
 
   test("used entries around the end of the ring are told in two parts", () => {
-    const { driver, queue, memory, useAll } = rig();
+    const { driver, queue, burst, memory, useAll } = rig();
     for (let i = 0; i < 6; i++) driver.offer([{ length: 1 }]);
     useAll();
     driver.collect();
     for (let i = 0; i < 5; i++) driver.offer([{ length: 1 }]);
     const written: [number, number][] = [];
     memory.regions[0].tracker = { written: (offset, length) => void written.push([offset, length]) };
-    useAll();
+    queue.pop(burst, 8);
+    queue.pushAll(burst);
+    queue.flush();
     const used = driver.areas.deviceArea;
     expect(written).toEqual([
       [used + 4 + 48, 16],

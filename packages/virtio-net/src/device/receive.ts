@@ -296,9 +296,8 @@ export class Receiver {
   /** Gives back the buffers that were used, and makes those that were not available again. */
   #giveBack(): void {
     const { queue } = this.#active;
-    const left = this.#chains.count - this.#next;
-    if (left > 0) queue.rewind(left);
-    queue.pushAll(this.#chains, 0, this.#next);
+    queue.rewind(this.#chains, this.#next);
+    queue.pushAll(this.#chains);
     this.#chains.clear();
     this.#next = 0;
   }

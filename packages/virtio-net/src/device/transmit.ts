@@ -176,7 +176,7 @@ export class Transmitter {
     const end = taken === frames.count ? chains.count : this.#chainOf[taken];
     queue.pushAll(chains, 0, end);
     if (end === chains.count) return true;
-    queue.rewind(chains.count - end);
+    queue.rewind(chains, end);
     return false;
   }
 

@@ -12,6 +12,7 @@ import type { QueueEvents } from "../layout/events.ts";
 import type { CommonQueueState, QueueState } from "../state.ts";
 import type { DeviceQueueConfig } from "./config.ts";
 import { Holdings } from "./holdings.ts";
+import { InOrder } from "./in-order.ts";
 import { type AvailableSide, BURST_DESCRIPTORS, type UsedSide } from "./sides.ts";
 
 /** The device's half of a queue; a format gives it the two sides of its ring. */
@@ -26,22 +27,29 @@ export abstract class BaseDeviceQueue implements DeviceQueue {
   protected abstract readonly events: QueueEvents;
   private readonly memory: GuestMemory;
   private readonly onFault: ((fault: QueueFault) => void) | null;
+  private readonly inOrder: InOrder | null;
   private stopped = false;
   private singles = true;
+  /** Chains of the last burst that can still be rewound. */
+  private fresh = 0;
+  /** Chains whose used elements are not published yet. */
+  private put = 0;
 
   constructor(memory: GuestMemory, config: DeviceQueueConfig) {
     this.size = config.size;
     this.memory = memory;
     this.onFault = config.onFault ?? null;
-    this.holdings = new Holdings(config.size, config.inOrder === true);
+    this.holdings = new Holdings(config.size);
+    this.inOrder = config.inOrder === true ? new InOrder(this.holdings) : null;
   }
 
   get outstanding(): number {
-    return this.holdings.held - this.holdings.staged;
+    return this.holdings.held;
   }
 
   pop(burst: ChainBurst, max: number): number {
     burst.clear();
+    this.fresh = 0;
     if (this.stopped) return this.fault === null ? QUEUE_EMPTY : QUEUE_MALFORMED;
     this.memory.refresh();
     const wanted = this.available.count(max);
@@ -52,42 +60,63 @@ export abstract class BaseDeviceQueue implements DeviceQueue {
     if (taken === 0) return this.failChain();
     burst.count = taken;
     burst.written.fill(0, 0, taken);
-    this.holdings.took(burst, taken);
+    this.fresh = taken;
+    this.holdings.held += taken;
+    this.inOrder?.took(burst, taken);
     this.counters.chains += taken;
     this.events.follow(this.available.position);
     return taken;
   }
 
-  rewind(count: number): void {
+  rewind(burst: ChainBurst, from: number): void {
     if (this.stopped) return;
     const { holdings } = this;
+    const count = burst.count - from;
     const before = holdings.entries;
-    const done = holdings.rewind(count);
+    const done = count > this.fresh ? 0 : holdings.rewind(burst, from);
+    this.inOrder?.rewind(done);
     this.available.back(before - holdings.entries);
     this.counters.chains -= done;
-    if (done < count) this.fail("not-outstanding", `rewound ${count} chains, ${done} of them held`);
+    this.fresh -= done;
+    burst.count -= done;
+    if (done < count) this.fail("not-outstanding", `rewound ${count} chains, ${done} of them just taken and held`);
   }
 
   push(head: number, written: number): void {
     if (this.stopped) return;
-    if (!this.holdings.push(head, written)) this.fail("not-outstanding", `${head} given back, but not held`);
+    const entries = this.holdings.release(head);
+    if (entries === 0) {
+      this.fail("not-outstanding", `${head} given back, but not held`);
+    } else if (this.inOrder === null) {
+      this.used.put(head, written, entries);
+      this.put++;
+    } else {
+      this.inOrder.give(head, written);
+    }
   }
 
   pushAll(burst: ChainBurst, from: number = 0, to: number = burst.count): void {
     if (this.stopped) return;
-    const done = this.holdings.pushAll(burst, from, to);
-    if (done < to) this.fail("not-outstanding", `${burst.heads[done]} given back, but not held`);
+    if (this.inOrder !== null) {
+      for (let i = from; i < to; i++) this.push(burst.heads[i], burst.written[i]);
+      return;
+    }
+    const end = this.used.putAll(this.holdings, burst, from, to);
+    this.put += end - from;
+    if (end < to) this.fail("not-outstanding", `${burst.heads[end]} given back, but not held`);
   }
 
   flush(): boolean {
-    const { holdings, used } = this;
-    if (holdings.staged === 0 || this.stopped) return false;
+    const { used } = this;
+    if (this.stopped) return false;
+    if (this.inOrder !== null) this.put = this.inOrder.put(used);
+    const entries = used.unpublished;
+    if (entries === 0) return false;
     this.memory.refresh();
-    const elements = holdings.list();
-    if (elements === 0) return false;
-    const entries = used.write(holdings, elements);
-    holdings.published(entries);
-    this.counters.used += holdings.listed;
+    used.publish();
+    this.holdings.entries -= entries;
+    this.counters.used += this.put;
+    this.put = 0;
     const wanted = this.events.wanted(used.position, entries);
     if (wanted) this.counters.notified++;
     else this.counters.suppressed++;
@@ -116,14 +145,26 @@ export abstract class BaseDeviceQueue implements DeviceQueue {
 
   /** The part of a state that both formats have. */
   protected saveCommon(): CommonQueueState {
-    const notifications = this.events.enabled;
-    const fault = this.fault?.code ?? null;
-    return { version: 1, size: this.size, ...this.holdings.save(), notifications, fault };
+    return {
+      version: 1,
+      size: this.size,
+      outstanding: this.inOrder?.save() ?? this.holdings.save(),
+      unpublished: { chains: this.put, entries: this.used.unpublished },
+      notifications: this.events.enabled,
+      fault: this.fault?.code ?? null,
+    };
   }
 
   /** Takes over the part of a checked state that both formats have. */
   protected restoreCommon(state: QueueState): void {
-    this.holdings.restore(state);
+    const { outstanding, unpublished } = state;
+    const { holdings } = this;
+    for (const { head, descriptors } of outstanding) holdings.note(head, descriptors);
+    holdings.held = outstanding.length;
+    holdings.entries += unpublished.entries;
+    this.inOrder?.restore(outstanding);
+    this.put = unpublished.chains;
+    this.used.unpublished = unpublished.entries;
     this.events.enabled = state.notifications;
     if (state.fault === null) return;
     const code = state.fault as QueueFaultCode;

@@ -9,13 +9,13 @@
 import type { ChainBurst } from "../chain-burst.ts";
 import { VIRTQ_DESC_F_INDIRECT, VIRTQ_DESC_F_NEXT, VIRTQ_DESC_F_WRITE } from "../layout/descriptor.ts";
 import { WORD_INDEX } from "../words.ts";
-import { MARK_FREE } from "./holdings.ts";
+import { NOT_HELD } from "./holdings.ts";
 import type { PackedAvailable } from "./packed-available.ts";
 import { BURST_DESCRIPTORS } from "./sides.ts";
 import { WINDOW_HIGH, WINDOW_LAST, WINDOW_LOW, WINDOW_OFFSET, WINDOW_REGION } from "./windows.ts";
 
 // A descriptor's last word: the id, then the flags. Imported constants are not folded into hot code.
-const FREE: number = MARK_FREE;
+const FREE: number = NOT_HELD;
 const INDEX: number = WORD_INDEX;
 const F_NEXT: number = VIRTQ_DESC_F_NEXT << 16;
 const F_WRITE: number = VIRTQ_DESC_F_WRITE << 16;
@@ -49,9 +49,6 @@ export function takePackedChains(side: PackedAvailable, burst: ChainBurst, from:
   const ringTable = ring.region.u32;
   const ringWord = ring.word & INDEX;
   const ringEnd = (ringWord + 4 * size) & INDEX;
-  const orderAt = holdings.orderAt & INDEX;
-  const orderMask = holdings.orderMask & 0x7fff;
-  const orderNext = holdings.orderNext & INDEX;
   const tables = side.indirect ? 1 : 0;
   const start = burst.first[from];
   const room = lengths.length & INDEX;
@@ -133,7 +130,6 @@ export function takePackedChains(side: PackedAvailable, burst: ChainBurst, from:
     totals[chain] = readableBytes;
     totals[totalsAt + chain] = (bytes - readableBytes) >>> 0;
     book[id] = entries;
-    book[orderAt + ((orderNext + chain) & orderMask)] = id;
     left = (left - entries) & INDEX;
     headWord = behind;
     at = end;

@@ -26,7 +26,7 @@ export class PackedDeviceQueue extends BaseDeviceQueue {
     this.available = new PackedAvailable(memory, ring, this.holdings, config.indirect);
     this.used = new PackedUsed(ring);
     this.events = new PackedEvents(ring.deviceEvent, ring.driverEvent, config.eventIdx, ring.size);
-    if (config.state !== undefined) this.restore(checkPackedState(config.state, config.size));
+    if (config.state !== undefined) this.restore(checkPackedState(config.state, config));
   }
 
   save(): PackedQueueState {
@@ -38,6 +38,7 @@ export class PackedDeviceQueue extends BaseDeviceQueue {
       availWrap: available.wrap === 1 ? 1 : 0,
       nextUsed: used.next,
       usedWrap: used.wrap === 1 ? 1 : 0,
+      withheld: used.withheld,
     };
   }
 
@@ -47,6 +48,7 @@ export class PackedDeviceQueue extends BaseDeviceQueue {
     available.wrap = state.availWrap;
     used.next = state.nextUsed;
     used.wrap = state.usedWrap;
+    used.withheld = state.withheld;
     this.restoreCommon(state);
   }
 }

@@ -9,14 +9,14 @@
 import type { ChainBurst } from "../chain-burst.ts";
 import { VIRTQ_DESC_F_INDIRECT, VIRTQ_DESC_F_NEXT, VIRTQ_DESC_F_WRITE } from "../layout/descriptor.ts";
 import { WORD_INDEX } from "../words.ts";
-import { MARK_FREE } from "./holdings.ts";
+import { NOT_HELD } from "./holdings.ts";
 import type { PackedAvailable } from "./packed-available.ts";
 import { BURST_DESCRIPTORS } from "./sides.ts";
 import { describeSingles } from "./singles.ts";
 import { WINDOW_HIGH, WINDOW_LAST, WINDOW_LOW, WINDOW_OFFSET, WINDOW_REGION } from "./windows.ts";
 
 // Imported constants are not folded into hot code, a module's own are.
-const FREE: number = MARK_FREE;
+const FREE: number = NOT_HELD;
 const INDEX: number = WORD_INDEX;
 const F_WRITE: number = VIRTQ_DESC_F_WRITE << 16;
 /** The flags that all of a run have alike: none of NEXT and INDIRECT. */
@@ -45,9 +45,6 @@ export function takePackedSingles(side: PackedAvailable, burst: ChainBurst, chai
   const size = ring.size | 0;
   const table = ring.region.u32;
   const tableEnd = (ring.word + 4 * size) & INDEX;
-  const orderAt = holdings.orderAt & INDEX;
-  const orderMask = holdings.orderMask & 0x7fff;
-  const orderNext = holdings.orderNext & INDEX;
   const behind = (burst.first[chain] - chain) & INDEX;
   const most = chain + Math.min(Math.max(BURST_DESCRIPTORS - walker.steps, 0), size - holdings.entries);
   const stop = Math.min(wanted, lengths.length - behind, most) & INDEX;
@@ -77,7 +74,6 @@ export function takePackedSingles(side: PackedAvailable, burst: ChainBurst, chai
     out[next] = id;
     bytes[next] = length;
     book[id] = 1;
-    book[orderAt + ((orderNext + next) & orderMask)] = id;
     word = (word + 4) & INDEX;
     if (word === tableEnd) word = ring.word & INDEX;
   }

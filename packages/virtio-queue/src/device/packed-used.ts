@@ -1,18 +1,21 @@
 /**
  * The used side of a packed ring, as the device writes it: VIRTIO 1.4, 2.8.4.
+ *
+ * The driver looks at the flags of the next used descriptor only. Those of the first that was put are withheld until all
+ * are published: with them, all are there at once.
  * @module
  */
 
+import type { ChainBurst } from "../chain-burst.ts";
 import { VIRTQ_DESC_F_WRITE } from "../layout/descriptor.ts";
 import { type PackedRing, VIRTQ_DESC_F_AVAIL, VIRTQ_DESC_F_USED } from "../layout/packed.ts";
 import { WORD_INDEX } from "../words.ts";
-import { type Holdings, MARK_ENTRIES, MARK_FREE } from "./holdings.ts";
+import { type Holdings, NOT_HELD } from "./holdings.ts";
 import type { UsedSide } from "./sides.ts";
 
 // Imported constants are not folded into hot code, a module's own are.
-const FREE: number = MARK_FREE;
+const FREE: number = NOT_HELD;
 const INDEX: number = WORD_INDEX;
-const ENTRIES: number = MARK_ENTRIES;
 const F_WRITE: number = VIRTQ_DESC_F_WRITE << 16;
 const OWNER: number = (VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED) << 16;
 
@@ -21,6 +24,9 @@ export class PackedUsed implements UsedSide {
   /** Ring entry of the next used descriptor to write, and the wrap counter there. */
   next = 0;
   wrap = 1;
+  unpublished = 0;
+  /** The last word of the first used descriptor that is not published: its id and flags. */
+  withheld = 0;
   private readonly ring: PackedRing;
 
   constructor(ring: PackedRing) {
@@ -31,28 +37,45 @@ export class PackedUsed implements UsedSide {
     return this.next | (this.wrap << 15);
   }
 
-  write(holdings: Holdings, elements: number): number {
+  put(head: number, written: number, entries: number): void {
+    const { region, word } = this.ring;
+    region.refresh();
+    const at = word + 4 * this.next;
+    const last = head | (this.wrap === 1 ? OWNER : 0) | (written === 0 ? 0 : F_WRITE);
+    region.u32[at + 2] = written;
+    if (this.unpublished === 0) this.withheld = last;
+    else region.u32[at + 3] = last;
+    this.advance(entries);
+  }
+
+  /** Hot, guarded by `bench/`. */
+  putAll(holdings: Holdings, burst: ChainBurst, from: number, to: number): number {
+    if (from === to) return to;
+    const { region } = this.ring;
+    region.refresh();
     const { book } = holdings;
-    const ring = this.ring.region.u32;
-    const size = this.ring.size | 0;
+    const { words } = burst;
+    const ring = region.u32;
     const base = this.ring.word & INDEX;
-    const listAt = holdings.listAt & INDEX;
-    const count = elements & INDEX;
-    let next = this.next & INDEX;
+    const size = this.ring.size | 0;
+    const writtenAt = burst.writtenAt & INDEX;
+    const first = this.unpublished === 0 ? from & INDEX : -1;
+    const end = to & INDEX;
     let owner = this.wrap === 1 ? OWNER : 0;
-    let first = 0;
+    let next = this.next & INDEX;
     let passed = 0;
-    for (let i = 0; i < count; i++) {
-      const at = listAt + (i << 1);
-      const id = book[at];
-      const length = book[at + 1];
-      const entries = book[id] & ENTRIES;
-      book[id] = FREE;
+    let i = from & INDEX;
+    for (; i < end; i++) {
+      const head = words[i];
+      if (head >= size) break;
+      const entries = book[head] & 0xffff;
+      if (entries === FREE) break;
+      book[head] = FREE;
+      const written = words[writtenAt + i];
+      const last = head | owner | (written === 0 ? 0 : F_WRITE);
       const word = base + (next << 2);
-      const last = id | owner | (length === 0 ? 0 : F_WRITE);
-      ring[word + 2] = length;
-      // The driver looks at the first one's flags only: with them, all of the batch is there at once.
-      if (i === 0) first = last;
+      ring[word + 2] = written;
+      if (i === first) this.withheld = last;
       else ring[word + 3] = last;
       passed = (passed + entries) | 0;
       next = (next + entries) & INDEX;
@@ -60,11 +83,27 @@ export class PackedUsed implements UsedSide {
       next = (next - size) & INDEX;
       owner ^= OWNER;
     }
-    Atomics.store(ring, base + 4 * this.next + 3, first);
-    if (this.ring.region.tracker !== null) this.track(passed);
-    this.next = next;
-    this.wrap = owner === 0 ? 0 : 1;
-    return passed;
+    holdings.held -= i - from;
+    this.advance(passed);
+    return i;
+  }
+
+  publish(): void {
+    const { region, word, size } = this.ring;
+    const first = this.next - this.unpublished;
+    const last = word + 4 * (first < 0 ? first + size : first) + 3;
+    Atomics.store(region.u32, last, this.withheld);
+    if (region.tracker !== null) region.tracker.written(4 * last, 4);
+    this.unpublished = 0;
+  }
+
+  private advance(entries: number): void {
+    if (this.ring.region.tracker !== null) this.track(entries);
+    this.unpublished += entries;
+    this.next += entries;
+    if (this.next < this.ring.size) return;
+    this.next -= this.ring.size;
+    this.wrap ^= 1;
   }
 
   private track(entries: number): void {

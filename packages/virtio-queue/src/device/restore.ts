@@ -6,65 +6,77 @@
 import { QUEUE_FAULT_CODES, QueueConfigError, type QueueFaultCode } from "../fault.ts";
 import { MAX_CHAIN_BYTES } from "../layout/descriptor.ts";
 import type { PackedQueueState, QueueState, SplitQueueState } from "../state.ts";
+import type { DeviceQueueConfig } from "./config.ts";
+
+/** What a state must agree with. */
+type Restored = Pick<DeviceQueueConfig, "size" | "inOrder">;
 
 /**
- * Checks the state of a split queue of `size` entries.
+ * Checks the state of a split queue.
  * @throws QueueConfigError `state`
  */
-export function checkSplitState(state: QueueState, size: number): SplitQueueState {
-  checkCommon(state, size, "split");
-  const { nextAvail, nextUsed, outstanding } = state;
+export function checkSplitState(state: QueueState, config: Restored): SplitQueueState {
+  checkCommon(state, config, "split");
+  const { nextAvail, nextUsed, outstanding, unpublished } = state;
   check(isInteger(nextAvail, 0, 0xffff), `nextAvail ${say(nextAvail)}`);
   check(isInteger(nextUsed, 0, 0xffff), `nextUsed ${say(nextUsed)}`);
-  // Every chain taken is either published or outstanding.
+  // Every chain taken has its used element in the ring, or is outstanding.
   check(((nextAvail - nextUsed) & 0xffff) === outstanding.length, `${outstanding.length} outstanding chains`);
   for (const chain of outstanding) check(chain.descriptors === 1, `a chain of ${say(chain.descriptors)} ring entries`);
+  check(unpublished.chains === unpublished.entries, `${unpublished.chains} chains of ${unpublished.entries} entries`);
   return state as SplitQueueState;
 }
 
 /**
- * Checks the state of a packed queue of `size` entries.
+ * Checks the state of a packed queue.
  * @throws QueueConfigError `state`
  */
-export function checkPackedState(state: QueueState, size: number): PackedQueueState {
-  checkCommon(state, size, "packed");
+export function checkPackedState(state: QueueState, config: Restored): PackedQueueState {
+  checkCommon(state, config, "packed");
+  const { size } = config;
   const packed = state as PackedQueueState;
-  const { nextAvail, availWrap, nextUsed, usedWrap } = packed;
+  const { nextAvail, availWrap, nextUsed, usedWrap, withheld } = packed;
   check(isInteger(nextAvail, 0, size - 1), `nextAvail ${say(nextAvail)}`);
   check(isInteger(nextUsed, 0, size - 1), `nextUsed ${say(nextUsed)}`);
   check(isInteger(availWrap, 0, 1), `availWrap ${say(availWrap)}`);
   check(isInteger(usedWrap, 0, 1), `usedWrap ${say(usedWrap)}`);
-  let descriptors = 0;
-  for (const chain of packed.outstanding) {
-    check(isInteger(chain.descriptors, 1, size), `a chain of ${say(chain.descriptors)} ring entries`);
-    descriptors += chain.descriptors;
-  }
+  check(isInteger(withheld, -0x8000_0000, 0xffff_ffff), `withheld ${say(withheld)}`);
   // The entries between the two positions are those of the outstanding chains.
   const ahead = nextAvail - nextUsed + (availWrap === usedWrap ? 0 : size);
-  check(ahead === descriptors && descriptors <= size, `${descriptors} outstanding descriptors`);
+  const entries = entriesOf(packed);
+  check(ahead === entries, `${entries} outstanding descriptors`);
   return packed;
 }
 
-function checkCommon(state: QueueState, size: number, format: string): void {
+function checkCommon(state: QueueState, { size, inOrder }: Restored, format: string): void {
   check(typeof state === "object" && state !== null, `${typeof state}`);
   check(state.version === 1, `version ${say(state.version)}`);
   check(state.format === format, `format ${say(state.format)}`);
   check(state.size === size, `size ${say(state.size)}`);
   check(typeof state.notifications === "boolean", `notifications ${say(state.notifications)}`);
   check(state.fault === null || QUEUE_FAULT_CODES.includes(state.fault as QueueFaultCode), `fault ${say(state.fault)}`);
-  const { outstanding, rewindable } = state;
+  const { outstanding, unpublished } = state;
   check(Array.isArray(outstanding) && outstanding.length <= size, "outstanding");
-  check(isInteger(rewindable, 0, outstanding.length), `rewindable ${say(rewindable)}`);
   const heads = new Set<number>();
   outstanding.forEach((chain, i) => {
     check(typeof chain === "object" && chain !== null, `chain ${i}`);
-    const { head, writableBytes, written } = chain;
+    const { head, descriptors, writableBytes, written } = chain;
     check(isInteger(head, 0, size - 1) && !heads.has(head), `head ${say(head)}`);
     heads.add(head);
+    check(isInteger(descriptors, 1, size), `a chain of ${say(descriptors)} ring entries`);
     check(isInteger(writableBytes, 0, MAX_CHAIN_BYTES), `writableBytes ${say(writableBytes)}`);
-    check(written === null || isInteger(written, 0, 0xffff_ffff), `written ${say(written)}`);
-    check(written === null || i < outstanding.length - rewindable, `chain ${i} is given back, but may be rewound`);
+    const waits = inOrder === true && isInteger(written, 0, 0xffff_ffff);
+    check(written === null || waits, `written ${say(written)}`);
   });
+  check(typeof unpublished === "object" && unpublished !== null, "unpublished");
+  const { chains, entries } = unpublished;
+  check(isInteger(entries, 0, size - entriesOf(state)), `${say(entries)} unpublished entries`);
+  check(isInteger(chains, Math.min(entries, 1), entries), `${say(chains)} unpublished chains`);
+}
+
+/** Ring entries of the outstanding chains. */
+function entriesOf({ outstanding }: QueueState): number {
+  return outstanding.reduce((sum, { descriptors }) => sum + descriptors, 0);
 }
 
 function isInteger(value: unknown, least: number, most: number): boolean {

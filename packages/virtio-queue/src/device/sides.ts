@@ -34,14 +34,22 @@ export interface AvailableSide {
   back(entries: number): void;
 }
 
-/** What the device has used. */
+/**
+ * What the device has used. Elements are put into the ring as chains are given back; the driver looks at none of them
+ * before it is shown the first.
+ */
 export interface UsedSide {
   /** Where the next used element goes, as events want it. */
   readonly position: number;
+  /** Ring entries that were put and are not published yet. */
+  unpublished: number;
+  /** Puts a used element, which uses up `entries` ring entries. */
+  put(head: number, written: number, entries: number): void;
   /**
-   * Writes used elements and has the driver see them, all at once.
-   * @param elements of the list of `holdings`; their heads are free then
-   * @returns the ring entries that uses up
+   * Puts chains `[from, to)` of a burst, and has `holdings` let go of them.
+   * @returns the first that was not held, or `to`
    */
-  write(holdings: Holdings, elements: number): number;
+  putAll(holdings: Holdings, burst: ChainBurst, from: number, to: number): number;
+  /** Has the driver see all that was put, at once. */
+  publish(): void;
 }

@@ -7,7 +7,7 @@ import type { GuestMemory } from "@virtio-ts/vm-memory";
 import type { ChainBurst } from "../chain-burst.ts";
 import { QUEUE_MALFORMED } from "../device-queue.ts";
 import type { SplitRing } from "../layout/split.ts";
-import { type Holdings, MARK_FREE } from "./holdings.ts";
+import { type Holdings, NOT_HELD } from "./holdings.ts";
 import type { AvailableSide } from "./sides.ts";
 import { takeSplitChains } from "./split-chains.ts";
 import { takeSplitSingles } from "./split-singles.ts";
@@ -42,7 +42,8 @@ export class SplitAvailable implements AvailableSide {
     const { availRegion, availHalf, size } = this.ring;
     const index = Atomics.load(availRegion.u16, availHalf + 1);
     const ready = (index - this.position) & 0xffff;
-    if (ready <= size) return Math.min(ready, max);
+    // What is not published as used can't be offered again.
+    if (ready <= size - this.holdings.entries) return Math.min(ready, max);
     this.walker.fail("avail-index", index);
     return QUEUE_MALFORMED;
   }
@@ -60,9 +61,9 @@ export class SplitAvailable implements AvailableSide {
     const { size, availRegion, availHalf, tableRegion, tableWord } = ring;
     const head = availRegion.u16[availHalf + 2 + (this.position & (size - 1))];
     if (head >= size) return walker.fail("head-out-of-range", head);
-    if (holdings.book[head] !== MARK_FREE) return walker.fail("head-outstanding", head);
+    if (holdings.book[head] !== NOT_HELD) return walker.fail("head-outstanding", head);
     if (!walker.walk(burst, chain, tableRegion.u32, tableWord, head)) return false;
-    holdings.note(chain, head, 1);
+    holdings.note(head, 1);
     this.position = (this.position + 1) & 0xffff;
     return true;
   }

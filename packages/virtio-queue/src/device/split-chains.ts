@@ -10,14 +10,14 @@
 import type { ChainBurst } from "../chain-burst.ts";
 import { VIRTQ_DESC_F_INDIRECT, VIRTQ_DESC_F_NEXT, VIRTQ_DESC_F_WRITE } from "../layout/descriptor.ts";
 import { WORD_INDEX } from "../words.ts";
-import { MARK_FREE } from "./holdings.ts";
+import { NOT_HELD } from "./holdings.ts";
 import { BURST_DESCRIPTORS } from "./sides.ts";
 import type { SplitAvailable } from "./split-available.ts";
 import { MAX_TABLE_ENTRIES } from "./split-walker.ts";
 import { WINDOW_HIGH, WINDOW_LAST, WINDOW_LOW, WINDOW_OFFSET, WINDOW_REGION } from "./windows.ts";
 
 // Imported constants are not folded into hot code, a module's own are.
-const FREE: number = MARK_FREE;
+const FREE: number = NOT_HELD;
 const INDEX: number = WORD_INDEX;
 const F_NEXT: number = VIRTQ_DESC_F_NEXT;
 const F_WRITE: number = VIRTQ_DESC_F_WRITE;
@@ -54,9 +54,6 @@ export function takeSplitChains(side: SplitAvailable, burst: ChainBurst, from: n
   const entriesAt = (ring.availHalf + 2) & 0x7fff_ffff;
   const ringTable = ring.tableRegion.u32;
   const tableWord = ring.tableWord & INDEX;
-  const orderAt = holdings.orderAt & INDEX;
-  const orderMask = holdings.orderMask & 0x7fff;
-  const orderNext = holdings.orderNext & INDEX;
   const availAt = (position - from) & 0xffff;
   const tableKind = side.indirect ? F_INDIRECT | F_NEXT : 0;
   const start = burst.first[from];
@@ -132,7 +129,6 @@ export function takeSplitChains(side: SplitAvailable, burst: ChainBurst, from: n
     totals[chain] = readableBytes;
     totals[totalsAt + chain] = (bytes - readableBytes) >>> 0;
     book[head] = 1;
-    book[orderAt + ((orderNext + chain) & orderMask)] = head;
     at = end;
   }
   if (from < burst.plain) burst.plain = from;

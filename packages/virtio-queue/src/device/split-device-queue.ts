@@ -26,7 +26,7 @@ export class SplitDeviceQueue extends BaseDeviceQueue {
     this.available = new SplitAvailable(memory, ring, this.holdings, config.indirect);
     this.used = new SplitUsed(ring);
     this.events = new SplitEvents(usedEventFields(ring), availEventFields(ring), config.eventIdx);
-    if (config.state !== undefined) this.restore(checkSplitState(config.state, config.size));
+    if (config.state !== undefined) this.restore(checkSplitState(config.state, config));
   }
 
   save(): SplitQueueState {

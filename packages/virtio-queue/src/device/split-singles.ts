@@ -10,14 +10,14 @@
 import type { ChainBurst } from "../chain-burst.ts";
 import { VIRTQ_DESC_F_INDIRECT, VIRTQ_DESC_F_NEXT, VIRTQ_DESC_F_WRITE } from "../layout/descriptor.ts";
 import { WORD_INDEX } from "../words.ts";
-import { MARK_FREE } from "./holdings.ts";
+import { NOT_HELD } from "./holdings.ts";
 import { BURST_DESCRIPTORS } from "./sides.ts";
 import { describeSingles } from "./singles.ts";
 import type { SplitAvailable } from "./split-available.ts";
 import { WINDOW_HIGH, WINDOW_LAST, WINDOW_LOW, WINDOW_OFFSET, WINDOW_REGION } from "./windows.ts";
 
 // Imported constants are not folded into hot code, a module's own are.
-const FREE: number = MARK_FREE;
+const FREE: number = NOT_HELD;
 const INDEX: number = WORD_INDEX;
 const F_WRITE: number = VIRTQ_DESC_F_WRITE;
 /** The flags that all of a run have alike: none of NEXT and INDIRECT. */
@@ -49,10 +49,7 @@ export function takeSplitSingles(side: SplitAvailable, burst: ChainBurst, chain:
   const entries = (ring.availHalf + 2) & 0x7fffffff;
   const table = ring.tableRegion.u32;
   const tableWord = ring.tableWord & INDEX;
-  const orderAt = holdings.orderAt & INDEX;
-  const orderMask = holdings.orderMask & 0x7fff;
   const behind = (burst.first[chain] - chain) & INDEX;
-  const orderNext = holdings.orderNext & INDEX;
   const availAt = (position - chain) & 0xffff;
   const most = chain + Math.max(BURST_DESCRIPTORS - walker.steps, 0);
   const stop = Math.min(wanted, lengths.length - behind, most) & 0xffff;
@@ -83,7 +80,6 @@ export function takeSplitSingles(side: SplitAvailable, burst: ChainBurst, chain:
     out[next] = head;
     bytes[next] = length;
     book[head] = 1;
-    book[orderAt + ((orderNext + next) & orderMask)] = head;
   }
   describeSingles(burst, chain, next, direction);
   holdings.entries += next - chain;

@@ -3,49 +3,74 @@
  * @module
  */
 
+import type { ChainBurst } from "../chain-burst.ts";
 import type { SplitRing } from "../layout/split.ts";
 import { WORD_INDEX } from "../words.ts";
-import { type Holdings, MARK_ENTRIES, MARK_FREE } from "./holdings.ts";
+import { type Holdings, NOT_HELD } from "./holdings.ts";
 import type { UsedSide } from "./sides.ts";
 
 // Imported constants are not folded into hot code, a module's own are.
-const FREE: number = MARK_FREE;
-const ENTRIES: number = MARK_ENTRIES;
+const FREE: number = NOT_HELD;
 const INDEX: number = WORD_INDEX;
 
 /** What the device has used in a split ring. */
 export class SplitUsed implements UsedSide {
   /** Index, modulo 2^16, of the next used ring entry to write. */
   position = 0;
+  unpublished = 0;
   private readonly ring: SplitRing;
 
   constructor(ring: SplitRing) {
     this.ring = ring;
   }
 
-  write(holdings: Holdings, elements: number): number {
+  put(head: number, written: number, entries: number): void {
     const { usedRegion, usedHalf, size } = this.ring;
+    usedRegion.refresh();
+    const entry = usedHalf / 2 + 1 + 2 * (this.position & (size - 1));
+    usedRegion.u32[entry] = head;
+    usedRegion.u32[entry + 1] = written;
+    this.advance(entries);
+  }
+
+  /** Hot, guarded by `bench/`. */
+  putAll(holdings: Holdings, burst: ChainBurst, from: number, to: number): number {
+    const { usedRegion, usedHalf } = this.ring;
+    usedRegion.refresh();
     const { book } = holdings;
+    const { words } = burst;
     const used = usedRegion.u32;
     const ring = (usedHalf / 2 + 1) & INDEX;
+    const size = this.ring.size | 0;
     const mask = (size - 1) & 0x7fff;
-    const listAt = holdings.listAt & INDEX;
-    const count = elements & INDEX;
-    let position = this.position & 0xffff;
-    for (let i = 0; i < count; i++) {
-      const at = listAt + (i << 1);
-      const head = book[at];
-      const entry = ring + ((position & mask) << 1);
-      used[entry] = head;
-      used[entry + 1] = book[at + 1];
-      position = (position + (book[head] & ENTRIES)) & 0xffff;
+    const writtenAt = burst.writtenAt & INDEX;
+    const position = (this.position - from) & 0xffff;
+    const end = to & INDEX;
+    let i = from & INDEX;
+    for (; i < end; i++) {
+      const head = words[i];
+      if (head >= size || book[head] === FREE) break;
       book[head] = FREE;
+      const entry = ring + (((position + i) & mask) << 1);
+      used[entry] = head;
+      used[entry + 1] = words[writtenAt + i];
     }
-    Atomics.store(usedRegion.u16, usedHalf + 1, position);
-    const passed = (position - this.position) & 0xffff;
-    if (usedRegion.tracker !== null) this.track(passed);
-    this.position = position;
-    return passed;
+    holdings.held -= i - from;
+    this.advance(i - from);
+    return i;
+  }
+
+  publish(): void {
+    const { usedRegion, usedHalf } = this.ring;
+    Atomics.store(usedRegion.u16, usedHalf + 1, this.position);
+    if (usedRegion.tracker !== null) usedRegion.tracker.written(2 * (usedHalf + 1), 2);
+    this.unpublished = 0;
+  }
+
+  private advance(entries: number): void {
+    if (this.ring.usedRegion.tracker !== null) this.track(entries);
+    this.position = (this.position + entries) & 0xffff;
+    this.unpublished += entries;
   }
 
   private track(entries: number): void {
@@ -55,6 +80,5 @@ export class SplitUsed implements UsedSide {
     const straight = Math.min(entries, size - start);
     usedRegion.tracker?.written(base + 4 + 8 * start, 8 * straight);
     if (entries > straight) usedRegion.tracker?.written(base + 4, 8 * (entries - straight));
-    usedRegion.tracker?.written(base + 2, 2);
   }
 }

@@ -144,7 +144,7 @@ function prepareDevice(shape: Shape): () => void {
       queue.pushAll(burst);
       queue.flush();
     } else {
-      queue.rewind(chains);
+      queue.rewind(burst, 0);
     }
   };
 }

@@ -178,7 +178,7 @@ export class StrictNic implements VirtioDevice {
     const burst = new ChainBurst(this.context!.memory);
     const count = Math.max(0, active.queue.pop(burst, 256));
     const lengths = Array.from({ length: count }, (_, i) => burst.writableBytes[i]);
-    if (count > 0) active.queue.rewind(count);
+    active.queue.rewind(burst, 0);
     return lengths;
   }
 
