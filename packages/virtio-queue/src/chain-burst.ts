@@ -32,9 +32,9 @@ export class ChainBurst {
   /** Index of each chain's first device-writable segment; `first[i + 1]` when it has none. */
   writable!: Uint32Array;
   /** Bytes of each chain's device-readable part. */
-  readableBytes!: Float64Array;
+  readableBytes!: Uint32Array;
   /** Bytes of each chain's device-writable part. */
-  writableBytes!: Float64Array;
+  writableBytes!: Uint32Array;
   /** Region of each segment: an index into `memory.regions`. */
   regions!: Uint32Array;
   /** First byte of each segment, from its region's start. */
@@ -43,8 +43,8 @@ export class ChainBurst {
   lengths!: Uint32Array;
 
   /**
-   * All but the byte counts lie in one array, and those in another, of which the others are views: each further array
-   * costs a loop its checks at every turn. `heads` starts at 0, the others where these say.
+   * All of them lie in one array, of which they are views: each further array costs a loop its checks at every turn.
+   * `heads` starts at 0, the others where these say.
    * @internal
    */
   words!: Uint32Array;
@@ -53,6 +53,10 @@ export class ChainBurst {
   /** @internal */
   writableAt = 0;
   /** @internal */
+  readableBytesAt = 0;
+  /** @internal */
+  writableBytesAt = 0;
+  /** @internal */
   firstAt = 0;
   /** @internal */
   regionsAt = 0;
@@ -60,11 +64,6 @@ export class ChainBurst {
   offsetsAt = 0;
   /** @internal */
   lengthsAt = 0;
-  /**
-   * `readableBytes`, then `writableBytes`.
-   * @internal
-   */
-  totals!: Float64Array;
   /**
    * How many chains from the first on are known to be of one segment each, all device-readable or (`plainDirection`
    * not 0) all device-writable: a queue that fills the burst with more of the same need not say it again.
@@ -195,7 +194,7 @@ export class ChainBurst {
   }
 
   private allocate(chains: number, segments: number): void {
-    const words = new Uint32Array(4 * chains + 1 + 3 * segments);
+    const words = new Uint32Array(6 * chains + 1 + 3 * segments);
     let end = 0;
     const take = (length: number): Uint32Array => {
       end += length;
@@ -207,6 +206,10 @@ export class ChainBurst {
     this.written = take(chains);
     this.writableAt = end;
     this.writable = take(chains);
+    this.readableBytesAt = end;
+    this.readableBytes = take(chains);
+    this.writableBytesAt = end;
+    this.writableBytes = take(chains);
     this.firstAt = end;
     this.first = take(chains + 1);
     this.regionsAt = end;
@@ -215,8 +218,5 @@ export class ChainBurst {
     this.offsets = take(segments);
     this.lengthsAt = end;
     this.lengths = take(segments);
-    this.totals = new Float64Array(2 * chains);
-    this.readableBytes = this.totals.subarray(0, chains);
-    this.writableBytes = this.totals.subarray(chains);
   }
 }

@@ -304,3 +304,25 @@ describe.each([1, 2])("in memory of %s regions", (regions) => {
     expect([...burst.writableBytes.slice(0, 6)]).toEqual([0, 2, 0, 0, 0, 15]);
   });
 });
+
+test.each(["split", "packed"])(
+  "%s: an empty buffer at the start of a region of 4 GiB is one like any other",
+  (format) => {
+    // The region says that it is so long; what is used of it is there.
+    const region = Object.assign(new MemoryRegion(0, new Uint8Array(0x1_0000)), { size: 2 ** 32, end: 2 ** 32 });
+    const memory = new GuestMemory([region]);
+    const driver =
+      format === "split" ? new MockSplitDriver(memory, { size: 8 }) : new MockPackedDriver(memory, { size: 8 });
+    const Queue = format === "split" ? SplitDeviceQueue : PackedDeviceQueue;
+    const queue = new Queue(memory, { ...driver.areas, indirect: false, eventIdx: false });
+    const burst = new ChainBurst(memory);
+    driver.add([{ address: 0, length: 0 }]);
+    driver.add([
+      { address: 0, length: 0 },
+      { address: 8, length: 3 },
+    ]);
+    driver.publish();
+    expect(queue.pop(burst, 8)).toBe(2);
+    expect([...burst.first.slice(0, 3), burst.lengths[0]]).toEqual([0, 0, 1, 3]);
+  },
+);

@@ -75,7 +75,8 @@ export abstract class ChainWalker {
   /** Ends the chain. */
   protected end(burst: ChainBurst, chain: number, head: number): boolean {
     const { at, bytes } = this;
-    if (bytes > MAX_CHAIN_BYTES) return this.fail("chain-too-large", bytes);
+    // A byte more would be legal. But no used length could say it, nor the burst's 32 bits.
+    if (bytes >= MAX_CHAIN_BYTES) return this.fail("chain-too-large", bytes);
     if (!this.writes) {
       this.writable = at;
       this.readableBytes = bytes;

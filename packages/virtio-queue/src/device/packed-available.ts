@@ -54,7 +54,7 @@ export class PackedAvailable implements AvailableSide {
   }
 
   count(max: number): number {
-    if (!this.isAvailable()) return QUEUE_EMPTY;
+    if (max < 1 || !this.isAvailable()) return QUEUE_EMPTY;
     if (this.holdings.entries < this.ring.size) return this.countLists(max);
     this.walker.fail("ring-overrun", this.next);
     return QUEUE_MALFORMED;
@@ -113,17 +113,19 @@ export class PackedAvailable implements AvailableSide {
     let count = 0;
     for (; left > 0; left = (left - 1) | 0) {
       const flags = ring[at];
-      if (head && ((flags & OWNER) !== expected || count === max)) break;
+      if (head) {
+        if ((flags & OWNER) !== expected) break;
+        count = (count + 1) | 0;
+        // A list is available with its first descriptor; where the last one wanted ends need not be known.
+        if (count === max) break;
+      }
       head = (flags & F_NEXT) === 0;
-      if (head) count = (count + 1) | 0;
       at = (at + 8) | 0;
       if (at === end) {
         at = base;
         expected ^= OWNER;
       }
     }
-    // A list that is too long is still one, for the walker to find.
-    if (!head) count++;
     if (count > 1) fenceLoads();
     return count;
   }

@@ -12,11 +12,12 @@ import { WORD_INDEX } from "../words.ts";
 import { NOT_HELD } from "./holdings.ts";
 import type { PackedAvailable } from "./packed-available.ts";
 import { BURST_DESCRIPTORS } from "./sides.ts";
-import { WINDOW_HIGH, WINDOW_LAST, WINDOW_LOW, WINDOW_OFFSET, WINDOW_REGION } from "./windows.ts";
+import { WINDOW_BIAS, WINDOW_HIGH, WINDOW_LAST, WINDOW_LOW, WINDOW_OFFSET, WINDOW_REGION } from "./windows.ts";
 
 // A descriptor's last word: the id, then the flags. Imported constants are not folded into hot code.
 const FREE: number = NOT_HELD;
 const INDEX: number = WORD_INDEX;
+const BIAS: number = WINDOW_BIAS;
 const F_NEXT: number = VIRTQ_DESC_F_NEXT << 16;
 const F_WRITE: number = VIRTQ_DESC_F_WRITE << 16;
 const F_INDIRECT: number = VIRTQ_DESC_F_INDIRECT << 16;
@@ -26,7 +27,7 @@ export function takePackedChains(side: PackedAvailable, burst: ChainBurst, from:
   const { ring, holdings, walker } = side;
   const { regions } = side.memory;
   const { book } = holdings;
-  const { words: out, totals, lengths, heads } = burst;
+  const { words: out, lengths } = burst;
   const { words, current, other } = walker.windows;
   const several = walker.windows.single ? 0 : 1;
   const firstAt = (burst.firstAt + 1) & INDEX;
@@ -34,17 +35,20 @@ export function takePackedChains(side: PackedAvailable, burst: ChainBurst, from:
   const regionsAt = burst.regionsAt & INDEX;
   const offsetsAt = burst.offsetsAt & INDEX;
   const lengthsAt = burst.lengthsAt & INDEX;
-  const totalsAt = heads.length & INDEX;
-  const lowA = words[current + WINDOW_LOW] | 0;
+  const readableBytesAt = burst.readableBytesAt & INDEX;
+  const writableBytesAt = burst.writableBytesAt & INDEX;
+  const lowA = (words[current + WINDOW_LOW] + BIAS) | 0;
   const highA = words[current + WINDOW_HIGH];
-  const lastA = words[current + WINDOW_LAST];
+  const lastA = (words[current + WINDOW_LAST] - BIAS) | 0;
+  const leftA = words[current + WINDOW_LAST] | 0;
   const regionA = words[current + WINDOW_REGION];
-  const offsetA = words[current + WINDOW_OFFSET];
-  const lowB = words[other + WINDOW_LOW] | 0;
+  const offsetA = (words[current + WINDOW_OFFSET] + BIAS) | 0;
+  const lowB = (words[other + WINDOW_LOW] + BIAS) | 0;
   const highB = words[other + WINDOW_HIGH];
-  const lastB = words[other + WINDOW_LAST];
+  const lastB = (words[other + WINDOW_LAST] - BIAS) | 0;
+  const leftB = words[other + WINDOW_LAST] | 0;
   const regionB = words[other + WINDOW_REGION];
-  const offsetB = words[other + WINDOW_OFFSET];
+  const offsetB = (words[other + WINDOW_OFFSET] + BIAS) | 0;
   const size = ring.size | 0;
   const ringTable = ring.region.u32;
   const ringWord = ring.word & INDEX;
@@ -58,67 +62,70 @@ export function takePackedChains(side: PackedAvailable, burst: ChainBurst, from:
   let at = start & INDEX;
   let chain = from & 0xffff;
   chains: for (; chain < wanted && at < limit; chain++) {
-    const stop = Math.min(room, (at + left) | 0);
+    let stop = Math.min(room, (at + left) | 0);
     let table = ringTable;
     let word = headWord;
-    // The ring's word behind the list.
-    let behind = word;
-    // Past an indirect table's last entry; none in the ring.
+    // A list in the ring goes on by NEXT, and at the ring's start; a table's to its end.
+    let next = F_NEXT;
+    let wrapAt = ringEnd;
     let tableEnd = -1;
     let end = at;
     let direction = 0;
     let writable = 0;
-    let readableBytes = 0;
-    let bytes = 0;
-    let id = 0;
-    let entries = 0;
+    let readableBytes = -BIAS;
+    let bytes = -BIAS;
+    let flags = 0;
+    let id = -1;
     for (;;) {
+      if (end >= stop) break chains;
       const low = table[word];
       const high = table[word + 1];
-      const length = table[word + 2];
-      const flags = table[word + 3];
+      const length = table[word + 2] | 0;
+      flags = table[word + 3];
       let region = regionA;
-      let offset = ((low | 0) - lowA) >>> 0;
-      if (length === 0) break chains;
-      if (high === highA && offset <= lastA && length <= (lastA - offset) >>> 0) {
-        offset = (offset + offsetA) >>> 0;
+      const span = (length + (BIAS - 1)) | 0;
+      let offset = ((low | 0) - lowA) | 0;
+      if (high === highA && offset <= lastA && span <= ((leftA - offset) | 0)) {
+        offset = (offset + offsetA) | 0;
       } else {
         region = regionB;
-        offset = ((low | 0) - lowB) >>> 0;
-        if (high !== highB || offset > lastB || length > (lastB - offset) >>> 0) break chains;
-        offset = (offset + offsetB) >>> 0;
+        offset = ((low | 0) - lowB) | 0;
+        if (high !== highB || offset > lastB || span > ((leftB - offset) | 0)) break chains;
+        offset = (offset + offsetB) | 0;
       }
-      word = (word + 4) & INDEX;
-      if (tableEnd < 0) {
-        if (end >= stop) break chains;
-        id = flags & 0xffff;
-        entries = (entries + 1) & INDEX;
-        if (word === ringEnd) word = ringWord;
-        behind = word;
-        if ((flags & F_INDIRECT) !== 0) {
-          if (tables === 0 || entries > 1 || (flags & F_NEXT) !== 0) break chains;
+      if ((flags & (F_WRITE | F_INDIRECT)) !== direction) {
+        if ((flags & F_INDIRECT) !== 0 && tableEnd < 0) {
+          if (tables === 0 || end !== at || (flags & F_NEXT) !== 0) break chains;
           if ((length & 15) !== 0 || (offset & 3) !== 0 || length >>> 4 > size) break chains;
-          if (end + (length >>> 4) > room) break chains;
+          id = flags & 0xffff;
           table = regions[region].u32;
           word = (offset >>> 2) & INDEX;
           tableEnd = (word + (length >>> 2)) & INDEX;
+          wrapAt = -1;
+          next = 0;
+          stop = room;
           continue;
         }
+        if ((flags & F_WRITE) !== direction) {
+          if (direction !== 0) break chains;
+          direction = F_WRITE;
+          writable = end;
+          readableBytes = bytes;
+        }
       }
-      if ((flags & F_WRITE) !== direction) {
-        if (direction !== 0) break chains;
-        direction = F_WRITE;
-        writable = end;
-        readableBytes = bytes;
-      }
-      bytes = (bytes + length) >>> 0;
-      if (bytes < length) break chains;
+      const before = bytes;
+      bytes = (bytes + length) | 0;
+      if (bytes <= before) break chains;
       out[offsetsAt + end] = offset;
       out[lengthsAt + end] = length;
       if (several !== 0) out[regionsAt + end] = region;
       end = (end + 1) & INDEX;
-      if (tableEnd < 0 ? (flags & F_NEXT) === 0 : word === tableEnd) break;
+      word = (word + 4) & INDEX;
+      if ((flags & next) === 0 && (tableEnd < 0 || word === tableEnd)) break;
+      if (word === wrapAt) word = ringWord;
     }
+    const entries = tableEnd < 0 ? (end - at) & INDEX : 1;
+    if (tableEnd < 0) id = flags & 0xffff;
     if (id >= size || book[id] !== FREE) break;
     if (direction === 0) {
       writable = end;
@@ -127,11 +134,12 @@ export function takePackedChains(side: PackedAvailable, burst: ChainBurst, from:
     out[chain] = id;
     out[firstAt + chain] = end;
     out[writableAt + chain] = writable;
-    totals[chain] = readableBytes;
-    totals[totalsAt + chain] = (bytes - readableBytes) >>> 0;
+    out[readableBytesAt + chain] = readableBytes + BIAS;
+    out[writableBytesAt + chain] = bytes - readableBytes;
     book[id] = entries;
     left = (left - entries) & INDEX;
-    headWord = behind;
+    headWord = (headWord + (entries << 2)) & INDEX;
+    if (headWord >= ringEnd) headWord = (headWord - (size << 2)) & INDEX;
     at = end;
   }
   if (from < burst.plain) burst.plain = from;

@@ -14,11 +14,12 @@ import { NOT_HELD } from "./holdings.ts";
 import { BURST_DESCRIPTORS } from "./sides.ts";
 import type { SplitAvailable } from "./split-available.ts";
 import { MAX_TABLE_ENTRIES } from "./split-walker.ts";
-import { WINDOW_HIGH, WINDOW_LAST, WINDOW_LOW, WINDOW_OFFSET, WINDOW_REGION } from "./windows.ts";
+import { WINDOW_BIAS, WINDOW_HIGH, WINDOW_LAST, WINDOW_LOW, WINDOW_OFFSET, WINDOW_REGION } from "./windows.ts";
 
 // Imported constants are not folded into hot code, a module's own are.
 const FREE: number = NOT_HELD;
 const INDEX: number = WORD_INDEX;
+const BIAS: number = WINDOW_BIAS;
 const F_NEXT: number = VIRTQ_DESC_F_NEXT;
 const F_WRITE: number = VIRTQ_DESC_F_WRITE;
 const F_INDIRECT: number = VIRTQ_DESC_F_INDIRECT;
@@ -29,7 +30,7 @@ export function takeSplitChains(side: SplitAvailable, burst: ChainBurst, from: n
   const { ring, holdings, walker, position } = side;
   const { regions } = side.memory;
   const { book } = holdings;
-  const { words: out, totals, lengths, heads } = burst;
+  const { words: out, lengths } = burst;
   const { words, current, other } = walker.windows;
   const several = walker.windows.single ? 0 : 1;
   const firstAt = (burst.firstAt + 1) & INDEX;
@@ -37,17 +38,20 @@ export function takeSplitChains(side: SplitAvailable, burst: ChainBurst, from: n
   const regionsAt = burst.regionsAt & INDEX;
   const offsetsAt = burst.offsetsAt & INDEX;
   const lengthsAt = burst.lengthsAt & INDEX;
-  const totalsAt = heads.length & INDEX;
-  const lowA = words[current + WINDOW_LOW] | 0;
+  const readableBytesAt = burst.readableBytesAt & INDEX;
+  const writableBytesAt = burst.writableBytesAt & INDEX;
+  const lowA = (words[current + WINDOW_LOW] + BIAS) | 0;
   const highA = words[current + WINDOW_HIGH];
-  const lastA = words[current + WINDOW_LAST];
+  const lastA = (words[current + WINDOW_LAST] - BIAS) | 0;
+  const leftA = words[current + WINDOW_LAST] | 0;
   const regionA = words[current + WINDOW_REGION];
-  const offsetA = words[current + WINDOW_OFFSET];
-  const lowB = words[other + WINDOW_LOW] | 0;
+  const offsetA = (words[current + WINDOW_OFFSET] + BIAS) | 0;
+  const lowB = (words[other + WINDOW_LOW] + BIAS) | 0;
   const highB = words[other + WINDOW_HIGH];
-  const lastB = words[other + WINDOW_LAST];
+  const lastB = (words[other + WINDOW_LAST] - BIAS) | 0;
+  const leftB = words[other + WINDOW_LAST] | 0;
   const regionB = words[other + WINDOW_REGION];
-  const offsetB = words[other + WINDOW_OFFSET];
+  const offsetB = (words[other + WINDOW_OFFSET] + BIAS) | 0;
   const size = ring.size | 0;
   const mask = (size - 1) & 0x7fff;
   const avail = ring.availRegion.u16;
@@ -74,24 +78,24 @@ export function takeSplitChains(side: SplitAvailable, burst: ChainBurst, from: n
     let end = at;
     let direction = 0;
     let writable = 0;
-    let readableBytes = 0;
-    let bytes = 0;
+    let readableBytes = -BIAS;
+    let bytes = -BIAS;
     for (;;) {
       if (end >= stop) break chains;
       const low = table[word];
       const high = table[word + 1];
-      const length = table[word + 2];
+      const length = table[word + 2] | 0;
       const flags = table[word + 3];
       let region = regionA;
-      let offset = ((low | 0) - lowA) >>> 0;
-      if (length === 0) break chains;
-      if (high === highA && offset <= lastA && length <= (lastA - offset) >>> 0) {
-        offset = (offset + offsetA) >>> 0;
+      const span = (length + (BIAS - 1)) | 0;
+      let offset = ((low | 0) - lowA) | 0;
+      if (high === highA && offset <= lastA && span <= ((leftA - offset) | 0)) {
+        offset = (offset + offsetA) | 0;
       } else {
         region = regionB;
-        offset = ((low | 0) - lowB) >>> 0;
-        if (high !== highB || offset > lastB || length > (lastB - offset) >>> 0) break chains;
-        offset = (offset + offsetB) >>> 0;
+        offset = ((low | 0) - lowB) | 0;
+        if (high !== highB || offset > lastB || span > ((leftB - offset) | 0)) break chains;
+        offset = (offset + offsetB) | 0;
       }
       if ((flags & (F_WRITE | F_INDIRECT)) !== direction) {
         if ((flags & F_INDIRECT) !== 0) {
@@ -108,8 +112,9 @@ export function takeSplitChains(side: SplitAvailable, burst: ChainBurst, from: n
         writable = end;
         readableBytes = bytes;
       }
-      bytes = (bytes + length) >>> 0;
-      if (bytes < length) break chains;
+      const before = bytes;
+      bytes = (bytes + length) | 0;
+      if (bytes <= before) break chains;
       out[offsetsAt + end] = offset;
       out[lengthsAt + end] = length;
       if (several !== 0) out[regionsAt + end] = region;
@@ -126,8 +131,8 @@ export function takeSplitChains(side: SplitAvailable, burst: ChainBurst, from: n
     out[chain] = head;
     out[firstAt + chain] = end;
     out[writableAt + chain] = writable;
-    totals[chain] = readableBytes;
-    totals[totalsAt + chain] = (bytes - readableBytes) >>> 0;
+    out[readableBytesAt + chain] = readableBytes + BIAS;
+    out[writableBytesAt + chain] = bytes - readableBytes;
     book[head] = 1;
     at = end;
   }

@@ -14,11 +14,12 @@ import { NOT_HELD } from "./holdings.ts";
 import { BURST_DESCRIPTORS } from "./sides.ts";
 import { describeSingles } from "./singles.ts";
 import type { SplitAvailable } from "./split-available.ts";
-import { WINDOW_HIGH, WINDOW_LAST, WINDOW_LOW, WINDOW_OFFSET, WINDOW_REGION } from "./windows.ts";
+import { WINDOW_BIAS, WINDOW_HIGH, WINDOW_LAST, WINDOW_LOW, WINDOW_OFFSET, WINDOW_REGION } from "./windows.ts";
 
 // Imported constants are not folded into hot code, a module's own are.
 const FREE: number = NOT_HELD;
 const INDEX: number = WORD_INDEX;
+const BIAS: number = WINDOW_BIAS;
 const F_WRITE: number = VIRTQ_DESC_F_WRITE;
 /** The flags that all of a run have alike: none of NEXT and INDIRECT. */
 const F_KIND: number = VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_WRITE | VIRTQ_DESC_F_INDIRECT;
@@ -33,16 +34,18 @@ export function takeSplitSingles(side: SplitAvailable, burst: ChainBurst, chain:
   const regionsAt = burst.regionsAt & INDEX;
   const offsetsAt = burst.offsetsAt & INDEX;
   const lengthsAt = burst.lengthsAt & INDEX;
-  const lowA = words[current + WINDOW_LOW] | 0;
+  const lowA = (words[current + WINDOW_LOW] + BIAS) | 0;
   const highA = words[current + WINDOW_HIGH];
-  const lastA = words[current + WINDOW_LAST];
+  const lastA = (words[current + WINDOW_LAST] - BIAS) | 0;
+  const leftA = words[current + WINDOW_LAST] | 0;
   const regionA = words[current + WINDOW_REGION];
-  const offsetA = words[current + WINDOW_OFFSET];
-  const lowB = words[other + WINDOW_LOW] | 0;
+  const offsetA = (words[current + WINDOW_OFFSET] + BIAS) | 0;
+  const lowB = (words[other + WINDOW_LOW] + BIAS) | 0;
   const highB = words[other + WINDOW_HIGH];
-  const lastB = words[other + WINDOW_LAST];
+  const lastB = (words[other + WINDOW_LAST] - BIAS) | 0;
+  const leftB = words[other + WINDOW_LAST] | 0;
   const regionB = words[other + WINDOW_REGION];
-  const offsetB = words[other + WINDOW_OFFSET];
+  const offsetB = (words[other + WINDOW_OFFSET] + BIAS) | 0;
   const size = ring.size | 0;
   const mask = (size - 1) & 0x7fff;
   const avail = ring.availRegion.u16;
@@ -54,7 +57,7 @@ export function takeSplitSingles(side: SplitAvailable, burst: ChainBurst, chain:
   const most = chain + Math.max(BURST_DESCRIPTORS - walker.steps, 0);
   const stop = Math.min(wanted, lengths.length - behind, most) & 0xffff;
   const direction = table[tableWord + (avail[entries + (position & mask)] & mask) * 4 + 3] & F_WRITE;
-  const bytes = direction === 0 ? burst.readableBytes : burst.writableBytes;
+  const bytesAt = (direction === 0 ? burst.readableBytesAt : burst.writableBytesAt) & INDEX;
   let next = chain & 0xffff;
   for (; next < stop; next++) {
     const head = avail[entries + ((availAt + next) & mask)] & 0xffff;
@@ -62,23 +65,24 @@ export function takeSplitSingles(side: SplitAvailable, burst: ChainBurst, chain:
     const word = tableWord + (head << 2);
     const low = table[word];
     const high = table[word + 1];
-    const length = table[word + 2];
+    const length = table[word + 2] | 0;
     const flags = table[word + 3];
-    if ((flags & F_KIND) !== direction || length === 0) break;
+    if ((flags & F_KIND) !== direction) break;
     const at = behind + next;
-    let offset = ((low | 0) - lowA) >>> 0;
-    if (high === highA && offset <= lastA && length <= (lastA - offset) >>> 0) {
-      out[offsetsAt + at] = offset + offsetA;
+    const span = (length + (BIAS - 1)) | 0;
+    let offset = ((low | 0) - lowA) | 0;
+    if (high === highA && offset <= lastA && span <= ((leftA - offset) | 0)) {
+      out[offsetsAt + at] = (offset + offsetA) | 0;
       if (several !== 0) out[regionsAt + at] = regionA;
     } else {
-      offset = ((low | 0) - lowB) >>> 0;
-      if (high !== highB || offset > lastB || length > (lastB - offset) >>> 0) break;
-      out[offsetsAt + at] = offset + offsetB;
+      offset = ((low | 0) - lowB) | 0;
+      if (high !== highB || offset > lastB || span > ((leftB - offset) | 0)) break;
+      out[offsetsAt + at] = (offset + offsetB) | 0;
       out[regionsAt + at] = regionB;
     }
     out[lengthsAt + at] = length;
     out[next] = head;
-    bytes[next] = length;
+    out[bytesAt + next] = length;
     book[head] = 1;
   }
   describeSingles(burst, chain, next, direction);

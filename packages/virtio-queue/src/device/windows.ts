@@ -3,6 +3,11 @@
  *
  * A window is a stretch of one region that crosses no multiple of 2^32. An address is in it when its high word is the
  * window's and `(low - windowLow) >>> 0` is not past the window's last byte.
+ *
+ * Hot code compares such 32-bit words as numbers with a sign, each less 2^31: of `>>> 0` V8 believes, and checks at each
+ * turn, that the results go on to be below 2^31 as long as they were. With offset and last byte less 2^31, a buffer
+ * lies in the window when `offset <= last` and its last byte's offset from its first, less 2^31, is at most
+ * `last - offset`, less 2^31, too. An empty buffer's is 2^32 - 1, which is in no window.
  * @module
  */
 
@@ -19,9 +24,14 @@ export const WINDOW_LAST = 2;
 export const WINDOW_REGION = 3;
 export const WINDOW_OFFSET = 4;
 
+/** The most bytes of a window, which must not hold 2^32: see above. A multiple of 8. */
+const MOST_BYTES = 2 ** 32 - 8;
 /** A search through more windows than these would cost more than the general way. */
 const MOST_WINDOWS = 8;
 const HIGH_WORD = 2 ** 32;
+
+/** What hot code subtracts from 32-bit words without sign. */
+export const WINDOW_BIAS = 0x8000_0000;
 
 /** The windows of a memory's first regions. */
 export class Windows {
@@ -39,7 +49,7 @@ export class Windows {
     memory.regions.forEach((region, index) => {
       for (let start = region.start; start < region.end; ) {
         const high = Math.floor(start / HIGH_WORD);
-        const end = Math.min(region.end, (high + 1) * HIGH_WORD);
+        const end = Math.min(region.end, (high + 1) * HIGH_WORD, start + MOST_BYTES);
         words.push(start % HIGH_WORD, high, end - start - 1, index, start - region.start);
         start = end;
       }
