@@ -81,9 +81,18 @@ function cut([file, from], folder) {
 }
 
 if (process.argv[2] === "--check") {
-  const places = mutants.map((mutant) => cut(mutant, join(root, "packages/virtio-queue")).parts.length - 1);
-  console.log(`${mutants.length} mutants find ${places.reduce((sum, count) => sum + count, 0)} places`);
-  process.exit();
+  const problems = [];
+  let places = 0;
+  for (const mutant of mutants) {
+    try {
+      places += cut(mutant, join(root, "packages/virtio-queue")).parts.length - 1;
+    } catch (error) {
+      problems.push(error.message);
+    }
+  }
+  console.log(`${mutants.length} mutants find ${places} places`);
+  for (const problem of problems) console.log(problem);
+  process.exit(problems.length === 0 ? 0 : 1);
 }
 
 prepare();

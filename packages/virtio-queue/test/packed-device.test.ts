@@ -397,7 +397,8 @@ test("[packed] every write is told to the region's tracker", () => {
   queue.pushAll(burst);
   queue.flush();
   expect(written).toEqual([
-    [descriptorArea + 32, 96],
+    [descriptorArea + 32, 16],
+    [descriptorArea + 48, 80],
     [descriptorArea, 32],
     [descriptorArea + 44, 4],
   ]);

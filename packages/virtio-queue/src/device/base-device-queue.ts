@@ -30,10 +30,12 @@ export abstract class BaseDeviceQueue implements DeviceQueue {
   private readonly inOrder: InOrder | null;
   private stopped = false;
   private singles = true;
+  /** Chains taken and not given back. */
+  private held = 0;
   /** Chains of the last burst that can still be rewound. */
   private fresh = 0;
   /** Chains whose used elements are not published yet. */
-  private put = 0;
+  private unpublished = 0;
 
   constructor(memory: GuestMemory, config: DeviceQueueConfig) {
     this.size = config.size;
@@ -44,7 +46,7 @@ export abstract class BaseDeviceQueue implements DeviceQueue {
   }
 
   get outstanding(): number {
-    return this.holdings.held;
+    return this.held;
   }
 
   pop(burst: ChainBurst, max: number): number {
@@ -61,7 +63,7 @@ export abstract class BaseDeviceQueue implements DeviceQueue {
     burst.count = taken;
     burst.written.fill(0, 0, taken);
     this.fresh = taken;
-    this.holdings.held += taken;
+    this.held += taken;
     this.inOrder?.took(burst, taken);
     this.counters.chains += taken;
     this.events.follow(this.available.position);
@@ -73,8 +75,9 @@ export abstract class BaseDeviceQueue implements DeviceQueue {
     const { holdings } = this;
     const count = burst.count - from;
     const before = holdings.entries;
-    const done = count > this.fresh ? 0 : holdings.rewind(burst, from);
-    this.inOrder?.rewind(done);
+    const most = count > this.fresh ? 0 : (this.inOrder?.rewind(count) ?? count);
+    const done = holdings.rewind(burst, burst.count - most);
+    this.held -= done;
     this.available.back(before - holdings.entries);
     this.counters.chains -= done;
     this.fresh -= done;
@@ -84,15 +87,16 @@ export abstract class BaseDeviceQueue implements DeviceQueue {
 
   push(head: number, written: number): void {
     if (this.stopped) return;
-    const entries = this.holdings.release(head);
-    if (entries === 0) {
+    const { holdings, inOrder } = this;
+    if (!(inOrder?.give(head, written) ?? holdings.isHeld(head))) {
       this.fail("not-outstanding", `${head} given back, but not held`);
-    } else if (this.inOrder === null) {
-      this.used.put(head, written, entries);
-      this.put++;
-    } else {
-      this.inOrder.give(head, written);
+      return;
     }
+    this.held--;
+    if (inOrder !== null) return;
+    this.used.put(head, written, holdings.entriesOf(head));
+    holdings.release(head);
+    this.unpublished++;
   }
 
   pushAll(burst: ChainBurst, from: number = 0, to: number = burst.count): void {
@@ -102,21 +106,22 @@ export abstract class BaseDeviceQueue implements DeviceQueue {
       return;
     }
     const end = this.used.putAll(this.holdings, burst, from, to);
-    this.put += end - from;
+    this.unpublished += end - from;
+    this.held -= end - from;
     if (end < to) this.fail("not-outstanding", `${burst.heads[end]} given back, but not held`);
   }
 
   flush(): boolean {
     const { used } = this;
     if (this.stopped) return false;
-    if (this.inOrder !== null) this.put = this.inOrder.put(used);
+    if (this.inOrder !== null) this.unpublished = this.inOrder.put(used);
     const entries = used.unpublished;
     if (entries === 0) return false;
     this.memory.refresh();
     used.publish();
-    this.holdings.entries -= entries;
-    this.counters.used += this.put;
-    this.put = 0;
+    this.holdings.published(entries);
+    this.counters.used += this.unpublished;
+    this.unpublished = 0;
     const wanted = this.events.wanted(used.position, entries);
     if (wanted) this.counters.notified++;
     else this.counters.suppressed++;
@@ -149,7 +154,7 @@ export abstract class BaseDeviceQueue implements DeviceQueue {
       version: 1,
       size: this.size,
       outstanding: this.inOrder?.save() ?? this.holdings.save(),
-      unpublished: { chains: this.put, entries: this.used.unpublished },
+      unpublished: { chains: this.unpublished, entries: this.used.unpublished },
       notifications: this.events.enabled,
       fault: this.fault?.code ?? null,
     };
@@ -160,10 +165,10 @@ export abstract class BaseDeviceQueue implements DeviceQueue {
     const { outstanding, unpublished } = state;
     const { holdings } = this;
     for (const { head, descriptors } of outstanding) holdings.note(head, descriptors);
-    holdings.held = outstanding.length;
+    this.held = outstanding.filter(({ written }) => written === null).length;
     holdings.entries += unpublished.entries;
     this.inOrder?.restore(outstanding);
-    this.put = unpublished.chains;
+    this.unpublished = unpublished.chains;
     this.used.unpublished = unpublished.entries;
     this.events.enabled = state.notifications;
     if (state.fault === null) return;

@@ -1,7 +1,8 @@
 /**
  * What a device's half holds: every chain that was taken and not given back, in either format.
  *
- * A chain is known by its head descriptor (split) or buffer id (packed).
+ * A chain is known by its head descriptor (split) or buffer id (packed). One that was given back is still not the
+ * driver's to offer before it is shown used: of what is pushed, the book keeps the publication it waits for.
  * @module
  */
 
@@ -9,21 +10,28 @@ import type { ChainBurst } from "../chain-burst.ts";
 import type { OutstandingChain } from "../state.ts";
 import { WORD_INDEX } from "../words.ts";
 
-/** What the book says of a head that is not the device's. */
-export const NOT_HELD = 0;
+/** The bit of a mark that says that the device holds the chain; in the lower half are its ring entries then. */
+export const MARK_HELD: number = 1 << 31;
+/** The ring entries of a chain that is held, in its mark. */
+export const MARK_ENTRIES = 0xffff;
 
 // Imported constants are not folded into hot code, a module's own are.
 const INDEX: number = WORD_INDEX;
-const FREE: number = NOT_HELD;
+const HELD: number = MARK_HELD;
+const ENTRIES: number = MARK_ENTRIES;
+const MOST_TURNS = 0x7fff_ffff;
 
 /** The chains that one device queue holds. */
 export class Holdings {
   /** Number of entries of the ring. */
   readonly size: number;
-  /** By head: {@link NOT_HELD}, or the ring entries that the chain takes. */
+  /**
+   * A mark by head: of a chain held, {@link MARK_HELD} and its ring entries; else the turn it was given back in. A head
+   * is free when its mark, taken without sign, is below {@link turn}.
+   */
   readonly book: Uint32Array;
-  /** Chains taken and not given back. */
-  held = 0;
+  /** Number of the publication that what is given back now waits for. */
+  turn = 1;
   /** Ring entries of all that was taken and is not published as used yet: the driver can't have offered them again. */
   entries = 0;
 
@@ -32,20 +40,30 @@ export class Holdings {
     this.book = new Uint32Array(size);
   }
 
+  /** Whether the driver may offer a head below {@link size}. */
+  isFree(head: number): boolean {
+    return this.book[head] < this.turn;
+  }
+
+  /** Whether the device holds a chain of that head, which may be any number. */
+  isHeld(head: number): boolean {
+    return (this.book[head] & HELD) !== 0;
+  }
+
+  /** Ring entries of a chain that is held. */
+  entriesOf(head: number): number {
+    return this.book[head] & ENTRIES;
+  }
+
   /** Notes one chain that was taken. */
   note(head: number, entries: number): void {
-    this.book[head] = entries;
+    this.book[head] = HELD | entries;
     this.entries += entries;
   }
 
-  /** Lets go of a chain. @returns its ring entries, 0 when it was not held */
-  release(head: number): number {
-    const entries = this.book[head];
-    // What is no head at all is in no book, and fails the comparison, too.
-    if (!(entries > FREE)) return 0;
-    this.book[head] = FREE;
-    this.held--;
-    return entries;
+  /** Lets go of a chain that is held: its used element is in the ring. */
+  release(head: number): void {
+    this.book[head] = this.turn;
   }
 
   /**
@@ -61,18 +79,28 @@ export class Holdings {
     let i = end;
     for (; i > from; i--) {
       const head = words[i - 1];
-      if (head >= size || book[head] === FREE) break;
-      entries = (entries + book[head]) | 0;
-      book[head] = FREE;
+      if (head >= size) break;
+      const mark = book[head] | 0;
+      if (mark >= 0) break;
+      entries = (entries + (mark & ENTRIES)) | 0;
+      book[head] = 0;
     }
-    this.held -= end - i;
     this.entries -= entries;
     return end - i;
   }
 
+  /** What was put into the ring is published: `entries` of it, and their heads are free. */
+  published(entries: number): void {
+    this.entries -= entries;
+    this.turn++;
+    if (this.turn < MOST_TURNS) return;
+    this.turn = 1;
+    for (let head = 0; head < this.size; head++) if (!this.isHeld(head)) this.book[head] = 0;
+  }
+
   /** What a snapshot lists, by head. */
   save(): OutstandingChain[] {
-    const heads = Array.from(this.book.keys()).filter((head) => this.book[head] !== FREE);
-    return heads.map((head) => ({ head, descriptors: this.book[head], writableBytes: 0, written: null }));
+    const heads = Array.from(this.book.keys()).filter((head) => this.isHeld(head));
+    return heads.map((head) => ({ head, descriptors: this.entriesOf(head), writableBytes: 0, written: null }));
   }
 }

@@ -45,14 +45,18 @@ export class InOrder {
     for (let i = 0; i < chains; i++) this.add(burst.heads[i], burst.writableBytes[i]);
   }
 
-  /** Forgets the chains taken last, which go back to the driver. */
-  rewind(chains: number): void {
-    this.count -= chains;
+  /** Forgets up to `chains` of those taken last, which were not given back. @returns how many */
+  rewind(chains: number): number {
+    let done = 0;
+    for (; done < chains && this.written[(this.oldest + this.count - 1) & this.mask] === WAITS; done++) this.count--;
+    return done;
   }
 
-  /** Notes that a chain which was held was given back. */
-  give(head: number, written: number): void {
+  /** Notes that a chain was given back. @returns whether it was the device's */
+  give(head: number, written: number): boolean {
+    if (!this.holdings.isHeld(head) || this.written[this.place[head]] !== WAITS) return false;
     this.written[this.place[head]] = written >>> 0;
+    return true;
   }
 
   /**
@@ -67,6 +71,7 @@ export class InOrder {
     let batch = 0;
     while (this.isDue()) {
       const place = this.oldest;
+      this.holdings.release(head[place]);
       batch += entries[place];
       this.oldest = (place + 1) & this.mask;
       this.count--;
@@ -91,20 +96,18 @@ export class InOrder {
     });
   }
 
-  /** Takes over what a checked state lists: its chains are held but for those given back. */
+  /** Takes over what a checked state lists, all of which is held. */
   restore(outstanding: readonly OutstandingChain[]): void {
     for (const { head, writableBytes, written } of outstanding) {
       this.add(head, writableBytes);
-      if (written === null) continue;
-      this.holdings.release(head);
-      this.give(head, written);
+      if (written !== null) this.give(head, written);
     }
   }
 
   private add(head: number, writableBytes: number): void {
     const place = (this.oldest + this.count) & this.mask;
     this.head[place] = head;
-    this.entries[place] = this.holdings.book[head];
+    this.entries[place] = this.holdings.entriesOf(head);
     this.writable[place] = writableBytes;
     this.written[place] = WAITS;
     this.place[head] = place;

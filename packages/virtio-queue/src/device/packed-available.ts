@@ -9,7 +9,7 @@ import { QUEUE_EMPTY, QUEUE_MALFORMED } from "../device-queue.ts";
 import { VIRTQ_DESC_F_NEXT } from "../layout/descriptor.ts";
 import { fenceLoads } from "../layout/fence.ts";
 import { type PackedRing, VIRTQ_DESC_F_AVAIL, VIRTQ_DESC_F_USED } from "../layout/packed.ts";
-import { type Holdings, NOT_HELD } from "./holdings.ts";
+import type { Holdings } from "./holdings.ts";
 import { takePackedChains } from "./packed-chains.ts";
 import { takePackedSingles } from "./packed-singles.ts";
 import { PackedWalker } from "./packed-walker.ts";
@@ -74,7 +74,7 @@ export class PackedAvailable implements AvailableSide {
     if (!walker.walk(burst, chain, region.u32, word, this.next, size - holdings.entries)) return false;
     const id = burst.heads[chain];
     if (id >= size) return walker.fail("id-out-of-range", id);
-    if (holdings.book[id] !== NOT_HELD) return walker.fail("head-outstanding", id);
+    if (!holdings.isFree(id)) return walker.fail("head-outstanding", id);
     holdings.note(id, walker.descriptors);
     this.advance(walker.descriptors);
     return true;

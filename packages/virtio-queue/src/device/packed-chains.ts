@@ -9,13 +9,13 @@
 import type { ChainBurst } from "../chain-burst.ts";
 import { VIRTQ_DESC_F_INDIRECT, VIRTQ_DESC_F_NEXT, VIRTQ_DESC_F_WRITE } from "../layout/descriptor.ts";
 import { WORD_INDEX } from "../words.ts";
-import { NOT_HELD } from "./holdings.ts";
+import { MARK_HELD } from "./holdings.ts";
 import type { PackedAvailable } from "./packed-available.ts";
 import { BURST_DESCRIPTORS } from "./sides.ts";
 import { WINDOW_BIAS, WINDOW_HIGH, WINDOW_LAST, WINDOW_LOW, WINDOW_OFFSET, WINDOW_REGION } from "./windows.ts";
 
 // A descriptor's last word: the id, then the flags. Imported constants are not folded into hot code.
-const FREE: number = NOT_HELD;
+const HELD: number = MARK_HELD;
 const INDEX: number = WORD_INDEX;
 const BIAS: number = WINDOW_BIAS;
 const F_NEXT: number = VIRTQ_DESC_F_NEXT << 16;
@@ -27,6 +27,7 @@ export function takePackedChains(side: PackedAvailable, burst: ChainBurst, from:
   const { ring, holdings, walker } = side;
   const { regions } = side.memory;
   const { book } = holdings;
+  const turn = holdings.turn & 0x7fff_ffff;
   const { words: out, lengths } = burst;
   const { words, current, other } = walker.windows;
   const several = walker.windows.single ? 0 : 1;
@@ -126,7 +127,7 @@ export function takePackedChains(side: PackedAvailable, burst: ChainBurst, from:
     }
     const entries = tableEnd < 0 ? (end - at) & INDEX : 1;
     if (tableEnd < 0) id = flags & 0xffff;
-    if (id >= size || book[id] !== FREE) break;
+    if (id >= size || book[id] >= turn) break;
     if (direction === 0) {
       writable = end;
       readableBytes = bytes;
@@ -136,7 +137,7 @@ export function takePackedChains(side: PackedAvailable, burst: ChainBurst, from:
     out[writableAt + chain] = writable;
     out[readableBytesAt + chain] = readableBytes + BIAS;
     out[writableBytesAt + chain] = bytes - readableBytes;
-    book[id] = entries;
+    book[id] = HELD | entries;
     left = (left - entries) & INDEX;
     headWord = (headWord + (entries << 2)) & INDEX;
     if (headWord >= ringEnd) headWord = (headWord - (size << 2)) & INDEX;

@@ -9,14 +9,14 @@
 import type { ChainBurst } from "../chain-burst.ts";
 import { VIRTQ_DESC_F_INDIRECT, VIRTQ_DESC_F_NEXT, VIRTQ_DESC_F_WRITE } from "../layout/descriptor.ts";
 import { WORD_INDEX } from "../words.ts";
-import { NOT_HELD } from "./holdings.ts";
+import { MARK_HELD } from "./holdings.ts";
 import type { PackedAvailable } from "./packed-available.ts";
 import { BURST_DESCRIPTORS } from "./sides.ts";
 import { describeSingles } from "./singles.ts";
 import { WINDOW_BIAS, WINDOW_HIGH, WINDOW_LAST, WINDOW_LOW, WINDOW_OFFSET, WINDOW_REGION } from "./windows.ts";
 
 // Imported constants are not folded into hot code, a module's own are.
-const FREE: number = NOT_HELD;
+const HELD: number = MARK_HELD;
 const INDEX: number = WORD_INDEX;
 const BIAS: number = WINDOW_BIAS;
 const F_WRITE: number = VIRTQ_DESC_F_WRITE << 16;
@@ -27,6 +27,7 @@ const F_KIND: number = (VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_WRITE | VIRTQ_DESC_F_IN
 export function takePackedSingles(side: PackedAvailable, burst: ChainBurst, chain: number, wanted: number): number {
   const { ring, holdings, walker } = side;
   const { book } = holdings;
+  const turn = holdings.turn & 0x7fff_ffff;
   const { words: out, lengths } = burst;
   const { words, current, other } = walker.windows;
   const several = walker.windows.single ? 0 : 1;
@@ -61,7 +62,7 @@ export function takePackedSingles(side: PackedAvailable, burst: ChainBurst, chai
     const length = table[word + 2] | 0;
     const flags = table[word + 3];
     const id = flags & 0xffff;
-    if ((flags & F_KIND) !== direction || id >= size || book[id] !== FREE) break;
+    if ((flags & F_KIND) !== direction || id >= size || book[id] >= turn) break;
     const at = (behind + next) & INDEX;
     const span = (length + (BIAS - 1)) | 0;
     let offset = ((low | 0) - lowA) | 0;
@@ -77,7 +78,7 @@ export function takePackedSingles(side: PackedAvailable, burst: ChainBurst, chai
     out[lengthsAt + at] = length;
     out[next] = id;
     out[bytesAt + next] = length;
-    book[id] = 1;
+    book[id] = HELD | 1;
     word = (word + 4) & INDEX;
     if (word === tableEnd) word = ring.word & INDEX;
   }

@@ -10,11 +10,11 @@ import type { ChainBurst } from "../chain-burst.ts";
 import { VIRTQ_DESC_F_WRITE } from "../layout/descriptor.ts";
 import { type PackedRing, VIRTQ_DESC_F_AVAIL, VIRTQ_DESC_F_USED } from "../layout/packed.ts";
 import { WORD_INDEX } from "../words.ts";
-import { type Holdings, NOT_HELD } from "./holdings.ts";
+import { type Holdings, MARK_ENTRIES } from "./holdings.ts";
 import type { UsedSide } from "./sides.ts";
 
 // Imported constants are not folded into hot code, a module's own are.
-const FREE: number = NOT_HELD;
+const ENTRIES: number = MARK_ENTRIES;
 const INDEX: number = WORD_INDEX;
 const F_WRITE: number = VIRTQ_DESC_F_WRITE << 16;
 const OWNER: number = (VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED) << 16;
@@ -48,44 +48,13 @@ export class PackedUsed implements UsedSide {
     this.advance(entries);
   }
 
-  /** Hot, guarded by `bench/`. */
   putAll(holdings: Holdings, burst: ChainBurst, from: number, to: number): number {
-    if (from === to) return to;
-    const { region } = this.ring;
-    region.refresh();
-    const { book } = holdings;
-    const { words } = burst;
-    const ring = region.u32;
-    const base = this.ring.word & INDEX;
-    const size = this.ring.size | 0;
-    const writtenAt = burst.writtenAt & INDEX;
-    const first = this.unpublished === 0 ? from & INDEX : -1;
-    const end = to & INDEX;
-    let owner = this.wrap === 1 ? OWNER : 0;
-    let next = this.next & INDEX;
-    let passed = 0;
-    let i = from & INDEX;
-    for (; i < end; i++) {
-      const head = words[i];
-      if (head >= size) break;
-      const entries = book[head] & 0xffff;
-      if (entries === FREE) break;
-      book[head] = FREE;
-      const written = words[writtenAt + i];
-      const last = head | owner | (written === 0 ? 0 : F_WRITE);
-      const word = base + (next << 2);
-      ring[word + 2] = written;
-      if (i === first) this.withheld = last;
-      else ring[word + 3] = last;
-      passed = (passed + entries) | 0;
-      next = (next + entries) & INDEX;
-      if (next < size) continue;
-      next = (next - size) & INDEX;
-      owner ^= OWNER;
-    }
-    holdings.held -= i - from;
-    this.advance(passed);
-    return i;
+    if (from === to || this.unpublished > 0) return this.putBehind(holdings, burst, from, to);
+    const head = burst.heads[from];
+    if (!holdings.isHeld(head)) return from;
+    this.put(head, burst.written[from], holdings.entriesOf(head));
+    holdings.release(head);
+    return this.putBehind(holdings, burst, from + 1, to);
   }
 
   publish(): void {
@@ -95,6 +64,44 @@ export class PackedUsed implements UsedSide {
     Atomics.store(region.u32, last, this.withheld);
     if (region.tracker !== null) region.tracker.written(4 * last, 4);
     this.unpublished = 0;
+  }
+
+  /** Puts chains behind the first. Hot, guarded by `bench/`. */
+  private putBehind(holdings: Holdings, burst: ChainBurst, from: number, to: number): number {
+    const { region } = this.ring;
+    region.refresh();
+    const { book } = holdings;
+    const turn = holdings.turn & 0x7fff_ffff;
+    const { words } = burst;
+    const ring = region.u32;
+    const base = this.ring.word & INDEX;
+    const size = this.ring.size | 0;
+    const writtenAt = burst.writtenAt & INDEX;
+    const end = to & INDEX;
+    let owner = this.wrap === 1 ? OWNER : 0;
+    let next = this.next & INDEX;
+    let passed = 0;
+    let i = from & INDEX;
+    for (; i < end; i++) {
+      const head = words[i];
+      if (head >= size) break;
+      const mark = book[head] | 0;
+      if (mark >= 0) break;
+      book[head] = turn;
+      const entries = mark & ENTRIES;
+      const written = words[writtenAt + i];
+      const last = head | owner | (written === 0 ? 0 : F_WRITE);
+      const word = base + (next << 2);
+      ring[word + 2] = written;
+      ring[word + 3] = last;
+      passed = (passed + entries) | 0;
+      next = (next + entries) & INDEX;
+      if (next < size) continue;
+      next = (next - size) & INDEX;
+      owner ^= OWNER;
+    }
+    this.advance(passed);
+    return i;
   }
 
   private advance(entries: number): void {

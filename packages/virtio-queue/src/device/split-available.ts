@@ -7,7 +7,7 @@ import type { GuestMemory } from "@virtio-ts/vm-memory";
 import type { ChainBurst } from "../chain-burst.ts";
 import { QUEUE_MALFORMED } from "../device-queue.ts";
 import type { SplitRing } from "../layout/split.ts";
-import { type Holdings, NOT_HELD } from "./holdings.ts";
+import type { Holdings } from "./holdings.ts";
 import type { AvailableSide } from "./sides.ts";
 import { takeSplitChains } from "./split-chains.ts";
 import { takeSplitSingles } from "./split-singles.ts";
@@ -61,7 +61,7 @@ export class SplitAvailable implements AvailableSide {
     const { size, availRegion, availHalf, tableRegion, tableWord } = ring;
     const head = availRegion.u16[availHalf + 2 + (this.position & (size - 1))];
     if (head >= size) return walker.fail("head-out-of-range", head);
-    if (holdings.book[head] !== NOT_HELD) return walker.fail("head-outstanding", head);
+    if (!holdings.isFree(head)) return walker.fail("head-outstanding", head);
     if (!walker.walk(burst, chain, tableRegion.u32, tableWord, head)) return false;
     holdings.note(head, 1);
     this.position = (this.position + 1) & 0xffff;

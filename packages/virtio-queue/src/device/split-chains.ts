@@ -10,14 +10,14 @@
 import type { ChainBurst } from "../chain-burst.ts";
 import { VIRTQ_DESC_F_INDIRECT, VIRTQ_DESC_F_NEXT, VIRTQ_DESC_F_WRITE } from "../layout/descriptor.ts";
 import { WORD_INDEX } from "../words.ts";
-import { NOT_HELD } from "./holdings.ts";
+import { MARK_HELD } from "./holdings.ts";
 import { BURST_DESCRIPTORS } from "./sides.ts";
 import type { SplitAvailable } from "./split-available.ts";
 import { MAX_TABLE_ENTRIES } from "./split-walker.ts";
 import { WINDOW_BIAS, WINDOW_HIGH, WINDOW_LAST, WINDOW_LOW, WINDOW_OFFSET, WINDOW_REGION } from "./windows.ts";
 
 // Imported constants are not folded into hot code, a module's own are.
-const FREE: number = NOT_HELD;
+const HELD: number = MARK_HELD;
 const INDEX: number = WORD_INDEX;
 const BIAS: number = WINDOW_BIAS;
 const F_NEXT: number = VIRTQ_DESC_F_NEXT;
@@ -30,6 +30,7 @@ export function takeSplitChains(side: SplitAvailable, burst: ChainBurst, from: n
   const { ring, holdings, walker, position } = side;
   const { regions } = side.memory;
   const { book } = holdings;
+  const turn = holdings.turn & 0x7fff_ffff;
   const { words: out, lengths } = burst;
   const { words, current, other } = walker.windows;
   const several = walker.windows.single ? 0 : 1;
@@ -67,7 +68,7 @@ export function takeSplitChains(side: SplitAvailable, burst: ChainBurst, from: n
   let chain = from & 0xffff;
   chains: for (; chain < wanted && at < limit; chain++) {
     const head = avail[entriesAt + ((availAt + chain) & mask)] & 0xffff;
-    if (head >= size || book[head] !== FREE) break;
+    if (head >= size || book[head] >= turn) break;
     const stop = Math.min(room, (at + size) | 0);
     let table = ringTable;
     let base = tableWord;
@@ -133,7 +134,7 @@ export function takeSplitChains(side: SplitAvailable, burst: ChainBurst, from: n
     out[writableAt + chain] = writable;
     out[readableBytesAt + chain] = readableBytes + BIAS;
     out[writableBytesAt + chain] = bytes - readableBytes;
-    book[head] = 1;
+    book[head] = HELD | 1;
     at = end;
   }
   if (from < burst.plain) burst.plain = from;

@@ -10,14 +10,14 @@
 import type { ChainBurst } from "../chain-burst.ts";
 import { VIRTQ_DESC_F_INDIRECT, VIRTQ_DESC_F_NEXT, VIRTQ_DESC_F_WRITE } from "../layout/descriptor.ts";
 import { WORD_INDEX } from "../words.ts";
-import { NOT_HELD } from "./holdings.ts";
+import { MARK_HELD } from "./holdings.ts";
 import { BURST_DESCRIPTORS } from "./sides.ts";
 import { describeSingles } from "./singles.ts";
 import type { SplitAvailable } from "./split-available.ts";
 import { WINDOW_BIAS, WINDOW_HIGH, WINDOW_LAST, WINDOW_LOW, WINDOW_OFFSET, WINDOW_REGION } from "./windows.ts";
 
 // Imported constants are not folded into hot code, a module's own are.
-const FREE: number = NOT_HELD;
+const HELD: number = MARK_HELD;
 const INDEX: number = WORD_INDEX;
 const BIAS: number = WINDOW_BIAS;
 const F_WRITE: number = VIRTQ_DESC_F_WRITE;
@@ -28,6 +28,7 @@ const F_KIND: number = VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_WRITE | VIRTQ_DESC_F_IND
 export function takeSplitSingles(side: SplitAvailable, burst: ChainBurst, chain: number, wanted: number): number {
   const { ring, holdings, walker, position } = side;
   const { book } = holdings;
+  const turn = holdings.turn & 0x7fff_ffff;
   const { words: out, lengths } = burst;
   const { words, current, other } = walker.windows;
   const several = walker.windows.single ? 0 : 1;
@@ -61,7 +62,7 @@ export function takeSplitSingles(side: SplitAvailable, burst: ChainBurst, chain:
   let next = chain & 0xffff;
   for (; next < stop; next++) {
     const head = avail[entries + ((availAt + next) & mask)] & 0xffff;
-    if (head >= size || book[head] !== FREE) break;
+    if (head >= size || book[head] >= turn) break;
     const word = tableWord + (head << 2);
     const low = table[word];
     const high = table[word + 1];
@@ -83,7 +84,7 @@ export function takeSplitSingles(side: SplitAvailable, burst: ChainBurst, chain:
     out[lengthsAt + at] = length;
     out[next] = head;
     out[bytesAt + next] = length;
-    book[head] = 1;
+    book[head] = HELD | 1;
   }
   describeSingles(burst, chain, next, direction);
   holdings.entries += next - chain;

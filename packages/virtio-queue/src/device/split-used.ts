@@ -6,11 +6,10 @@
 import type { ChainBurst } from "../chain-burst.ts";
 import type { SplitRing } from "../layout/split.ts";
 import { WORD_INDEX } from "../words.ts";
-import { type Holdings, NOT_HELD } from "./holdings.ts";
+import type { Holdings } from "./holdings.ts";
 import type { UsedSide } from "./sides.ts";
 
 // Imported constants are not folded into hot code, a module's own are.
-const FREE: number = NOT_HELD;
 const INDEX: number = WORD_INDEX;
 
 /** What the device has used in a split ring. */
@@ -38,6 +37,7 @@ export class SplitUsed implements UsedSide {
     const { usedRegion, usedHalf } = this.ring;
     usedRegion.refresh();
     const { book } = holdings;
+    const turn = holdings.turn & 0x7fff_ffff;
     const { words } = burst;
     const used = usedRegion.u32;
     const ring = (usedHalf / 2 + 1) & INDEX;
@@ -49,13 +49,12 @@ export class SplitUsed implements UsedSide {
     let i = from & INDEX;
     for (; i < end; i++) {
       const head = words[i];
-      if (head >= size || book[head] === FREE) break;
-      book[head] = FREE;
+      if (head >= size || (book[head] | 0) >= 0) break;
+      book[head] = turn;
       const entry = ring + (((position + i) & mask) << 1);
       used[entry] = head;
       used[entry + 1] = words[writtenAt + i];
     }
-    holdings.held -= i - from;
     this.advance(i - from);
     return i;
   }
