@@ -24,7 +24,7 @@ describe.each(["split", "packed"])("%s", (format) => {
     const faults: number[] = [];
     const queue = createDriverQueue(memory, features | (indirect ? 1n << 28n : 0n), areas, options);
     const device = new (format === "packed" ? MockPackedDevice : MockSplitDevice)(memory, areas);
-    return { memory, queue, device, used: new UsedBurst(), elements: new BufferElements(), faults };
+    return { memory, queue, device, used: new UsedBurst(), elements: new BufferElements(), faults, features };
   }
 
   test.each([false, true])(
@@ -72,6 +72,21 @@ describe.each(["split", "packed"])("%s", (format) => {
     device.use(old, 4);
     expect(queue.take(used, 8)).toBe(1);
     expect([used.heads[0], queue.outstanding, queue.fault]).toEqual([old, 1, null]);
+  });
+
+  test.each([0x7fff_ffff, 0x8000_0000, 0xffff_ffff])("%i bytes fit into 4 GiB, after a restore, too", (length) => {
+    const { memory, queue, device, used, elements, features } = rig();
+    queue.add(elements.clear().writable(REPLY, 0xffff_ffff).writable(REPLY, 1));
+    queue.publish();
+    const [{ head }] = device.take();
+    const state = queue.save();
+    const outstanding = state.outstanding.map((buffer) => ({ ...buffer, writableBytes: 2 ** 32 }));
+    const restored = createDriverQueue(memory, features, areas, { state: { ...state, outstanding } });
+    device.use(head, length);
+    for (const driver of [queue, restored]) {
+      expect(driver.take(used, 8)).toBe(1);
+      expect([used.heads[0], used.lengths[0]]).toEqual([head, length]);
+    }
   });
 
   test("a device that rewrites descriptors, whenever it does, changes no buffer", () => {

@@ -17,6 +17,7 @@ import { Shadow } from "./shadow.ts";
 import type { DriverBuffer, DriverQueueState } from "./state.ts";
 import type { UsedBurst } from "./used-burst.ts";
 
+const MAX_LENGTH = 0xffff_ffff;
 const F_WRITE: number = VIRTQ_DESC_F_WRITE;
 const F_INDIRECT: number = VIRTQ_DESC_F_INDIRECT;
 
@@ -30,6 +31,8 @@ export abstract class BaseDriverQueue implements DriverQueue {
   protected readonly memory: GuestMemory;
   protected readonly shadow: Shadow;
   protected abstract readonly events: QueueEvents;
+  /** The list of free heads: each one's link in the shadow is the next. What the next buffer added will be known by. */
+  protected firstFree = 0;
   protected usedId = 0;
   protected usedLength = 0;
   /** Whether that length counts, by what the element says. */
@@ -73,18 +76,23 @@ export abstract class BaseDriverQueue implements DriverQueue {
     const entries = indirect ? 1 : count;
     // The whole list must find room before its first descriptor is made available (2.8.15).
     if (entries > shadow.free) return QUEUE_FULL;
-    const head = indirect ? this.writeIndirect(elements, tables) : this.writeChain(elements);
-    shadow.add(head, entries, elements.writableBytes);
+    const head = this.firstFree;
+    if (indirect) this.writeIndirect(head, elements, tables);
+    else this.writeChain(head, elements);
+    shadow.add(head, entries, Math.min(elements.writableBytes, MAX_LENGTH));
     return head;
   }
 
   addOne(address: number, length: number, writable: boolean): number {
-    checkElement(address, length);
+    // Most addresses and lengths are seen to be sound like this; the others are looked at.
+    const bytes = length >>> 0;
+    if (address >>> 0 !== address || bytes !== length || bytes === 0) checkElement(address, length);
     if (this.stopped) return QUEUE_MALFORMED;
     const { shadow } = this;
     if (shadow.free === 0) return QUEUE_FULL;
-    const head = this.writeOne(address, length, writable ? F_WRITE : 0);
-    shadow.add(head, 1, writable ? length : 0);
+    const head = this.firstFree;
+    shadow.add(head, 1, writable === true ? bytes : 0);
+    this.writeOne(head, address, bytes, writable === true ? F_WRITE : 0);
     return head;
   }
 
@@ -159,7 +167,8 @@ export abstract class BaseDriverQueue implements DriverQueue {
   protected restoreCommon(state: DriverQueueState): void {
     const { shadow } = this;
     for (const { head, descriptors, writableBytes } of state.outstanding) {
-      shadow.add(head, typeof descriptors === "number" ? descriptors : descriptors.length, writableBytes);
+      const count = typeof descriptors === "number" ? descriptors : descriptors.length;
+      shadow.add(head, count, Math.min(writableBytes, MAX_LENGTH));
     }
     shadow.publish();
     shadow.batchLeft = state.batch.left;
@@ -169,6 +178,14 @@ export abstract class BaseDriverQueue implements DriverQueue {
     const code = state.fault as DriverQueueFaultCode;
     this.fault = new DriverQueueFault(code, `${code}: restored`);
     this.stopped = true;
+  }
+
+  /** Makes the list of free heads: a ring, for in order a split one's descriptors follow each other around (2.7.5). */
+  protected linkFree(free: readonly number[]): void {
+    free.forEach((head, i) => {
+      this.shadow.setLink(head, free[(i + 1) % free.length]);
+    });
+    this.firstFree = free[0] ?? 0;
   }
 
   /** Stops the queue for what the next used element says. */
@@ -189,12 +206,10 @@ export abstract class BaseDriverQueue implements DriverQueue {
 
   /** Where the next used buffer is taken, as events want it. */
   protected abstract get usedPosition(): number;
-  /** What the next buffer added will be known by. */
-  protected abstract get nextHead(): number;
-  /** Writes a buffer of one descriptor. @returns its head */
-  protected abstract writeOne(address: number, length: number, flags: number): number;
-  /** Writes a buffer of several direct descriptors, for which there is room. @returns its head */
-  protected abstract writeChain(elements: BufferElements): number;
+  /** Takes the first free head, and writes a buffer of one descriptor. */
+  protected abstract writeOne(head: number, address: number, length: number, flags: number): void;
+  /** The same of several direct descriptors, for which there is room. */
+  protected abstract writeChain(head: number, elements: BufferElements): void;
   /** Writes an indirect table from 32-bit word `first` of a view on. */
   protected abstract writeTable(elements: BufferElements, view: Uint32Array, first: number): void;
   /** Has the device see everything added. @returns how many entries that passes, as events count them */
@@ -237,11 +252,12 @@ export abstract class BaseDriverQueue implements DriverQueue {
     return taken;
   }
 
-  private writeIndirect(elements: BufferElements, tables: LocatedTables): number {
+  private writeIndirect(head: number, elements: BufferElements, tables: LocatedTables): void {
     const { entries, region } = tables;
-    const table = this.nextHead * entries;
+    const table = head * entries;
     region.refresh();
     this.writeTable(elements, region.u32, tables.word + 4 * table);
-    return this.writeOne(tables.address + DESCRIPTOR_SIZE * table, elements.count * DESCRIPTOR_SIZE, F_INDIRECT);
+    const address = tables.address + DESCRIPTOR_SIZE * table;
+    this.writeOne(head, address, elements.count * DESCRIPTOR_SIZE, F_INDIRECT);
   }
 }

@@ -5,14 +5,13 @@
  * @module
  */
 
-import type { GuestMemory } from "@virtio-ts/vm-memory";
+import type { GuestMemory, MemoryRegion } from "@virtio-ts/vm-memory";
 import { QUEUE_EMPTY } from "../device-queue.ts";
 import { VIRTQ_DESC_F_NEXT, VIRTQ_DESC_F_WRITE } from "../layout/descriptor.ts";
 import { fenceLoads } from "../layout/fence.ts";
 import {
   locatePacked,
   PACKED_EVENT_BYTES,
-  type PackedRing,
   packedRingBytes,
   VIRTQ_DESC_F_AVAIL,
   VIRTQ_DESC_F_USED,
@@ -21,6 +20,7 @@ import { PackedEvents } from "../layout/packed-events.ts";
 import { BaseDriverQueue } from "./base-driver-queue.ts";
 import type { BufferElements } from "./buffer-elements.ts";
 import type { DriverQueueConfig } from "./config.ts";
+import { countUsed } from "./packed-used.ts";
 import { checkPackedDriverState } from "./restore.ts";
 import type { DriverQueueState } from "./state.ts";
 import type { UsedBurst } from "./used-burst.ts";
@@ -40,9 +40,12 @@ const HIGH_WORD = 2 ** 32;
 /** The driver's half of a packed virtqueue. */
 export class PackedDriverQueue extends BaseDriverQueue {
   protected override readonly events: PackedEvents;
-  private readonly ring: PackedRing;
+  private readonly region: MemoryRegion;
+  /** The ring's first word there. */
+  private readonly word: number;
   private nextAvail = 0;
-  private availWrap = 1;
+  /** Of the two flags, the one that makes the next entry available (2.8.1): AVAIL while the wrap counter is 1. */
+  private availability: number = F_AVAIL;
   private nextUsed = 0;
   private usedWrap = 1;
   /** The position that was published last, see {@link notificationPosition}. */
@@ -52,19 +55,16 @@ export class PackedDriverQueue extends BaseDriverQueue {
   private withheld = 0;
   /** In any order: used descriptors that `countUsed` has seen. */
   private seen = 0;
-  /** Ids that are free, as a stack. */
-  private readonly freeIds: Uint16Array;
-  private freeCount: number;
 
   /** @throws QueueConfigError */
   constructor(memory: GuestMemory, config: DriverQueueConfig) {
     const ring = locatePacked(memory, config);
     super(memory, config);
     const { size } = config;
-    this.ring = ring;
+    this.region = ring.region;
+    this.word = ring.word;
     this.events = new PackedEvents(ring.driverEvent, ring.deviceEvent, config.eventIdx, size);
-    this.freeIds = Uint16Array.from({ length: size }, (_, i) => size - 1 - i);
-    this.freeCount = size;
+    this.linkFree(this.shadow.unused());
     if (config.state === undefined) this.clear();
     else this.restore(checkPackedDriverState(config.state, size));
   }
@@ -77,31 +77,33 @@ export class PackedDriverQueue extends BaseDriverQueue {
     return this.nextUsed | (this.usedWrap << 15);
   }
 
-  protected get nextHead(): number {
-    return this.freeIds[this.freeCount - 1];
+  protected writeOne(id: number, address: number, length: number, flags: number): void {
+    const { region, nextAvail } = this;
+    region.refresh();
+    this.firstFree = this.shadow.link(id);
+    const at = this.writeBuffer(region.u32, nextAvail, address, length);
+    this.makeAvailable(region.u32, at, id | ((flags | this.availability) << 16));
+    this.advance(nextAvail);
   }
 
-  protected writeOne(address: number, length: number, flags: number): number {
-    this.ring.region.refresh();
-    const id = this.freeIds[--this.freeCount];
-    this.writeHead(this.nextAvail, address, length, id | ((flags | this.availability()) << 16));
-    this.advance();
-    return id;
-  }
-
-  protected writeChain({ count, readables, addresses, lengths }: BufferElements): number {
-    this.ring.region.refresh();
-    const id = this.freeIds[--this.freeCount];
-    const head = this.nextAvail;
-    const ring = this.ring.region.u32;
-    const headFlags = F_NEXT | (readables === 0 ? F_WRITE : 0) | this.availability();
+  protected writeChain(id: number, { count, readables, addresses, lengths }: BufferElements): void {
+    this.region.refresh();
+    this.firstFree = this.shadow.link(id);
+    const ring = this.region.u32;
+    let headAt = 0;
+    let headLast = 0;
     for (let i = 0; i < count; i++) {
-      const flags = (i + 1 < count ? F_NEXT : 0) | (i < readables ? 0 : F_WRITE) | this.availability();
-      if (i > 0) ring[this.writeBuffer(this.nextAvail, addresses[i], lengths[i])] = id | (flags << 16);
-      this.advance();
+      const flags = (i + 1 < count ? F_NEXT : 0) | (i < readables ? 0 : F_WRITE) | this.availability;
+      const at = this.writeBuffer(ring, this.nextAvail, addresses[i], lengths[i]);
+      if (i > 0) {
+        ring[at] = id | (flags << 16);
+      } else {
+        headAt = at;
+        headLast = id | (flags << 16);
+      }
+      this.advance(this.nextAvail);
     }
-    this.writeHead(head, addresses[0], lengths[0], id | (headFlags << 16));
-    return id;
+    this.makeAvailable(ring, headAt, headLast);
   }
 
   protected writeTable(
@@ -119,12 +121,12 @@ export class PackedDriverQueue extends BaseDriverQueue {
   }
 
   protected publishAdded(): number {
-    Atomics.store(this.ring.region.u32, this.withheldWord, this.withheld);
+    Atomics.store(this.region.u32, this.withheldWord, this.withheld);
     this.withheldWord = -1;
-    const passed = this.nextAvail - (this.published & 0x7fff);
-    const lap = this.availWrap === this.published >>> 15 ? 0 : this.size;
-    this.published = this.nextAvail | (this.availWrap << 15);
-    return passed + lap;
+    const { published } = this;
+    this.published = this.nextAvail | (this.availability === F_AVAIL ? 0x8000 : 0);
+    const lap = this.published >>> 15 === published >>> 15 ? 0 : this.size;
+    return this.nextAvail - (published & 0x7fff) + lap;
   }
 
   /**
@@ -136,7 +138,7 @@ export class PackedDriverQueue extends BaseDriverQueue {
   }
 
   protected isUsed(): boolean {
-    const { region, word } = this.ring;
+    const { region, word } = this;
     region.refresh();
     const flags = Atomics.load(region.u16, 2 * word + 8 * this.nextUsed + 7);
     return (flags & OWNER) === (this.usedWrap === 1 ? OWNER : 0);
@@ -147,43 +149,51 @@ export class PackedDriverQueue extends BaseDriverQueue {
     if (shadow.batchLeft === 0 && !this.isUsed()) return QUEUE_EMPTY;
     const given = shadow.outstanding - shadow.added;
     if (given === 0) return this.failUsed("id-not-outstanding");
-    if (!shadow.inOrder) this.seen = this.countDescriptors(Math.min(max, given));
+    if (!shadow.inOrder) this.seen = this.lookForUsed(Math.min(max, given));
     return given;
   }
 
   protected takeEach(used: UsedBurst, wanted: number): number {
     const { shadow } = this;
-    const { freeIds } = this;
     const { heads, lengths } = used;
-    const { region, word, size } = this.ring;
-    const ring = region.u32;
-    const most = Math.min(wanted, this.seen);
-    const freeCount = this.freeCount;
-    let next = this.nextUsed;
+    const ring = this.region.u32;
+    const word = this.word | 0;
+    const size = this.size | 0;
+    const most = Math.min(wanted, this.seen) | 0;
+    const allTold = shadow.added === 0;
+    let firstFree = this.firstFree | 0;
+    let next = this.nextUsed | 0;
     let descriptors = 0;
     let taken = 0;
-    for (; taken < most; taken++) {
+    for (; taken < most; taken = (taken + 1) | 0) {
       const at = (word + (next << 2)) | 0;
-      const last = ring[(at + 3) | 0];
+      const last = ring[(at + 3) | 0] | 0;
       const id = last & 0xffff;
-      const length = shadow.check(id, ring[(at + 2) | 0], (last & MEANT) !== 0);
-      if (length < 0) break;
+      let length = ring[(at + 2) | 0];
+      if (!shadow.has(id) || !(allTold || shadow.isTold(id))) break;
+      if (!shadow.holds(id, length)) {
+        const cut = shadow.cut(id, (last & MEANT) !== 0);
+        if (cut < 0) break;
+        length = cut;
+      }
       const count = shadow.strike(id);
-      descriptors += count;
-      next += count;
-      if (next >= size) next -= size;
-      freeIds[freeCount + taken] = id;
+      shadow.setLink(id, firstFree);
+      firstFree = id;
       heads[taken] = id;
       lengths[taken] = length;
+      descriptors = (descriptors + count) | 0;
+      // Almost always 1: the processor goes on with that, and does not wait for what the shadow says.
+      next = (count === 1 ? next + 1 : next + count) | 0;
+      if (next >= size) next = (next - size) | 0;
     }
     shadow.took(taken, descriptors);
-    this.freeCount = freeCount + taken;
+    this.firstFree = firstFree;
     this.advanceUsed(descriptors);
     return taken;
   }
 
   protected readUsed(): void {
-    const { region, word } = this.ring;
+    const { region, word } = this;
     const at = word + 4 * this.nextUsed;
     const last = region.u32[at + 3];
     this.usedId = last & 0xffff;
@@ -192,7 +202,8 @@ export class PackedDriverQueue extends BaseDriverQueue {
   }
 
   protected release(id: number, count: number): void {
-    this.freeIds[this.freeCount++] = id;
+    this.shadow.setLink(id, this.firstFree);
+    this.firstFree = id;
     this.advanceUsed(count);
   }
 
@@ -212,16 +223,14 @@ export class PackedDriverQueue extends BaseDriverQueue {
     this.memory.fill(deviceArea, PACKED_EVENT_BYTES);
   }
 
-  /** The two flags that make the next entry available (2.8.1). */
-  private availability(): number {
-    return this.availWrap === 1 ? F_AVAIL : F_USED;
+  private advance(from: number): void {
+    this.nextAvail = (from + 1) | 0;
+    if (this.nextAvail >= this.size) this.beginLap();
   }
 
-  private advance(): void {
-    this.nextAvail++;
-    if (this.nextAvail < this.size) return;
+  private beginLap(): void {
     this.nextAvail = 0;
-    this.availWrap ^= 1;
+    this.availability ^= OWNER;
   }
 
   private advanceUsed(entries: number): void {
@@ -232,13 +241,12 @@ export class PackedDriverQueue extends BaseDriverQueue {
   }
 
   /**
-   * Writes the first descriptor of a list, after the others; the very first one's last word waits for `publish`.
+   * Writes the last word of a list's first descriptor, after all others; the very first one's waits for `publish`.
    * @param last the id, and the flags in the upper half
    */
-  private writeHead(index: number, address: number, length: number, last: number): void {
-    const at = this.writeBuffer(index, address, length);
+  private makeAvailable(ring: Uint32Array, at: number, last: number): void {
     if (this.withheldWord >= 0) {
-      this.ring.region.u32[at] = last;
+      ring[at] = last;
     } else {
       this.withheldWord = at;
       this.withheld = last;
@@ -246,40 +254,18 @@ export class PackedDriverQueue extends BaseDriverQueue {
   }
 
   /** Writes a descriptor but for its last word. @returns the index of that */
-  private writeBuffer(index: number, address: number, length: number): number {
-    const { region, word } = this.ring;
-    const view = region.u32;
-    const at = (word + (index << 2)) | 0;
-    view[at] = address;
-    view[(at + 1) | 0] = address < HIGH_WORD ? 0 : address / HIGH_WORD;
-    view[(at + 2) | 0] = length;
+  private writeBuffer(ring: Uint32Array, index: number, address: number, length: number): number {
+    const at = (this.word + (index << 2)) | 0;
+    ring[at] = address;
+    ring[(at + 1) | 0] = address >>> 0 === address ? 0 : address / HIGH_WORD;
+    ring[(at + 2) | 0] = length;
     return (at + 3) | 0;
   }
 
-  /**
-   * Counts used descriptors, by their ids, up to the first that is not sound: one fence then orders all that is read of
-   * them. They are read and checked anew.
-   */
-  private countDescriptors(max: number): number {
-    const { shadow } = this;
-    const { region, word, size } = this.ring;
-    const ring = region.u32;
-    let next = this.nextUsed;
-    let expected = (this.usedWrap === 1 ? OWNER : 0) << 16;
-    let count = 0;
-    while (count < max) {
-      const last = ring[word + 4 * next + 3];
-      if ((last & (OWNER << 16)) !== expected) break;
-      count++;
-      const id = last & 0xffff;
-      const entries = id < size ? shadow.count(id) : 0;
-      if (entries === 0) break;
-      next += entries;
-      if (next < size) continue;
-      next -= size;
-      expected ^= OWNER << 16;
-    }
-    if (count > 1) fenceLoads();
+  /** How many buffers are used, up to the first that is not sound. They are read and checked anew. */
+  private lookForUsed(max: number): number {
+    const count = countUsed(this.region.u32, this.word, this.usedPosition, this.shadow, max);
+    if (count > 1) fenceLoads(); // one for all that is read of them
     return count;
   }
 
@@ -287,11 +273,9 @@ export class PackedDriverQueue extends BaseDriverQueue {
     this.restoreCommon(state);
     this.published = state.nextAvail;
     this.nextAvail = state.nextAvail & 0x7fff;
-    this.availWrap = state.nextAvail >>> 15;
+    this.availability = state.nextAvail >>> 15 === 1 ? F_AVAIL : F_USED;
     this.nextUsed = state.nextUsed & 0x7fff;
     this.usedWrap = state.nextUsed >>> 15;
-    const ids = Array.from({ length: this.size }, (_, id) => id).filter((id) => this.shadow.count(id) === 0);
-    this.freeIds.set(ids.reverse());
-    this.freeCount = ids.length;
+    this.linkFree(this.shadow.unused());
   }
 }

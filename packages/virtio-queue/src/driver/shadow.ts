@@ -6,8 +6,6 @@
 
 import type { DriverQueueFaultCode } from "./fault.ts";
 
-const MAX_LENGTH = 0xffff_ffff;
-
 /** Words of one head's record: descriptors of its buffer, when it was added, bytes of its device-writable part. */
 const COUNT = 0;
 const ADDED_AT = 1;
@@ -15,6 +13,8 @@ const WRITABLE = 2;
 /** And one that the format may use. */
 const LINK = 3;
 const SHIFT = 2;
+/** Writable bytes are kept with this bit turned: lengths then compare by signed words as they do by unsigned ones. */
+const SIGN = 0x8000_0000;
 
 /** The buffers that one driver queue has added and not taken back. */
 export class Shadow {
@@ -36,7 +36,7 @@ export class Shadow {
   private told = 0;
   private taken = 0;
   /** The heads' records, then, in order, heads as they were added: one array, for each costs a loop its checks. */
-  private readonly book: Uint32Array;
+  private readonly book: Int32Array;
   private readonly orderAt: number;
   private readonly orderMask: number;
 
@@ -48,7 +48,7 @@ export class Shadow {
     this.free = size;
     this.orderAt = size << SHIFT;
     this.orderMask = ring - 1;
-    this.book = new Uint32Array(this.orderAt + ring);
+    this.book = new Int32Array(this.orderAt + ring);
   }
 
   /** Buffers added and not yet taken back. */
@@ -66,9 +66,19 @@ export class Shadow {
     return this.book[(head << SHIFT) + COUNT];
   }
 
+  /** The same, of what may be no head at all. */
+  countOf(id: number): number {
+    return id < this.size ? this.count(id) : 0;
+  }
+
+  /** Whether each buffer has just one descriptor. */
+  get single(): boolean {
+    return this.size - this.free === this.outstanding;
+  }
+
   /** Bytes of a head's device-writable part, as far as a used element's length can say them. */
   writable(head: number): number {
-    return this.book[(head << SHIFT) + WRITABLE];
+    return (this.book[(head << SHIFT) + WRITABLE] ^ SIGN) >>> 0;
   }
 
   /** What the format has put there with {@link setLink}. */
@@ -80,16 +90,16 @@ export class Shadow {
     this.book[(head << SHIFT) + LINK] = link;
   }
 
-  /** Records a buffer of `count` descriptors. */
+  /** Records a buffer of `count` descriptors. Of its device-writable bytes, 2^32 - 1 are as good as 2^32. */
   add(head: number, count: number, writableBytes: number): void {
-    const { book } = this;
+    const { book, adds } = this;
     const record = head << SHIFT;
     book[record] = count;
-    book[(record + ADDED_AT) | 0] = this.adds;
-    book[(record + WRITABLE) | 0] = Math.min(writableBytes, MAX_LENGTH);
-    if (this.inOrder) book[(this.orderAt + (this.adds & this.orderMask)) | 0] = head;
-    this.adds = (this.adds + 1) | 0;
-    this.free -= count;
+    book[(record + ADDED_AT) | 0] = adds;
+    book[(record + WRITABLE) | 0] = writableBytes ^ SIGN;
+    if (this.inOrder) book[(this.orderAt + (adds & this.orderMask)) | 0] = head;
+    this.adds = (adds + 1) | 0;
+    this.free = (this.free - count) | 0;
   }
 
   /** The device is told of everything added. */
@@ -102,32 +112,44 @@ export class Shadow {
     return this.book[this.orderAt + (this.taken & this.orderMask)];
   }
 
-  /**
-   * Checks a used element, and notes what is wrong with it in {@link problem}.
-   * @param meant whether the element says that its length counts: else one that can't be counts as 0
-   * @returns bytes written into the buffer, or -1
-   */
-  check(id: number, length: number, meant: boolean): number {
+  /** Whether a head has a buffer. If not, {@link problem} says why. */
+  has(id: number): boolean {
     if (id >= this.size) return this.refuse("id-out-of-range");
-    const { book } = this;
-    const record = id << SHIFT;
-    const age = (this.adds - book[(record + ADDED_AT) | 0]) | 0;
-    // The device was not told of those added last: none it could have used.
-    if (book[record] === 0 || (age - 1) >>> 0 < this.added) return this.refuse("id-not-outstanding");
-    const writable = book[(record + WRITABLE) | 0];
-    if (length <= writable) return length;
+    return this.book[id << SHIFT] !== 0 || this.refuse("id-not-outstanding");
+  }
+
+  /** Whether the device was told of a head's buffer: it can't have used those added last. {@link problem} as above. */
+  isTold(id: number): boolean {
+    const age = (this.adds - this.book[((id << SHIFT) + ADDED_AT) | 0]) | 0;
+    return (age - 1) >>> 0 >= this.added || this.refuse("id-not-outstanding");
+  }
+
+  /** Whether a length is one that was written into a head's buffer. */
+  holds(id: number, length: number): boolean {
+    return (length ^ SIGN) <= this.book[((id << SHIFT) + WRITABLE) | 0];
+  }
+
+  /**
+   * What a length that the buffer does not hold counts as.
+   * @param meant whether the element says that its length counts: else it counts as 0
+   * @returns bytes written into the buffer, or -1, and {@link problem} says why
+   */
+  cut(id: number, meant: boolean): number {
     if (!meant) return 0;
-    return this.legacy ? writable : this.refuse("length-too-large");
+    if (this.legacy) return this.writable(id);
+    this.problem = "length-too-large";
+    return -1;
   }
 
   /**
    * In order (2.7.9, 2.8.9) a used element begins a batch: it stands for all buffers up to the one it names; those before
    * that one count as written completely.
    * @param most buffers it may stand for
-   * @returns whether all is well, as {@link check}
+   * @returns whether all is well, as {@link has}
    */
   beginBatch(id: number, length: number, meant: boolean, most: number): boolean {
-    const written = this.check(id, length, meant);
+    if (!this.has(id) || !this.isTold(id)) return false;
+    const written = this.holds(id, length) ? length : this.cut(id, meant);
     if (written < 0) return false;
     const age = (this.adds - this.book[(id << SHIFT) + ADDED_AT]) | 0;
     const batch = this.outstanding - age + 1;
@@ -154,7 +176,7 @@ export class Shadow {
   /** Counts buffers struck out, and their descriptors. */
   took(buffers: number, descriptors: number): void {
     this.taken = (this.taken + buffers) | 0;
-    this.free += descriptors;
+    this.free = (this.free + descriptors) | 0;
   }
 
   /** Heads of what is outstanding: as they were added in order, else ascending. */
@@ -163,11 +185,20 @@ export class Shadow {
       const headAt = (i: number): number => this.book[this.orderAt + ((this.taken + i) & this.orderMask)];
       return Array.from({ length: this.outstanding }, (_, i) => headAt(i));
     }
-    return Array.from({ length: this.size }, (_, head) => head).filter((head) => this.count(head) !== 0);
+    return this.all().filter((head) => this.count(head) !== 0);
   }
 
-  private refuse(problem: DriverQueueFaultCode): number {
+  /** Heads that have no buffer. */
+  unused(): number[] {
+    return this.all().filter((head) => this.count(head) === 0);
+  }
+
+  private all(): number[] {
+    return Array.from({ length: this.size }, (_, head) => head);
+  }
+
+  private refuse(problem: DriverQueueFaultCode): false {
     this.problem = problem;
-    return -1;
+    return false;
   }
 }

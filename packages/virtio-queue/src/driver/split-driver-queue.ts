@@ -38,8 +38,6 @@ export class SplitDriverQueue extends BaseDriverQueue {
   private nextAvail = 0;
   private published = 0;
   private nextUsed = 0;
-  /** The list of free descriptors: each one's link in the shadow is the next, there and in a chain. */
-  private firstFree = 0;
 
   /** @throws QueueConfigError */
   constructor(memory: GuestMemory, config: DriverQueueConfig) {
@@ -48,8 +46,7 @@ export class SplitDriverQueue extends BaseDriverQueue {
     const { size } = config;
     this.ring = ring;
     this.mask = size - 1;
-    // In order, descriptors are used in ring order (2.7.5): the list of free ones is the ring itself.
-    for (let i = 0; i < size; i++) this.shadow.setLink(i, (i + 1) & this.mask);
+    this.linkFree(this.shadow.unused());
     this.events = new SplitEvents(availEventFields(ring), usedEventFields(ring), config.eventIdx);
     if (config.state === undefined) this.clear();
     else this.restore(checkSplitDriverState(config.state, size, this.shadow.inOrder));
@@ -63,24 +60,17 @@ export class SplitDriverQueue extends BaseDriverQueue {
     return this.nextUsed;
   }
 
-  protected get nextHead(): number {
-    return this.firstFree;
-  }
-
-  protected writeOne(address: number, length: number, flags: number): number {
+  protected writeOne(head: number, address: number, length: number, flags: number): void {
     const { tableRegion, tableWord } = this.ring;
     tableRegion.refresh();
-    const head = this.firstFree;
     this.firstFree = this.shadow.link(head);
     writeDescriptor(tableRegion.u32, (tableWord + (head << 2)) | 0, address, length, flags);
     this.addHead(head);
-    return head;
   }
 
-  protected writeChain({ count, readables, addresses, lengths }: BufferElements): number {
+  protected writeChain(head: number, { count, readables, addresses, lengths }: BufferElements): void {
     const { tableRegion, tableWord } = this.ring;
     tableRegion.refresh();
-    const head = this.firstFree;
     let index = head;
     for (let i = 0; i < count; i++) {
       const following = this.shadow.link(index);
@@ -91,7 +81,6 @@ export class SplitDriverQueue extends BaseDriverQueue {
     }
     this.firstFree = index;
     this.addHead(head);
-    return head;
   }
 
   protected writeTable(
@@ -135,14 +124,20 @@ export class SplitDriverQueue extends BaseDriverQueue {
     const base = (this.ring.usedHalf / 2 + 1) | 0;
     const mask = this.mask | 0;
     const nextUsed = this.nextUsed | 0;
-    let firstFree = this.firstFree;
+    const allTold = shadow.added === 0;
+    let firstFree = this.firstFree | 0;
     let descriptors = 0;
     let taken = 0;
     for (; taken < wanted; taken++) {
       const entry = (base + (((nextUsed + taken) & mask) << 1)) | 0;
       const id = ring[entry];
-      const length = shadow.check(id, ring[(entry + 1) | 0], true);
-      if (length < 0) break;
+      if (!shadow.has(id) || !(allTold || shadow.isTold(id))) break;
+      let length = ring[(entry + 1) | 0];
+      if (!shadow.holds(id, length)) {
+        const cut = shadow.cut(id, true);
+        if (cut < 0) break;
+        length = cut;
+      }
       const count = shadow.strike(id);
       shadow.setLink(this.lastOf(id, count), firstFree);
       firstFree = id;
@@ -222,11 +217,7 @@ export class SplitDriverQueue extends BaseDriverQueue {
       });
     }
     if (shadow.inOrder) return;
-    const free = Array.from({ length: this.size }, (_, i) => i).filter((descriptor) => !taken.has(descriptor));
-    free.forEach((descriptor, i) => {
-      shadow.setLink(descriptor, free[i + 1] ?? 0);
-    });
-    this.firstFree = free[0] ?? 0;
+    this.linkFree(shadow.unused().filter((descriptor) => !taken.has(descriptor)));
   }
 }
 
