@@ -12,6 +12,10 @@ import type { MemoryRegion } from "@virtio-ts/vm-memory";
 /** In place of a buffer's index: none. */
 export const NO_NETBUF = -1;
 
+// An exported constant is looked up at each use, one of the module itself is not.
+const NONE: number = NO_NETBUF;
+const NO_GSO: number = GSO_NONE;
+
 /** Buffers start at multiples of this, bytes: a cache line. */
 const ALIGN = 64;
 
@@ -145,9 +149,9 @@ export class NetbufPool {
       taken[buffer] = 1;
       offsets[buffer] = headroom;
       lengths[buffer] = 0;
-      next[buffer] = NO_NETBUF;
+      next[buffer] = NONE;
       flags[buffer] = 0;
-      gsoType[buffer] = GSO_NONE;
+      gsoType[buffer] = NO_GSO;
     }
     this.#available -= given;
     return given;
@@ -166,7 +170,7 @@ export class NetbufPool {
     const taken = this.#taken;
     let available = this.#available;
     for (let i = 0; i < count; i++) {
-      for (let buffer = packets[i]; buffer !== NO_NETBUF; buffer = next[buffer]) {
+      for (let buffer = packets[i]; buffer !== NONE; buffer = next[buffer]) {
         if (taken[buffer] !== 1) {
           this.#available = available;
           throw new DriverError("invalid", `buffer ${buffer} is not allocated`);

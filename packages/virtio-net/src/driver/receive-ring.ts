@@ -8,6 +8,9 @@ import { BufferElements, type DriverQueue } from "@virtio-ts/virtio-queue";
 import type { Framing } from "./framing.ts";
 import { type NetbufPool, NO_NETBUF } from "./netbuf-pool.ts";
 
+// An imported constant is looked up at each use, one of the module itself is not.
+const NONE: number = NO_NETBUF;
+
 /** Buffers allocated at a time, at most. */
 const FILL = 64;
 
@@ -40,7 +43,7 @@ export class ReceiveRing {
   /** The buffer behind a head that is used: it is in the ring no more. */
   claim(head: number): number {
     const buffer = this.#buffers[head];
-    this.#buffers[head] = NO_NETBUF;
+    this.#buffers[head] = NONE;
     return buffer;
   }
 

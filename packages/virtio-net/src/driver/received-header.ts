@@ -16,6 +16,10 @@ import {
 import type { Framing } from "./framing.ts";
 import type { NetbufPool } from "./netbuf-pool.ts";
 
+// An imported constant is looked up at each use, one of the module itself is not.
+const NEEDS_CSUM: number = HDR_F_NEEDS_CSUM;
+/** Where a header says how many buffers its packet has, in 16-bit words. */
+const NUM_BUFFERS: number = HDR_NUM_BUFFERS / 2;
 /** Bytes of an Ethernet header. */
 const FRAME_MIN = 14;
 /** An IP packet of 64 KiB behind Ethernet and VLAN headers. */
@@ -57,7 +61,7 @@ export class ReceivedHeader {
       pool.hashReport[packet] = u16[half + HDR_HASH_REPORT / 2];
       pool.hashValue[packet] = u16[half + HDR_HASH_VALUE / 2] | (u16[half + HDR_HASH_VALUE / 2 + 1] << 16);
     }
-    return this.#framing.mergeable ? u16[half + HDR_NUM_BUFFERS / 2] : 1;
+    return this.#framing.mergeable ? u16[half + NUM_BUFFERS] : 1;
   }
 
   /** Whether a packet may have this many bytes. */
@@ -67,10 +71,15 @@ export class ReceivedHeader {
 
   /** Whether what a packet leaves undone was negotiated, and agrees with its length. */
   holdsOffloads(packet: number, length: number): boolean {
-    const { flags, gsoType, gsoSize, csumStart, csumOffset } = this.#pool;
+    const { flags, gsoType } = this.#pool;
     const type = gsoType[packet];
-    const partial = flags[packet] & HDR_F_NEEDS_CSUM;
-    if ((partial | type) === 0) return true;
+    const partial = flags[packet] & NEEDS_CSUM;
+    return (partial | type) === 0 || this.#mayBeLeft(packet, length, partial, type);
+  }
+
+  /** The same of a packet that leaves something undone. */
+  #mayBeLeft(packet: number, length: number, partial: number, type: number): boolean {
+    const { gsoSize, csumStart, csumOffset } = this.#pool;
     if ((offloadsNeeded(partial, type) & ~this.#framing.receiveOffloads) !== 0) return false;
     if (partial !== 0 && csumStart[packet] + csumOffset[packet] + 2 > length) return false;
     return type === GSO_NONE || gsoSize[packet] > 0;

@@ -25,6 +25,10 @@ import {
   netdevSuccessful,
 } from "./status.ts";
 
+// An imported constant is looked up at each use, one of the module itself is not.
+const NONE: number = NO_NETBUF;
+const NO_GSO: number = GSO_NONE;
+
 /** How a receive queue is set up. */
 export interface RxQueueOptions extends ReceiveBuffers {
   /**
@@ -220,7 +224,7 @@ export class RxQueue {
     for (let handled = 0; handled < max; handled++) {
       if (this.#next === this.#used.count && !this.#take(queue, max - handled)) break;
       const packet = this.#packet(queue);
-      if (packet === NO_NETBUF) dropped++;
+      if (packet === NONE) dropped++;
       else burst.add(packet);
     }
     return dropped;
@@ -242,7 +246,7 @@ export class RxQueue {
     let length = bytes - this.#framing.headerSize;
     pool.offsets[packet] = pool.headroom;
     pool.lengths[packet] = length;
-    pool.next[packet] = NO_NETBUF;
+    pool.next[packet] = NONE;
     if (length < 0) return this.#drop(packet, "badLength");
     let left = this.#header.read(packet) - 1;
     if (left < 0) return this.#drop(packet, "badBuffers");
@@ -252,7 +256,7 @@ export class RxQueue {
       const buffer = this.#ring.claim(used.heads[this.#next++]);
       pool.offsets[buffer] = pool.headroom - this.#framing.headerSize;
       pool.lengths[buffer] = more;
-      pool.next[buffer] = NO_NETBUF;
+      pool.next[buffer] = NONE;
       pool.next[last] = buffer;
       last = buffer;
       length += more;
@@ -261,7 +265,7 @@ export class RxQueue {
     if (!this.#header.holdsOffloads(packet, length)) return this.#drop(packet, "badHeader");
     counters.packets++;
     counters.bytes += length;
-    if (pool.gsoType[packet] !== GSO_NONE) counters.gso++;
+    if (pool.gsoType[packet] !== NO_GSO) counters.gso++;
     return packet;
   }
 

@@ -23,6 +23,10 @@ import { type NetbufPool, NO_NETBUF } from "./netbuf-pool.ts";
 import { PacketBurst } from "./packet-burst.ts";
 import { NETDEV_EINVAL, NETDEV_EIO, NETDEV_STATUS_MORE, NETDEV_STATUS_SUCCESS } from "./status.ts";
 
+// An imported constant is looked up at each use, one of the module itself is not.
+const NONE: number = NO_NETBUF;
+const NEEDS_CSUM: number = HDR_F_NEEDS_CSUM;
+const NO_GSO: number = GSO_NONE;
 /** Used packets taken back at a time. */
 const RECLAIM = 64;
 /** Bytes of an Ethernet header, and of a VLAN tag in it. */
@@ -160,7 +164,7 @@ export class TxQueue {
       const { count, heads } = used;
       for (let i = 0; i < count; i++) {
         done[i] = packets[heads[i]];
-        packets[heads[i]] = NO_NETBUF;
+        packets[heads[i]] = NONE;
       }
       this.pool.releaseAll(done, count);
     }
@@ -169,31 +173,32 @@ export class TxQueue {
   /** Adds a packet to the ring. @returns its bytes; negative where it can't be */
   #send(queue: DriverQueue, packet: number): number {
     const { pool } = this;
-    const single = pool.next[packet] === NO_NETBUF;
+    const single = pool.next[packet] === NONE;
     const length = single ? pool.lengths[packet] : this.#measure(packet);
     const { headerSize, headerApart } = this.#framing;
-    const at = pool.offsets[packet] - headerSize;
-    if (at < 0 || !pool.isAllocated(packet) || !this.#acceptable(packet, length)) return NETDEV_EINVAL;
-    const address = pool.region.start + pool.start(packet) - headerSize;
+    if (pool.offsets[packet] < headerSize || !pool.isAllocated(packet)) return NETDEV_EINVAL;
+    if (!this.#acceptable(packet, length)) return NETDEV_EINVAL;
+    const header = pool.start(packet) - headerSize;
+    const address = pool.region.start + header;
     let head: number;
     if (single && !headerApart) {
       if (queue.free === 0) return QUEUE_FULL;
-      this.#writeHeader(packet);
+      this.#writeHeader(packet, header);
       head = queue.addOne(address, headerSize + length, false);
     } else {
       const elements = this.#elements.clear();
       if (headerApart) elements.readable(address, headerSize).readable(address + headerSize, pool.lengths[packet]);
       else elements.readable(address, headerSize + pool.lengths[packet]);
-      for (let buffer = pool.next[packet]; buffer !== NO_NETBUF; buffer = pool.next[buffer]) {
+      for (let buffer = pool.next[packet]; buffer !== NONE; buffer = pool.next[buffer]) {
         elements.readable(pool.region.start + pool.start(buffer), pool.lengths[buffer]);
       }
       if (elements.count > this.size) return NETDEV_EINVAL;
-      this.#writeHeader(packet);
+      this.#writeHeader(packet, header);
       head = queue.add(elements);
     }
     if (head < 0) return head;
     this.#packets[head] = packet;
-    if (pool.gsoType[packet] !== GSO_NONE) this.#counters.gso++;
+    if (pool.gsoType[packet] !== NO_GSO) this.#counters.gso++;
     return length;
   }
 
@@ -212,14 +217,24 @@ export class TxQueue {
   /** Whether a packet is one that may be sent (5.1.4.2, 5.1.6.2.1). */
   #acceptable(packet: number, length: number): boolean {
     const { pool } = this;
-    const flags = pool.flags[packet] & HDR_F_NEEDS_CSUM;
+    const flags = pool.flags[packet] & NEEDS_CSUM;
     const gsoType = pool.gsoType[packet];
     if (length < ETHERNET_HEADER) return false;
-    if ((flags | gsoType) === 0) return length <= this.#owner.mtu + ETHERNET_HEADER || this.#isTagged(packet, length);
+    return (flags | gsoType) === 0 ? this.#fits(packet, length) : this.#canBeLeft(packet, length, flags, gsoType);
+  }
+
+  /** Whether a packet is not too long for a frame. */
+  #fits(packet: number, length: number): boolean {
+    return length <= this.#owner.mtu + ETHERNET_HEADER || this.#isTagged(packet, length);
+  }
+
+  /** Whether the device can do what a packet leaves to it. */
+  #canBeLeft(packet: number, length: number, flags: number, gsoType: number): boolean {
+    const { pool } = this;
     if ((offloadsNeeded(flags, gsoType) & ~this.#framing.transmitOffloads) !== 0 || flags === 0) return false;
     const checksumEnd = pool.csumStart[packet] + pool.csumOffset[packet] + 2;
     if (checksumEnd > length) return false;
-    if (gsoType === GSO_NONE) return length <= this.#owner.mtu + ETHERNET_HEADER || this.#isTagged(packet, length);
+    if (gsoType === GSO_NONE) return this.#fits(packet, length);
     if (pool.hdrLen[packet] < checksumEnd || pool.gsoSize[packet] === 0) return false;
     return length <= GSO_IP_MAX + ETHERNET_HEADER + VLAN_TAG;
   }
@@ -233,19 +248,21 @@ export class TxQueue {
     return (u8[type] === 0x81 && u8[type + 1] === 0) || (u8[type] === 0x88 && u8[type + 1] === 0xa8);
   }
 
-  /** Writes the header, right in front of the packet's first byte: `num_buffers`, and what follows it, are 0. */
-  #writeHeader(packet: number): void {
+  /** Writes the header to `at`: `num_buffers`, and what follows it, are 0. */
+  #writeHeader(packet: number, at: number): void {
     const { pool } = this;
-    const { headerSize } = this.#framing;
     const { u8, u32 } = pool.region;
-    const at = pool.start(packet) - headerSize;
+    const { headerSize } = this.#framing;
     if (((at | headerSize) & 3) === 0) {
-      const end = (at + headerSize) / 4;
-      for (let word = at / 4; word < end; word++) u32[word] = 0;
+      const word = at >>> 2;
+      u32[word] = 0;
+      u32[word + 1] = 0;
+      u32[word + 2] = 0;
+      for (let i = 3; i < headerSize >>> 2; i++) u32[word + i] = 0;
     } else {
       for (let i = 0; i < headerSize; i++) u8[at + i] = 0;
     }
-    const flags = pool.flags[packet] & HDR_F_NEEDS_CSUM;
+    const flags = pool.flags[packet] & NEEDS_CSUM;
     if (flags === 0) return;
     u8[at + HDR_FLAGS] = flags;
     u8[at + HDR_GSO_TYPE] = pool.gsoType[packet];
