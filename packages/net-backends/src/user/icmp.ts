@@ -6,6 +6,7 @@
 
 import { checksumAdd, checksumFold } from "../checksum.ts";
 import { isMulticastOrBroadcast } from "./addresses.ts";
+import type { HostFailure } from "./host-sockets.ts";
 import type { Packet } from "./packet.ts";
 import type { Stack } from "./stack.ts";
 import {
@@ -15,7 +16,11 @@ import {
   ICMP_ECHO_REPLY,
   ICMP_UNREACHABLE,
   PROTOCOL_ICMP,
+  UNREACHABLE_HOST,
+  UNREACHABLE_NETWORK,
+  UNREACHABLE_PORT,
   UNREACHABLE_PROHIBITED,
+  UNREACHABLE_TOO_BIG,
 } from "./wire.ts";
 
 const ICMP_HEADER = 8;
@@ -90,5 +95,24 @@ export class Icmp {
     stack.counters.echoAnswered++;
     const mac = packet.head.subarray(ETH_SOURCE, ETH_SOURCE + 6);
     stack.sendIpv4(mac, packet.destination, packet.source, PROTOCOL_ICMP, length);
+  }
+}
+
+/** The ICMP code a guest is told of a failure by; -1 when there is none that says it. */
+export function unreachableBy(failure: HostFailure): number {
+  switch (failure) {
+    case "refused":
+      return UNREACHABLE_PORT;
+    case "network-unreachable":
+      return UNREACHABLE_NETWORK;
+    case "host-unreachable":
+    case "timed-out":
+      return UNREACHABLE_HOST;
+    case "prohibited":
+      return UNREACHABLE_PROHIBITED;
+    case "too-large":
+      return UNREACHABLE_TOO_BIG;
+    default:
+      return -1;
   }
 }

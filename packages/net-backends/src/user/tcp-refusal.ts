@@ -6,12 +6,11 @@
 
 import { checksumAdd, checksumFold } from "../checksum.ts";
 import type { HostFailure } from "./host-sockets.ts";
-import type { Icmp } from "./icmp.ts";
+import { type Icmp, unreachableBy } from "./icmp.ts";
 import type { Packet } from "./packet.ts";
 import type { Stack } from "./stack.ts";
 import type { TcpConnection } from "./tcp-connection.ts";
 import type { TcpSegment } from "./tcp-segment.ts";
-import { unreachableBy } from "./udp.ts";
 import {
   ACK,
   ETH_HEADER,

@@ -10,7 +10,7 @@ import { IPV4_BROADCAST, parseIpv4 } from "./addresses.ts";
 import { DHCP_SERVER_PORT, type Dhcp } from "./dhcp.ts";
 import { DNS_PORT, type Dns } from "./dns.ts";
 import type { HostFailure, HostUdp, HostUdpHandlers } from "./host-sockets.ts";
-import type { Icmp } from "./icmp.ts";
+import { type Icmp, unreachableBy } from "./icmp.ts";
 import type { Packet } from "./packet.ts";
 import { reach } from "./reach.ts";
 import type { Stack } from "./stack.ts";
@@ -23,7 +23,6 @@ import {
   UDP_HEADER,
   UDP_LENGTH,
   UNREACHABLE_HOST,
-  UNREACHABLE_NETWORK,
   UNREACHABLE_PORT,
   UNREACHABLE_PROHIBITED,
   UNREACHABLE_TOO_BIG,
@@ -245,25 +244,6 @@ class UdpFlow implements HostUdpHandlers {
     } finally {
       stack.leave();
     }
-  }
-}
-
-/** The ICMP code a guest is told of a failure by; -1 when there is none that says it. */
-export function unreachableBy(failure: HostFailure): number {
-  switch (failure) {
-    case "refused":
-      return UNREACHABLE_PORT;
-    case "network-unreachable":
-      return UNREACHABLE_NETWORK;
-    case "host-unreachable":
-    case "timed-out":
-      return UNREACHABLE_HOST;
-    case "prohibited":
-      return UNREACHABLE_PROHIBITED;
-    case "too-large":
-      return UNREACHABLE_TOO_BIG;
-    default:
-      return -1;
   }
 }
 
