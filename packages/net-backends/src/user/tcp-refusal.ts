@@ -55,8 +55,8 @@ export function refuse(stack: Stack, packet: Packet, segment: TcpSegment): void 
 
 /** Tells the guest that a connection was cut. */
 export function reset(stack: Stack, connection: TcpConnection): void {
-  if (connection.mac === undefined) return;
-  sendReset(stack, connection.mac, connection, connection.sendNext, connection.receiveNext, RST | ACK);
+  const { mac, sender, receiver } = connection;
+  if (mac !== undefined) sendReset(stack, mac, connection, sender.next, receiver.next, RST | ACK);
 }
 
 /**
@@ -76,7 +76,7 @@ export function tellUnreachable(icmp: Icmp, connection: TcpConnection, failure: 
   view.setUint16(IP_CHECKSUM, checksumFold(checksumAdd(0, quoted, 0, IP_HEADER)));
   view.setUint16(IP_HEADER, connection.guestPort);
   view.setUint16(IP_HEADER + 2, connection.remotePort);
-  view.setInt32(IP_HEADER + TCP_SEQUENCE, (connection.receiveNext - 1) | 0);
+  view.setInt32(IP_HEADER + TCP_SEQUENCE, (connection.receiver.next - 1) | 0);
   icmp.unreachableQuoting(quoted, connection.guest, connection.remote, code);
   return true;
 }

@@ -31,6 +31,9 @@ const OPTION_MSS = 2;
 const OPTION_SCALE = 3;
 const VERIFIED: number = HDR_F_NEEDS_CSUM | HDR_F_DATA_VALID;
 
+/** Duplicate ACKs that mean a loss (RFC 5681, 3.2). */
+export const DUPLICATES = 3;
+
 /** How far sequence number `a` is ahead of `b`: negative when it is behind. Sequence numbers are 32 bits, and wrap. */
 export function ahead(a: number, b: number): number {
   return (a - b) | 0;

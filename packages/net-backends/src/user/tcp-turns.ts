@@ -41,7 +41,7 @@ export class TcpTurns {
 
   /** A connection may have something for the host. */
   stage(connection: TcpConnection): void {
-    if (connection.stagedQueued || (connection.staged === 0 && !connection.endStaged)) return;
+    if (connection.stagedQueued || !connection.receiver.hasStaged) return;
     connection.stagedQueued = true;
     this.#staged.push(connection);
   }
@@ -49,8 +49,9 @@ export class TcpTurns {
   /** Gives the host's sockets what guests have sent: one write for each connection and burst. */
   toHosts(): void {
     for (let i = 0; i < this.#staged.length; i++) {
-      this.#staged[i].stagedQueued = false;
-      giveToHost(this.#staged[i]);
+      const connection = this.#staged[i];
+      connection.stagedQueued = false;
+      if (connection.host !== undefined && !connection.hostGone) connection.receiver.giveTo(connection.host);
     }
     this.#staged.length = 0;
   }
@@ -60,22 +61,5 @@ export class TcpTurns {
     this.#touched.length = 0;
     this.#next = 0;
     this.#staged.length = 0;
-  }
-}
-
-function giveToHost(connection: TcpConnection): void {
-  const { host, toHost, staged } = connection;
-  if (host === undefined || connection.hostGone) return;
-  if (staged > 0) {
-    connection.staged = 0;
-    const at = toHost.at(toHost.length - staged);
-    const head = toHost.together(at, staged);
-    const { bytes } = toHost; // the ring may change when the host calls back
-    host.write(bytes.subarray(at, at + head));
-    if (head < staged) host.write(bytes.subarray(0, staged - head));
-  }
-  if (connection.endStaged) {
-    connection.endStaged = false;
-    host.end();
   }
 }

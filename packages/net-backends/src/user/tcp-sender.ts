@@ -1,0 +1,162 @@
+/**
+ * What a connection has for its guest: data of the host's socket until it is acknowledged, and how much of it may be
+ * sent, first or again (the SND variables of RFC 9293, 3.3.1).
+ *
+ * There is no network between us and the guest: the link loses a frame only where it counts one, so there is no
+ * congestion control.
+ * @module
+ */
+
+import { ByteRing, type MemoryBudget } from "./byte-ring.ts";
+import { ahead, DUPLICATES, type TcpSegment } from "./tcp-segment.ts";
+
+/** Probes go out this many doublings of the first time-out apart at most. */
+const MAX_PROBE_BACKOFF = 6;
+
+/** The send side of a connection. Sequence numbers are signed 32-bit integers. */
+export class TcpSender {
+  /** The oldest sequence number not acknowledged (SND.UNA); that of the first byte of `toGuest`. */
+  unacknowledged: number;
+  /** The next sequence number to send (SND.NXT). */
+  next: number;
+  /** The highest one ever sent. */
+  max: number;
+  /** The guest says windows in units of two to the power of this. */
+  scale = 0;
+  /** Bytes of data in a segment: the guest may take less than we do. */
+  mss: number;
+  /** Bytes from the host, not yet acknowledged by the guest. */
+  readonly toGuest: ByteRing;
+  /** The host has ended: a FIN follows `toGuest`. */
+  ended = false;
+  /** Our FIN was acknowledged. */
+  endAcknowledged = false;
+  /** Times the timer ran out since the guest was last heard to get something. */
+  retries = 0;
+  probePending = false;
+
+  /** Bytes the guest takes from `unacknowledged` on (SND.WND). */
+  #window = 0;
+  /** The sequence number of the segment that said so (SND.WL1). */
+  #windowSequence = 0;
+  /** The largest window the guest ever had. */
+  #maxWindow = 0;
+  #duplicateAcks = 0;
+  /** Something got lost: one frame at a time until the guest acknowledges. */
+  #recovering = false;
+  /** The guest's window has stayed small for long: send what fits, little as it is. */
+  #sendSmall = false;
+
+  /** @param initial the sequence number of our SYN */
+  constructor(initial: number, mss: number, memory: MemoryBudget) {
+    this.unacknowledged = initial | 0;
+    this.next = this.unacknowledged;
+    this.max = this.unacknowledged;
+    this.mss = mss;
+    this.toGuest = new ByteRing(memory);
+  }
+
+  /** What was sent and not acknowledged, in sequence numbers. */
+  get inFlight(): number {
+    return ahead(this.next, this.unacknowledged);
+  }
+
+  /** Bytes that could be sent now or later, for they were not sent yet. */
+  get unsent(): number {
+    return this.toGuest.length - this.inFlight;
+  }
+
+  /** The guest has got our SYN, and says so in this segment. */
+  start(segment: TcpSegment): void {
+    this.unacknowledged = this.max;
+    this.next = this.max;
+    this.#windowSequence = segment.sequence;
+    this.retries = 0;
+  }
+
+  /** The guest says its first window in a SYN, where it is never scaled (RFC 7323, 2.2). */
+  openWindow(window: number): void {
+    this.#window = window;
+    this.#maxWindow = window;
+  }
+
+  /** Takes the acknowledgement and the window of a segment; `false` if it acknowledges what was never sent. */
+  acknowledge(segment: TcpSegment): boolean {
+    const acked = ahead(segment.acknowledged, this.unacknowledged);
+    if (acked > ahead(this.max, this.unacknowledged)) return false;
+    if (acked < 0) return true; // an old one: says nothing new
+    const window = segment.window << this.scale;
+    if (acked > 0) {
+      const { toGuest } = this;
+      if (this.ended && acked > toGuest.length) this.endAcknowledged = true;
+      toGuest.consume(Math.min(acked, toGuest.length));
+      this.unacknowledged = segment.acknowledged;
+      if (this.inFlight < 0) this.next = segment.acknowledged;
+      this.#duplicateAcks = 0;
+      this.#recovering = false;
+      this.retries = 0;
+    } else if (segment.span === 0 && window === this.#window) {
+      if (this.inFlight > 0 && ++this.#duplicateAcks === DUPLICATES) this.#sendAgain();
+    }
+    // A guest that answers probes is alive, however long it keeps its window closed (RFC 9293, 3.8.6.1).
+    if (this.#window === 0) this.retries = Math.min(this.retries, MAX_PROBE_BACKOFF);
+    // The window counts from what is acknowledged: with that moved, an older window would reach too far.
+    if (acked > 0 || ahead(segment.sequence, this.#windowSequence) >= 0) {
+      this.#windowSequence = segment.sequence;
+      if (window > this.#window) this.retries = 0;
+      this.#window = window;
+      if (window > this.#maxWindow) this.#maxWindow = window;
+    }
+    return true;
+  }
+
+  /**
+   * Bytes the next frame may carry; 0 when there is nothing to send, or not now.
+   * @param most bytes a frame can carry
+   */
+  sendable(most: number): number {
+    const { inFlight, unsent, mss } = this;
+    let usable = this.#window - inFlight;
+    if (this.#recovering) usable = Math.min(usable, most - inFlight);
+    const length = Math.min(unsent, usable, most);
+    if (length <= 0) return 0;
+    if (length === unsent) return length;
+    // The window ends within a segment: wait until it is worth one (RFC 9293, 3.8.6.2.1).
+    if (length >= mss) return length - (length % mss);
+    return this.#sendSmall || (inFlight === 0 && length >= this.#maxWindow >> 1) ? length : 0;
+  }
+
+  /** A frame with `span` sequence numbers from `next` on is sent. */
+  sent(span: number): void {
+    this.#sendSmall = false;
+    this.next = (this.next + span) | 0;
+    if (ahead(this.next, this.max) > 0) this.max = this.next;
+  }
+
+  /** What was sent from a sequence number on has to be sent again, unless it was acknowledged. */
+  unsend(sequence: number): void {
+    if (ahead(this.next, sequence) > 0 && ahead(sequence, this.unacknowledged) >= 0) this.next = sequence;
+  }
+
+  /**
+   * The guest has acknowledged nothing for long.
+   * @returns whether something is sent again for that; else it is asked for its window
+   */
+  timedOut(): boolean {
+    const isInFlight = this.inFlight !== 0;
+    if (isInFlight) this.#sendAgain();
+    else if (this.#window > 0) this.#sendSmall = true;
+    if (this.#window === 0) this.probePending = true;
+    return isInFlight;
+  }
+
+  /** Gives up memory that is not used. */
+  release(): void {
+    if (this.toGuest.length === 0) this.toGuest.release();
+  }
+
+  #sendAgain(): void {
+    this.next = this.unacknowledged;
+    this.#recovering = true;
+  }
+}
