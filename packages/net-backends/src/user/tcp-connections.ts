@@ -127,7 +127,6 @@ export class TcpConnections implements TcpOwner {
   /** Cuts all connections, without a word to guests. */
   clear(): void {
     for (const connection of this.#all) this.cut(connection);
-    this.#pending = 0;
     this.stack.timers.remove(this.#sweep);
   }
 

@@ -24,8 +24,6 @@ export type Verdict =
   | "refuse"
   /** The guest has cut the connection. */
   | "reset"
-  /** The connection stands now. */
-  | "opened"
   /** The guest sends, but the host's socket is closed: cut the connection. */
   | "abort"
   /** The segment carries nothing of use. */
@@ -54,19 +52,17 @@ export function input(connection: TcpConnection, segment: TcpSegment, packet: Pa
   if ((flags & SYN) !== 0) return "challenge";
   if ((flags & ACK) === 0) return "ignore";
 
-  let verdict: Verdict = "ok";
   if (connection.phase === PHASE_SYN_RECEIVED) {
     if (segment.acknowledged !== sender.max) return "refuse";
     connection.phase = PHASE_OPEN;
     sender.start(segment);
-    verdict = "opened";
   }
   const { unacknowledged } = sender;
   if (!sender.acknowledge(segment)) return "challenge";
   if (sender.unacknowledged !== unacknowledged) connection.resumeHost();
   if (connection.phase === PHASE_TIME_WAIT) return "ok";
-  if (segment.length > 0 || (flags & FIN) !== 0) return takeData(connection, segment, packet, offset, window, verdict);
-  return verdict;
+  if (segment.length > 0 || (flags & FIN) !== 0) return takeData(connection, segment, packet, offset, window);
+  return "ok";
 }
 
 /** RFC 9293, 3.10.7.3; without simultaneous open, which no guest does to a gateway. */
@@ -82,7 +78,7 @@ function inputSynSent(connection: TcpConnection, segment: TcpSegment): Verdict {
   sender.start(segment);
   sender.openWindow(segment.window);
   receiver.ackPending = true;
-  return "opened";
+  return "ok";
 }
 
 /** Takes the guest's SYN: where it counts from, and what its options settle. */
@@ -101,21 +97,20 @@ function takeData(
   packet: Packet,
   offset: number,
   window: number,
-  verdict: Verdict,
 ): Verdict {
   const { sender, receiver } = connection;
   receiver.ackPending = true;
   receiver.ackCanWait = segment.length >= sender.mss && offset === 0;
-  if (receiver.ended) return verdict;
+  if (receiver.ended) return "ok";
   const length = Math.min(segment.length + offset, window) - Math.max(0, offset);
   if (length > 0 && (connection.hostGone || connection.host === undefined)) return "abort";
   if (offset > 0) {
     receiver.missed();
     if (length > 0) receiver.keep(packet, segment.data, offset, length);
-    return verdict;
+    return "ok";
   }
   if (length > 0) receiver.take(packet, segment.data - offset, length);
   const isEnd = (segment.flags & FIN) !== 0 && ahead(segment.sequence + segment.length, receiver.next) === 0;
   if (isEnd) receiver.end(!sender.ended);
-  return verdict;
+  return "ok";
 }

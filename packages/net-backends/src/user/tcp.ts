@@ -15,6 +15,7 @@ import type { Stack } from "./stack.ts";
 import {
   PHASE_CLOSED,
   PHASE_CONNECTING,
+  PHASE_OPEN,
   PHASE_SYN_SENT,
   PHASE_TIME_WAIT,
   type TcpConnection,
@@ -136,7 +137,10 @@ export class Tcp {
     const { sender, receiver } = connection;
     const { unacknowledged } = sender;
     const { staged } = receiver;
-    switch (input(connection, segment, packet)) {
+    const wasOpen = connection.phase >= PHASE_OPEN;
+    const verdict = input(connection, segment, packet);
+    if (!wasOpen && connection.phase === PHASE_OPEN) this.#connections.opened(connection);
+    switch (verdict) {
       case "challenge":
         counters.dropped.tcpUnexpected++;
         if (this.#mayChallenge()) receiver.ackNow();
@@ -157,9 +161,6 @@ export class Tcp {
       case "abort":
         this.#connections.reset(connection);
         return;
-      case "opened":
-        this.#connections.opened(connection);
-        break;
     }
     counters.tcpBytesFromGuest += receiver.staged - staged;
     if (sender.unacknowledged !== unacknowledged) timers.unset(connection.timer);

@@ -137,6 +137,21 @@ describe("opening", () => {
     expect(b.network.counters.tcpActive).toBe(0);
   });
 
+  test("a connection cut as it opens leaves its place in the backlog", () => {
+    const b = bench({ limits: { tcpBacklog: 4 } });
+    for (let port = 1; port <= 12; port++) {
+      b.guest.tcp({ fromPort: port, toPort: 80, sequence: 999, flags: SYN });
+      b.host.run();
+      const theirs = segmentOf(b.guest.got().at(-1)!).sequence + 1;
+      // The host's socket has closed meanwhile, and the guest's data come with what opens the connection.
+      b.host.connections[port - 1].handlers.closed();
+      const data = Uint8Array.of(1);
+      b.guest.tcp({ fromPort: port, toPort: 80, sequence: 1000, acknowledged: theirs, flags: ACK, data });
+      b.guest.got();
+    }
+    expect([b.host.connections.length, b.network.counters.dropped.tcpLimit]).toEqual([12, 0]);
+  });
+
   test("a wrong acknowledgement of our SYN is an RST, and the connection waits on", () => {
     const b = bench();
     b.guest.tcp({ fromPort: 50_000, toPort: 80, sequence: 999, flags: SYN });
