@@ -130,54 +130,6 @@ describe.each(["split", "packed"])("%s", (format) => {
     expect([next.fault?.code, next.outstanding]).toEqual(["not-outstanding", 1]);
   });
 
-  test("in order, a chain is not given back twice, though it waits for one before it", () => {
-    const { driver, queue, burst } = rig(feature(VIRTIO_F_IN_ORDER));
-    const heads = [driver.offer([{ length: 4 }]), driver.offer([{ length: 4 }])];
-    queue.pop(burst, 8);
-    queue.push(heads[1], 0);
-    queue.push(heads[1], 0);
-    expect([queue.fault?.code, queue.outstanding]).toEqual(["not-outstanding", 1]);
-  });
-
-  test("in order, a chain that was given back is not rewound", () => {
-    const { driver, queue, burst } = rig(feature(VIRTIO_F_IN_ORDER));
-    const heads = [1, 2, 3].map((length) => driver.offer([{ length }]));
-    queue.pop(burst, 8);
-    queue.push(heads[1], 0);
-    queue.rewind(burst, 1);
-    expect([queue.fault?.code, queue.outstanding, burst.count]).toEqual(["not-outstanding", 1, 2]);
-  });
-
-  test("after 2^31 publications heads are still told apart", () => {
-    const { driver, queue, burst } = rig();
-    const { holdings } = queue as unknown as { holdings: { turn: number } };
-    const kept = driver.offer([{ length: 4 }]);
-    expect(queue.pop(burst, 1)).toBe(1);
-    holdings.turn = 2 ** 31 - 3;
-    for (let i = 0; i < 20; i++) {
-      driver.offer([{ length: 4 }]);
-      expect(queue.pop(burst, 8)).toBe(1);
-      queue.pushAll(burst);
-      queue.flush();
-      expect(driver.collect().length).toBe(1);
-    }
-    expect([holdings.turn, queue.outstanding]).toEqual([19, 1]);
-    queue.push(kept, 0);
-    queue.push(kept, 0);
-    expect(queue.fault?.code).toBe("not-outstanding");
-  });
-
-  test("a chain given back and not published is published after a restore", () => {
-    const { driver, queue, burst, again } = rig();
-    const head = driver.offer([{ length: 4, writable: true }]);
-    queue.pop(burst, 1);
-    queue.push(head, 3);
-    const next = again(queue.save());
-    expect(next.outstanding).toBe(0);
-    expect(next.flush()).toBe(true);
-    expect(driver.collect()).toEqual([{ head, length: 3 }]);
-  });
-
   test("[basic.device.reserved-feature-bits.5] in order, chains given back early wait for those before them", () => {
     const { driver, queue, burst } = rig(feature(VIRTIO_F_IN_ORDER));
     const heads = [1, 2, 1].map((n) => driver.offer(Array.from({ length: n }, () => ({ length: 4, writable: true }))));

@@ -9,6 +9,7 @@ import {
   QUEUE_MALFORMED,
   SplitDeviceQueue,
   VIRTQ_DESC_F_AVAIL,
+  VIRTQ_DESC_F_INDIRECT,
   VIRTQ_DESC_F_NEXT,
   VIRTQ_DESC_F_USED,
 } from "@virtio-ts/virtio-queue";
@@ -146,6 +147,45 @@ describe("packed", () => {
       expect([...burst.heads.slice(0, 3), ...burst.lengths.slice(0, 3)]).toEqual([...ids, 1, 2, 3]);
       giveBack();
     }
+  });
+
+  test("lists go on at the ring's start, though a sound one lies behind its end", () => {
+    const { driver, queue, burst, giveBack } = rig(6);
+    for (let lap = 0; lap < 9; lap++) {
+      const ids = [1, 2].map((n) =>
+        driver.offer([
+          { address: 0x1000 * n, length: n },
+          { address: 0x8000, length: 8 },
+        ]),
+      );
+      const free = [0, 1, 2, 3, 4, 5].find((id) => !ids.includes(id));
+      driver.setDescriptor(6, { address: 0x7000, length: 9, flags: VIRTQ_DESC_F_NEXT, next: free! });
+      driver.setDescriptor(7, { address: 0x7000, length: 9, flags: 0, next: free! });
+      expect(queue.pop(burst, 8)).toBe(2);
+      expect([...burst.heads.slice(0, 2), ...burst.lengths.slice(0, 4)]).toEqual([...ids, 1, 8, 2, 8]);
+      giveBack();
+    }
+  });
+
+  test("a table's entries follow each other by their place: their other flags, and the ring's end, say nothing", () => {
+    // The table goes on over the words of its region that are the ring's last ones in the first region.
+    const regions = [0, 0x1_0000].map((start) => new MemoryRegion(start, new Uint8Array(0x1_0000)));
+    const memory = new GuestMemory(regions);
+    const driver = new MockPackedDriver(memory, { size: 8 });
+    const queue = new PackedDeviceQueue(memory, { ...driver.areas, indirect: true, eventIdx: false });
+    const burst = new ChainBurst(memory);
+    const { descriptorArea } = driver.areas;
+    const table = 0x1_0000 + descriptorArea + 16 * 6;
+    const flags = VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_INDIRECT;
+    driver.table(
+      [1, 2, 3, 4].map((n) => ({ address: 0x4000 * n, length: 16 * n, flags, next: 5 })),
+      table,
+    );
+    driver.addDescriptor({ address: table, length: 64, flags: VIRTQ_DESC_F_INDIRECT, next: 3 }, true);
+    driver.publish();
+    expect([queue.pop(burst, 8), burst.heads[0], ...burst.first.slice(0, 2)]).toEqual([1, 3, 0, 4]);
+    expect([...burst.offsets.slice(0, 4)]).toEqual([0x4000, 0x8000, 0xc000, 0]);
+    expect([...burst.lengths.slice(0, 4)]).toEqual([16, 32, 48, 64]);
   });
 
   test("a list with an empty element goes on at the ring's start", () => {

@@ -201,6 +201,11 @@ describe.each(Object.keys(halves) as (keyof typeof halves)[])("%s", (half) => {
   });
 });
 
+test("split: every unpublished chain has one entry", () => {
+  const state = changed("split", (s) => (s.unpublished = { chains: 1, entries: 2 }));
+  expect(() => halves.split.make(state)).toThrow(expect.objectContaining({ code: "state" }));
+});
+
 test.each(["split", "packed"] as const)("%s: fewer or more chains than were taken are refused", (half) => {
   for (const outstanding of [[], [chain(0)], [chain(0), chain(1), chain(2)]]) {
     const state = changed(half, (s) => Object.assign(s, { outstanding }));

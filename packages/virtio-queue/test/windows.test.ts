@@ -253,33 +253,6 @@ describe.each([1, 2])("in memory of %s regions", (regions) => {
     expect(queue.fault?.code).toBe(code);
   });
 
-  test.each([
-    ["split", "push"],
-    ["split", "pushAll"],
-    ["packed", "push"],
-    ["packed", "pushAll"],
-  ])("%s: what was given back by %s and not published is still the device's", (format, how) => {
-    const memory = memoryOf(regions);
-    const Driver = format === "split" ? MockSplitDriver : MockPackedDriver;
-    const Queue = format === "split" ? SplitDeviceQueue : PackedDeviceQueue;
-    const driver = new Driver(memory, { size: 8 });
-    const queue = new Queue(memory, { ...driver.areas, indirect: false, eventIdx: false });
-    const burst = new ChainBurst(memory);
-    const head = driver.offer([{ address: 0x4000, length: 8 }]);
-    queue.pop(burst, 8);
-    if (how === "push") queue.push(head, 0);
-    else queue.pushAll(burst);
-    if (driver instanceof MockSplitDriver) {
-      driver.setAvail(1, head);
-      driver.setAvailIndex(2);
-    } else {
-      driver.addDescriptor({ address: 0x4000, length: 8, flags: 0, next: head }, true);
-      driver.publish();
-    }
-    expect(queue.pop(burst, 8)).toBe(QUEUE_MALFORMED);
-    expect(queue.fault?.code).toBe("head-outstanding");
-  });
-
   test.each(["split", "packed"])("%s: directions and kinds that change within a burst", (format) => {
     const memory = memoryOf(regions);
     const Driver = format === "split" ? MockSplitDriver : MockPackedDriver;

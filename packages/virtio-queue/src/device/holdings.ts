@@ -73,13 +73,12 @@ export class Holdings {
   rewind(burst: ChainBurst, from: number): number {
     const { book } = this;
     const { words } = burst;
-    const size = this.size | 0;
     const end = burst.count & INDEX;
     let entries = 0;
     let i = end;
     for (; i > from; i--) {
       const head = words[i - 1];
-      if (head >= size) break;
+      // What is no head is in no book, and not held.
       const mark = book[head] | 0;
       if (mark >= 0) break;
       entries = (entries + (mark & ENTRIES)) | 0;

@@ -49,7 +49,7 @@ export class PackedUsed implements UsedSide {
   }
 
   putAll(holdings: Holdings, burst: ChainBurst, from: number, to: number): number {
-    if (from === to || this.unpublished > 0) return this.putBehind(holdings, burst, from, to);
+    if (from === to) return to;
     const head = burst.heads[from];
     if (!holdings.isHeld(head)) return from;
     this.put(head, burst.written[from], holdings.entriesOf(head));
@@ -84,7 +84,7 @@ export class PackedUsed implements UsedSide {
     let i = from & INDEX;
     for (; i < end; i++) {
       const head = words[i];
-      if (head >= size) break;
+      // What is no head is in no book, and not held.
       const mark = book[head] | 0;
       if (mark >= 0) break;
       book[head] = turn;

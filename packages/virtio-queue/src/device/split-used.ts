@@ -41,15 +41,15 @@ export class SplitUsed implements UsedSide {
     const { words } = burst;
     const used = usedRegion.u32;
     const ring = (usedHalf / 2 + 1) & INDEX;
-    const size = this.ring.size | 0;
-    const mask = (size - 1) & 0x7fff;
+    const mask = (this.ring.size - 1) & 0x7fff;
     const writtenAt = burst.writtenAt & INDEX;
     const position = (this.position - from) & 0xffff;
     const end = to & INDEX;
     let i = from & INDEX;
     for (; i < end; i++) {
       const head = words[i];
-      if (head >= size || (book[head] | 0) >= 0) break;
+      // What is no head is in no book, and not held.
+      if ((book[head] | 0) >= 0) break;
       book[head] = turn;
       const entry = ring + (((position + i) & mask) << 1);
       used[entry] = head;
