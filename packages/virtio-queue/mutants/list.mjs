@@ -29,7 +29,6 @@ const PACKED_USED_BUFFERS = "src/driver/packed-used.ts";
 const ELEMENTS = "src/driver/buffer-elements.ts";
 const DRIVER_RESTORE = "src/driver/restore.ts";
 const BURST = "src/chain-burst.ts";
-const MOVE = "src/move.ts";
 const CURSOR = "src/chain-cursor.ts";
 const AREAS = "src/layout/areas.ts";
 const SPLIT_LAYOUT = "src/layout/split.ts";
@@ -317,10 +316,6 @@ export const mutants = [
   ],
   [BURST, "for (let s = this.writable[i]; done < most; s++) {", "for (let s = this.first[i]; done < most; s++) {"],
   [BURST, "if (region.u8.length === 0) region.refresh();", ""],
-  [MOVE, "    targetWords[b + i + 3] = sourceWords[a + i + 3];\n", ""],
-  [MOVE, "for (; i < (count & ~3); i += 4)", "for (; i < count; i += 4)"],
-  [MOVE, "  for (; i < count; i++) targetWords[b + i] = sourceWords[a + i];\n", ""],
-  [BURST, "if (region.tracker !== null) region.tracker.written(offset, part);", ""],
   [
     CURSOR,
     "this.place(burst, burst.first[i], burst.readableBytes[i]);",

@@ -18,7 +18,7 @@ const copy = join(root, `.cache/mutants-${process.pid}`);
 /** The tests most likely to catch a mutant of a file come first; then all quick ones, then the slow ones. */
 const LIKELY = [
   [/restore/, ["restore"]],
-  [/move|chain-cursor/, ["copies", "device-life"]],
+  [/chain-cursor/, ["copies", "device-life"]],
   [/device\/split|singles/, ["split-device", "device-hostile", "chains", "windows"]],
   [/device\/packed/, ["packed-device", "edges", "device-hostile", "chains", "windows"]],
   [/driver\/split|elements/, ["split-driver"]],

@@ -6,8 +6,7 @@
  * @module
  */
 
-import type { GuestMemory, MemoryRegion } from "@virtio-ts/vm-memory";
-import { moveIn, moveOut, WordView } from "./move.ts";
+import { Copier, type GuestMemory, type MemoryRegion } from "@virtio-ts/vm-memory";
 
 /** How many chains and segments a new burst has room for; more are made room for when they come. */
 const INITIAL_CHAINS = 64;
@@ -73,7 +72,7 @@ export class ChainBurst {
   /** @internal */
   plainDirection = 0;
 
-  private readonly view: WordView = new WordView();
+  private readonly copier: Copier = new Copier();
 
   constructor(memory: GuestMemory) {
     this.memory = memory;
@@ -96,7 +95,7 @@ export class ChainBurst {
         continue;
       }
       const part = Math.min(bytes - skip, most - done);
-      moveOut(this.region(s), this.offsets[s] + skip, target, targetOffset + done, part, this.view);
+      this.copier.out(this.region(s), this.offsets[s] + skip, target, targetOffset + done, part);
       done += part;
       skip = 0;
     }
@@ -119,10 +118,7 @@ export class ChainBurst {
         continue;
       }
       const part = Math.min(bytes - skip, most - done);
-      const region = this.region(s);
-      const offset = this.offsets[s] + skip;
-      moveIn(region, offset, source, sourceOffset + done, part, this.view);
-      if (region.tracker !== null) region.tracker.written(offset, part);
+      this.copier.in(this.region(s), this.offsets[s] + skip, source, sourceOffset + done, part);
       done += part;
       skip = 0;
     }

@@ -4,9 +4,8 @@
  * @module
  */
 
-import type { MemoryRegion } from "@virtio-ts/vm-memory";
+import { Copier, type MemoryRegion } from "@virtio-ts/vm-memory";
 import type { ChainBurst } from "./chain-burst.ts";
-import { moveIn, moveOut, WordView } from "./move.ts";
 
 /** A place in a run of a burst's segments. */
 class ChainCursor {
@@ -16,7 +15,7 @@ class ChainCursor {
   /** The segment this place is in, and how far. */
   protected segment = 0;
   protected inside = 0;
-  protected readonly view: WordView = new WordView();
+  protected readonly copier: Copier = new Copier();
 
   constructor(burst: ChainBurst) {
     this.burst = burst;
@@ -91,7 +90,7 @@ export class ChainReader extends ChainCursor {
     let done = 0;
     while (done < most) {
       const part = Math.min(this.contiguous, most - done);
-      moveOut(this.burst.region(this.segment), this.offset, target, targetOffset + done, part, this.view);
+      this.copier.out(this.burst.region(this.segment), this.offset, target, targetOffset + done, part);
       this.advance(part);
       done += part;
     }
@@ -148,10 +147,7 @@ export class ChainWriter extends ChainCursor {
     let done = 0;
     while (done < most) {
       const part = Math.min(this.contiguous, most - done);
-      const region = this.burst.region(this.segment);
-      const { offset } = this;
-      moveIn(region, offset, source, sourceOffset + done, part, this.view);
-      if (region.tracker !== null) region.tracker.written(offset, part);
+      this.copier.in(this.burst.region(this.segment), this.offset, source, sourceOffset + done, part);
       this.advance(part);
       done += part;
     }

@@ -1,6 +1,5 @@
 /**
- * Copies between a chain and a caller's buffer, which go by words where both are aligned alike: every byte there, and
- * none beside.
+ * Copies between a chain and a caller's buffer, however the chain is cut: every byte there, and none beside.
  * @module
  */
 
@@ -9,65 +8,77 @@ import { MockSplitDriver } from "@virtio-ts/virtio-queue/testing";
 import { GuestMemory } from "@virtio-ts/vm-memory";
 import { describe, expect, test } from "vitest";
 
-const ROOM = 320;
-const LENGTHS = [...Array(70).keys(), 127, 128, 129, 130, 131, 255, 256, 257, 300];
+const ROOM = 1600;
+const LENGTHS = [0, 1, 3, 4, 5, 63, 64, 65, 100, 127, 300, 1024, 1500];
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
-const pattern = Uint8Array.from({ length: ROOM }, (_, i) => (i * 37 + 11) & 0xff);
+const pattern = Uint8Array.from({ length: ROOM }, (_, i) => (i * 37 + (i >> 8) * 11 + 11) & 0xff);
 
-/** A chain with `ROOM` bytes to read and as many to write, `shift` bytes past a multiple of 8. */
-function chainAt(shift: number) {
-  const memory = GuestMemory.of(new Uint8Array(0x4000));
+/** A chain with `ROOM` bytes to read and as many to write, each in the pieces of `cut`, with a gap after each. */
+function chainOf(cut: readonly number[]) {
+  const memory = GuestMemory.of(new Uint8Array(0x8000));
   const driver = new MockSplitDriver(memory);
   const queue = new SplitDeviceQueue(memory, { ...driver.areas, indirect: false, eventIdx: false });
   const burst = new ChainBurst(memory);
-  const [from, to] = [0x2000 + shift, 0x3000 + shift];
-  memory.write(from, pattern);
+  const starts = cut.map((_, i) => cut.slice(0, i).reduce((sum, length) => sum + length, 0));
+  const piece = (base: number, i: number): number => base + starts[i] + 5 * i;
+  cut.forEach((length, i) => {
+    memory.write(piece(0x4000, i), pattern.subarray(starts[i], starts[i] + length));
+  });
   driver.offer([
-    { address: from, length: ROOM },
-    { address: to, length: ROOM, writable: true },
+    ...cut.map((length, i) => ({ address: piece(0x4000, i), length })),
+    ...cut.map((length, i) => ({ address: piece(0x6000, i), length, writable: true })),
   ]);
   queue.pop(burst, 1);
-  /** What a fresh area reads like when `length` bytes of the pattern were put at `at`. */
+  /** The writable part with what is around it. */
+  const area = (): Uint8Array => {
+    const bytes = new Uint8Array(0x1000);
+    memory.read(0x5ff0, bytes);
+    memory.fill(0x5ff0, bytes.length);
+    return bytes;
+  };
+  /** What that reads like when `length` bytes of the pattern were put at `at`. */
   const expected = (at: number, length: number): Uint8Array => {
-    const bytes = new Uint8Array(ROOM);
-    bytes.set(pattern.subarray(0, length), at);
+    const bytes = new Uint8Array(0x1000);
+    cut.forEach((_, i) => {
+      for (let k = starts[i]; k < starts[i] + cut[i]; k++) {
+        if (k >= at && k < at + length) bytes[0x10 + starts[i] + 5 * i + k - starts[i]] = pattern[k - at];
+      }
+    });
     return bytes;
   };
-  const written = (): Uint8Array => {
-    const bytes = new Uint8Array(ROOM);
-    memory.read(to, bytes);
-    memory.fill(to, ROOM);
-    return bytes;
-  };
-  return { burst, expected, written };
+  return { burst, area, expected };
 }
 
-describe.each([0, 1, 2, 3])("a chain %i bytes past a word", (shift) => {
-  // The same buffer again and again: only then are its words seen.
-  const buffer = new Uint8Array(ROOM);
+describe.each([[[ROOM]], [[3, 130, 67, 1000, 400]], [[1, 1, 98, 500, 1000]]])("a chain of %j bytes", (cut) => {
+  // The same buffer again and again: what is known of it serves all.
+  const buffer = new Uint8Array(ROOM + 8);
 
-  test.each([0, 1, 2, 3, 4, 5])("is copied out to byte %i on", (at) => {
-    const { burst, expected } = chainAt(shift);
+  test.each([0, 1, 3, 4, 97])("is copied out from byte %i on", (from) => {
+    const { burst } = chainOf(cut);
+    const reader = new ChainReader(burst);
     for (const length of LENGTHS) {
+      const expected = new Uint8Array(ROOM + 8);
+      expected.set(pattern.subarray(from, from + length), 5);
       buffer.fill(0);
-      expect(burst.copyOut(0, 0, buffer, at, length)).toBe(length);
-      expect(hex(buffer)).toBe(hex(expected(at, length)));
+      expect(burst.copyOut(0, from, buffer, 5, length)).toBe(length);
+      expect(hex(buffer)).toBe(hex(expected));
       buffer.fill(0);
-      expect(new ChainReader(burst).seat(burst, 0).read(buffer, at, length)).toBe(length);
-      expect(hex(buffer)).toBe(hex(expected(at, length)));
+      reader.seat(burst, 0).skip(from);
+      expect(reader.read(buffer, 5, length)).toBe(length);
+      expect(hex(buffer)).toBe(hex(expected));
     }
   });
 
-  test.each([0, 1, 2, 3, 4, 5])("is copied into at byte %i", (at) => {
-    const { burst, expected, written } = chainAt(shift);
+  test.each([0, 1, 3, 4, 97])("is copied into at byte %i", (at) => {
+    const { burst, area, expected } = chainOf(cut);
     const writer = new ChainWriter(burst);
-    buffer.set(pattern);
+    buffer.set(pattern, 3);
     for (const length of LENGTHS) {
-      expect(burst.copyIn(0, at, buffer, 0, length)).toBe(length);
-      expect(hex(written())).toBe(hex(expected(at, length)));
+      expect(burst.copyIn(0, at, buffer, 3, length)).toBe(length);
+      expect(hex(area())).toBe(hex(expected(at, length)));
       writer.seat(burst, 0).skip(at);
-      expect(writer.write(buffer, 0, length)).toBe(length);
-      expect(hex(written())).toBe(hex(expected(at, length)));
+      expect(writer.write(buffer, 3, length)).toBe(length);
+      expect(hex(area())).toBe(hex(expected(at, length)));
     }
   });
 });

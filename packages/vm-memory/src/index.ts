@@ -4,6 +4,7 @@
  * @module
  */
 
+export * from "./copier.ts";
 export * from "./dirty-log.ts";
 export * from "./error.ts";
 export * from "./guest-memory.ts";

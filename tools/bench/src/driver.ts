@@ -75,7 +75,7 @@ function fastest(round: () => void, ms = TIMED_MS): number {
 
 /** Where a file belongs. Whoever uses the driver, and counts as a part of it here, is `testing/`. */
 function partOf(url: string): (typeof PARTS)[number] | undefined {
-  if (url.includes("/frame-copy.")) return "copy";
+  if (url.includes("/copier.")) return "copy";
   if (/\/(virtio-queue|vm-memory)\//.test(url)) return "queue";
   if (/\/(virtio-driver|virtio-net\/(dist|src)\/(driver|testing))\//.test(url)) return "driver";
   return /\/(virtio-device|virtio-net|net-backends)\//.test(url) ? "device" : undefined;

@@ -9,7 +9,7 @@
 import { type FrameBurst, GSO_NONE, HDR_F_DATA_VALID, HDR_F_NEEDS_CSUM } from "@virtio-ts/net-backends";
 import type { ActiveQueue } from "@virtio-ts/virtio-device";
 import { ChainBurst } from "@virtio-ts/virtio-queue";
-import type { GuestMemory } from "@virtio-ts/vm-memory";
+import { Copier, type GuestMemory } from "@virtio-ts/vm-memory";
 import {
   HDR_CSUM_OFFSET,
   HDR_CSUM_START,
@@ -21,7 +21,6 @@ import {
   HDR_SIZE,
 } from "../layout/index.ts";
 import type { NetCounters } from "./counters.ts";
-import { FrameCopier } from "./frame-copy.ts";
 
 /** Buffers taken at a time. */
 const BURST = 64;
@@ -69,7 +68,7 @@ export class Receiver {
   /** Buffers, from `#next` on, that the frame at hand takes. */
   #span = 0;
   readonly #header = new Uint8Array(HDR_SIZE);
-  readonly #copier = new FrameCopier();
+  readonly #copier = new Copier();
   /** Bytes of the header in the segment it ends in. */
   #filled = 0;
   /** Whether frames are waiting for buffers. */
@@ -236,7 +235,7 @@ export class Receiver {
           room = lengths[segment];
         }
         const n = Math.min(left, room);
-        copier.copy(region, to, view, from, n);
+        copier.in(region, to, view, from, n);
         to += n;
         room -= n;
         from += n;
