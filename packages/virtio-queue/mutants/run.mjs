@@ -19,6 +19,7 @@ const copy = join(root, `.cache/mutants-${process.pid}`);
 const LIKELY = [
   [/restore/, ["restore"]],
   [/chain-cursor/, ["copies", "device-life"]],
+  [/device\/(\w+-used|holdings|in-order|base-)/, ["given-back", "device-life", "edges", "split-device", "packed-device"]],
   [/device\/split|singles/, ["split-device", "device-hostile", "chains", "windows"]],
   [/device\/packed/, ["packed-device", "edges", "device-hostile", "chains", "windows"]],
   [/driver\/split|elements/, ["split-driver"]],
@@ -27,7 +28,18 @@ const LIKELY = [
   [/driver\//, ["split-driver", "packed-driver", "driver-life"]],
   [/./, ["split-", "device-hostile", "windows"]],
 ];
-const QUICK = ["split-", "packed-", "device-", "driver-", "chains", "edges", "copies", "restore", "windows"];
+const QUICK = [
+  "split-",
+  "packed-",
+  "device-",
+  "driver-",
+  "given-back",
+  "chains",
+  "edges",
+  "copies",
+  "restore",
+  "windows",
+];
 const SLOW = ["halves", "run-time"];
 
 function prepare() {
