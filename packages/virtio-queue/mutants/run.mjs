@@ -19,7 +19,10 @@ const copy = join(root, `.cache/mutants-${process.pid}`);
 const LIKELY = [
   [/restore/, ["restore"]],
   [/chain-cursor/, ["copies", "device-life"]],
-  [/device\/(\w+-used|holdings|in-order|base-)/, ["given-back", "device-life", "edges", "split-device", "packed-device"]],
+  [
+    /device\/(\w+-used|holdings|in-order|base-)/,
+    ["given-back", "device-life", "edges", "split-device", "packed-device"],
+  ],
   [/device\/split|singles/, ["split-device", "device-hostile", "chains", "windows"]],
   [/device\/packed/, ["packed-device", "edges", "device-hostile", "chains", "windows"]],
   [/driver\/split|elements/, ["split-driver"]],
