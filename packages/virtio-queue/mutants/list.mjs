@@ -187,8 +187,6 @@ export const mutants = [
   [PACKED_CHAINS, "if (id >= size || book[id] >= turn) break;", "if (id >= size) break;"],
   [PACKED_CHAINS, "if (id >= size || book[id] >= turn) break;", "if (book[id] >= turn) break;"],
   [PACKED_CHAINS, "if (word === wrapAt) word = ringWord;", ""],
-  [PACKED_CHAINS, "          wrapAt = -1;\n", ""],
-  [PACKED_CHAINS, "          next = 0;\n", ""],
   [PACKED_CHAINS, "(flags & F_INDIRECT) !== 0 && tableEnd < 0", "(flags & F_INDIRECT) !== 0"],
   [PACKED_CHAINS, "if (headWord >= ringEnd) headWord = (headWord - (size << 2)) & INDEX;", ""],
   [PACKED_CHAINS, "if (tableEnd < 0) id = flags & 0xffff;", "id = flags & 0xffff;"],

@@ -176,11 +176,13 @@ describe("packed", () => {
     const burst = new ChainBurst(memory);
     const { descriptorArea } = driver.areas;
     const table = 0x1_0000 + descriptorArea + 16 * 6;
-    const flags = VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_INDIRECT;
+    const flags = [VIRTQ_DESC_F_INDIRECT, VIRTQ_DESC_F_NEXT, VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_INDIRECT, 0];
     driver.table(
-      [1, 2, 3, 4].map((n) => ({ address: 0x4000 * n, length: 16 * n, flags, next: 5 })),
+      flags.map((other, i) => ({ address: 0x4000 * (i + 1), length: 16 * (i + 1), flags: other, next: 5 })),
       table,
     );
+    // What the first entry points to could be a table itself.
+    driver.table([{ address: 0x5000, length: 5, flags: 0 }], 0x4000);
     driver.addDescriptor({ address: table, length: 64, flags: VIRTQ_DESC_F_INDIRECT, next: 3 }, true);
     driver.publish();
     expect([queue.pop(burst, 8), burst.heads[0], ...burst.first.slice(0, 2)]).toEqual([1, 3, 0, 4]);

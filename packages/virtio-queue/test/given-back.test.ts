@@ -59,6 +59,15 @@ describe.each(["split", "packed"])("%s", (format) => {
     expect([driver.collect(), queue.outstanding]).toEqual([[{ head: heads[4], length: 4 }], 0]);
   });
 
+  test("a burst of which a chain was given back is given back up to that one", () => {
+    const { driver, queue, burst, offer } = rig();
+    const heads = offer(4);
+    queue.pop(burst, 8);
+    queue.push(heads[2], 0);
+    queue.pushAll(burst);
+    expect([queue.fault?.code, queue.outstanding, driver.collect()]).toEqual(["not-outstanding", 1, []]);
+  });
+
   test("what is given back after the memory has moved is written where it is now", () => {
     const { move, memory, driver, queue, burst, offer } = rig();
     const heads = offer(4, true);
@@ -87,16 +96,22 @@ describe.each(["split", "packed"])("%s", (format) => {
     expect(driver.collect().map(({ head }) => head)).toEqual(heads);
   });
 
-  test("a chain that is offered again before it was shown used is refused, and what was put is shown all the same", () => {
+  test.each([
+    ["one by one", 1],
+    ["one by one", 0],
+    ["as a burst", 1],
+    ["as a burst", 0],
+  ])("a chain given back (%s), but offered again before it was shown used, is refused: the %ith", (way, which) => {
     const { driver, queue, burst, offer, memory } = rig();
     const heads = offer(3);
     queue.pop(burst, 8);
-    queue.pushAll(burst);
+    if (way === "as a burst") queue.pushAll(burst);
+    else for (const head of heads) queue.push(head, 0);
     if (driver instanceof MockSplitDriver) {
-      driver.setAvail(3, heads[1]);
+      driver.setAvail(3, heads[which]);
       driver.setAvailIndex(4);
     } else if (driver instanceof MockPackedDriver) {
-      driver.addDescriptor({ address: 0x4000, length: 8, flags: 0, next: heads[1] }, true);
+      driver.addDescriptor({ address: 0x4000, length: 8, flags: 0, next: heads[which] }, true);
       driver.publish();
     }
     expect([queue.pop(new ChainBurst(memory), 8), queue.fault?.code]).toEqual([QUEUE_MALFORMED, "head-outstanding"]);

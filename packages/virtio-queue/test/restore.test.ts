@@ -201,6 +201,12 @@ describe.each(Object.keys(halves) as (keyof typeof halves)[])("%s", (half) => {
   });
 });
 
+test.each(["split", "packed"] as const)("%s: a chain that waits for one before it is refused without order", (half) => {
+  const state = changed(half, (s) => (s.outstanding = [chain(0), chain(1, 3)]));
+  expect(halves[half].make(state, true).outstanding).toBe(1);
+  expect(() => halves[half].make(state)).toThrow(expect.objectContaining({ code: "state" }));
+});
+
 test("split: every unpublished chain has one entry", () => {
   const state = changed("split", (s) => (s.unpublished = { chains: 1, entries: 2 }));
   expect(() => halves.split.make(state)).toThrow(expect.objectContaining({ code: "state" }));

@@ -66,14 +66,12 @@ export class PackedUsed implements UsedSide {
     this.unpublished = 0;
   }
 
-  /** Puts chains behind the first. Hot, guarded by `bench/`. */
+  /** Puts chains behind the first, which was just put. Hot, guarded by `bench/`. */
   private putBehind(holdings: Holdings, burst: ChainBurst, from: number, to: number): number {
-    const { region } = this.ring;
-    region.refresh();
     const { book } = holdings;
     const turn = holdings.turn & 0x7fff_ffff;
     const { words } = burst;
-    const ring = region.u32;
+    const ring = this.ring.region.u32;
     const base = this.ring.word & INDEX;
     const size = this.ring.size | 0;
     const writtenAt = burst.writtenAt & INDEX;
