@@ -109,6 +109,7 @@ export class PackedAvailable implements AvailableSide {
     let left = Math.min(size - this.holdings.entries, BURST_DESCRIPTORS + size) | 0;
     let at = (base + 8 * this.next) | 0;
     let expected = this.expected();
+    const beyond = expected ^ OWNER;
     let head = true;
     let count = 0;
     for (; left > 0; left = (left - 1) | 0) {
@@ -123,7 +124,7 @@ export class PackedAvailable implements AvailableSide {
       at = (at + 8) | 0;
       if (at === end) {
         at = base;
-        expected ^= OWNER;
+        expected = beyond;
       }
     }
     if (count > 1) fenceLoads();

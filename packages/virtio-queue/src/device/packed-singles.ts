@@ -48,11 +48,12 @@ export function takePackedSingles(side: PackedAvailable, burst: ChainBurst, chai
   const offsetB = (words[other + WINDOW_OFFSET] + BIAS) | 0;
   const size = ring.size | 0;
   const table = ring.region.u32;
-  const tableEnd = (ring.word + 4 * size) & INDEX;
+  const ringWord = ring.word & INDEX;
+  const tableEnd = (ringWord + 4 * size) & INDEX;
   const behind = (burst.first[chain] - chain) & INDEX;
   const most = chain + Math.min(Math.max(BURST_DESCRIPTORS - walker.steps, 0), size - holdings.entries);
   const stop = Math.min(wanted, lengths.length - behind, most) & INDEX;
-  let word = (ring.word + 4 * side.next) & INDEX;
+  let word = (ringWord + 4 * side.next) & INDEX;
   const direction = table[word + 3] & F_WRITE;
   const bytesAt = (direction === 0 ? burst.readableBytesAt : burst.writableBytesAt) & INDEX;
   let next = chain & 0xffff;
@@ -80,7 +81,7 @@ export function takePackedSingles(side: PackedAvailable, burst: ChainBurst, chai
     out[bytesAt + next] = length;
     book[id] = HELD | 1;
     word = (word + 4) & INDEX;
-    if (word === tableEnd) word = ring.word & INDEX;
+    if (word === tableEnd) word = ringWord;
   }
   describeSingles(burst, chain, next, direction >>> 16);
   holdings.entries += next - chain;

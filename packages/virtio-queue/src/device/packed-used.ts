@@ -73,12 +73,14 @@ export class PackedUsed implements UsedSide {
     const { words } = burst;
     const ring = this.ring.region.u32;
     const base = this.ring.word & INDEX;
-    const size = this.ring.size | 0;
+    const lap = (4 * this.ring.size) & INDEX;
+    const ringEnd = (base + lap) & INDEX;
     const writtenAt = burst.writtenAt & INDEX;
     const end = to & INDEX;
+    const first = (base + 4 * this.next) & INDEX;
     let owner = this.wrap === 1 ? OWNER : 0;
-    let next = this.next & INDEX;
-    let passed = 0;
+    let word = first;
+    let laps = 0;
     let i = from & INDEX;
     for (; i < end; i++) {
       const head = words[i];
@@ -86,19 +88,16 @@ export class PackedUsed implements UsedSide {
       const mark = book[head] | 0;
       if (mark >= 0) break;
       book[head] = turn;
-      const entries = mark & ENTRIES;
       const written = words[writtenAt + i];
-      const last = head | owner | (written === 0 ? 0 : F_WRITE);
-      const word = base + (next << 2);
       ring[word + 2] = written;
-      ring[word + 3] = last;
-      passed = (passed + entries) | 0;
-      next = (next + entries) & INDEX;
-      if (next < size) continue;
-      next = (next - size) & INDEX;
+      ring[word + 3] = head | owner | (written === 0 ? 0 : F_WRITE);
+      word = (word + ((mark & ENTRIES) << 2)) & INDEX;
+      if (word < ringEnd) continue;
+      word = (word - lap) & INDEX;
+      laps = lap;
       owner ^= OWNER;
     }
-    this.advance(passed);
+    this.advance((word + laps - first) / 4);
     return i;
   }
 
