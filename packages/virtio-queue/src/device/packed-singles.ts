@@ -50,12 +50,12 @@ export function takePackedSingles(side: PackedAvailable, burst: ChainBurst, chai
   const table = ring.region.u32;
   const ringWord = ring.word & INDEX;
   const tableEnd = (ringWord + 4 * size) & INDEX;
-  const behind = (burst.first[chain] - chain) & INDEX;
-  const most = chain + Math.min(Math.max(BURST_DESCRIPTORS - walker.steps, 0), size - holdings.entries);
-  const stop = Math.min(wanted, lengths.length - behind, most) & INDEX;
   let word = (ringWord + 4 * side.next) & INDEX;
   const direction = table[word + 3] & F_WRITE;
   const bytesAt = (direction === 0 ? burst.readableBytesAt : burst.writableBytesAt) & INDEX;
+  const behind = (burst.first[chain] - chain) & INDEX;
+  const most = chain + Math.min(Math.max(BURST_DESCRIPTORS - walker.steps, 0), size - holdings.entries);
+  const stop = Math.min(wanted, lengths.length - behind, most) & INDEX;
   let next = chain & 0xffff;
   for (; next < stop; next++) {
     const low = table[word];
