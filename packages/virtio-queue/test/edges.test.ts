@@ -183,6 +183,10 @@ describe("packed", () => {
     );
     // What the first entry points to could be a table itself.
     driver.table([{ address: 0x5000, length: 5, flags: 0 }], 0x4000);
+    // The loops know the regions they have met.
+    driver.addDescriptor({ address: 0x1_2000, length: 4, flags: 0, next: 2 }, true);
+    driver.publish();
+    expect(queue.pop(burst, 8)).toBe(1);
     driver.addDescriptor({ address: table, length: 64, flags: VIRTQ_DESC_F_INDIRECT, next: 3 }, true);
     driver.publish();
     expect([queue.pop(burst, 8), burst.heads[0], ...burst.first.slice(0, 2)]).toEqual([1, 3, 0, 4]);
