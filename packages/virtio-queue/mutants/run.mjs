@@ -77,9 +77,12 @@ function testsFail(filters) {
   const command = ["-c", 'ulimit -d 1500000 && exec "$0" "$@"', process.execPath, ...args, ...paths];
   return new Promise((resolve) => {
     const child = spawn("sh", command, { cwd: copy, stdio: "ignore", detached: true });
-    const late = setTimeout(() => process.kill(-child.pid, "SIGKILL"), 25_000);
+    const kill = () => process.kill(-child.pid, "SIGKILL");
+    const late = setTimeout(kill, 25_000);
+    process.once("exit", kill);
     child.once("exit", (code) => {
       clearTimeout(late);
+      process.off("exit", kill);
       resolve(code !== 0);
     });
   });
@@ -110,6 +113,8 @@ if (process.argv[2] === "--check") {
   process.exit(problems.length === 0 ? 0 : 1);
 }
 
+// Whoever interrupts the run leaves no mutant running behind.
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
 prepare();
 if (await testsFail([...QUICK, ...SLOW])) throw new Error("the tests fail without a mutant");
 
