@@ -20,6 +20,8 @@ const F_NEXT: number = VIRTQ_DESC_F_NEXT;
 const F_AVAIL: number = VIRTQ_DESC_F_AVAIL;
 const F_USED: number = VIRTQ_DESC_F_USED;
 const OWNER: number = F_AVAIL | F_USED;
+/** What tells a list of one descriptor that is available. */
+const SINGLE: number = OWNER | F_NEXT;
 
 /** What the driver makes available in a packed ring. */
 export class PackedAvailable implements AvailableSide {
@@ -106,13 +108,22 @@ export class PackedAvailable implements AvailableSide {
     const ring = region.u16;
     const base = (2 * word + 7) | 0;
     const end = (base + 8 * size) | 0;
+    const from = (base + 8 * this.next) | 0;
+    const beyond = this.expected() ^ OWNER;
     let left = Math.min(size - this.holdings.entries, BURST_DESCRIPTORS + size) | 0;
-    let at = (base + 8 * this.next) | 0;
     let expected = this.expected();
-    const beyond = expected ^ OWNER;
+    let at = from;
+    // Nearly all lists have one descriptor: those up to the ring's end are told by one comparison each.
+    const near = Math.min(end, from + 8 * Math.min(left, max)) | 0;
+    while (at < near && (ring[at] & SINGLE) === expected) at = (at + 8) | 0;
+    let count = (at - from) >> 3;
+    left = count === max ? 0 : (left - count) | 0;
     let head = true;
-    let count = 0;
     for (; left > 0; left = (left - 1) | 0) {
+      if (at === end) {
+        at = base;
+        expected = beyond;
+      }
       const flags = ring[at];
       if (head) {
         if ((flags & OWNER) !== expected) break;
@@ -122,10 +133,6 @@ export class PackedAvailable implements AvailableSide {
       }
       head = (flags & F_NEXT) === 0;
       at = (at + 8) | 0;
-      if (at === end) {
-        at = base;
-        expected = beyond;
-      }
     }
     if (count > 1) fenceLoads();
     return count;
