@@ -179,7 +179,6 @@ export const mutants = [
   [PACKED_AVAILABLE, "(ring[at] & SINGLE) === expected", "true"],
   [PACKED_AVAILABLE, "Math.min(end, from + 8", "Math.max(end, from + 8"],
   [PACKED_AVAILABLE, "count === max ? 0 : (left - count) | 0", "(left - count) | 0"],
-  [PACKED_AVAILABLE, "max < 1 || ", ""],
   [PACKED_AVAILABLE, "if (count > 1) fenceLoads();", ""],
   [PACKED_SINGLES, "id >= size || book[id] >= turn) break;", "id >= size) break;"],
   [PACKED_SINGLES, "id >= size || book[id] >= turn) break;", "book[id] >= turn) break;"],

@@ -56,7 +56,7 @@ export class PackedAvailable implements AvailableSide {
   }
 
   count(max: number): number {
-    if (max < 1 || !this.isAvailable()) return QUEUE_EMPTY;
+    if (!this.isAvailable()) return QUEUE_EMPTY;
     if (this.holdings.entries < this.ring.size) return this.countLists(max);
     this.walker.fail("ring-overrun", this.next);
     return QUEUE_MALFORMED;
