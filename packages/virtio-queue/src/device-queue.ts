@@ -103,7 +103,9 @@ export interface DeviceQueue {
    */
   close(): void;
 
-  /** The queue's position as plain data. Used elements that were pushed but not flushed are in the ring already: guest
-   * memory belongs to the snapshot. */
+  /**
+   * The queue's position as plain data. Used elements that were pushed but not flushed are in the ring already: guest
+   * memory belongs to the snapshot.
+   */
   save(): QueueState;
 }

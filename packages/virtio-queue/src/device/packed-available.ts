@@ -109,9 +109,9 @@ export class PackedAvailable implements AvailableSide {
     const base = (2 * word + 7) | 0;
     const end = (base + 8 * size) | 0;
     const from = (base + 8 * this.next) | 0;
-    const beyond = this.expected() ^ OWNER;
     let left = Math.min(size - this.holdings.entries, BURST_DESCRIPTORS + size) | 0;
     let expected = this.expected();
+    const beyond = expected ^ OWNER;
     let at = from;
     // Nearly all lists have one descriptor: those up to the ring's end are told by one comparison each.
     const near = Math.min(end, from + 8 * Math.min(left, max)) | 0;
