@@ -1,4 +1,5 @@
 /** Whatever is cut, lost, refused and put off on the way: what goes in at one end comes out at the other, in order, once. */
+import { propertyOptions } from "@virtio-ts/rounds";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { MemoryTcp } from "./memory-host.ts";
@@ -195,11 +196,5 @@ const LATE_GUEST: Story = {
 };
 
 test("a connection carries all bytes both ways, whatever happens to frames", { timeout: 120_000 }, () => {
-  const numRuns = Number(globalThis.process?.env.RUNS ?? 30);
-  fc.assert(fc.property(story, play), { numRuns, examples: [[LATE_GUEST]], ...replay() });
+  fc.assert(fc.property(story, play), { ...propertyOptions(30), examples: [[LATE_GUEST]] });
 });
-
-function replay(): { seed?: number } {
-  const seed = globalThis.process?.env.SEED;
-  return seed === undefined ? {} : { seed: Number(seed) };
-}
