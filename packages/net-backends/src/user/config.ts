@@ -5,6 +5,7 @@
 
 import { formatIpv4, isHostOf, parseIpv4, requireIpv4, requireMac, requireSubnet, type Subnet } from "./addresses.ts";
 import { UserNetworkError } from "./errors.ts";
+import type { UserNetworkTrace } from "./trace.ts";
 
 /** A port of the host that leads to a port of a guest. */
 export interface ForwardOptions {
@@ -90,6 +91,8 @@ export interface UserNetworkOptions {
   readonly forwards?: readonly ForwardOptions[];
   /** Asked before anything is sent to a host: whether a guest may reach it. */
   readonly allow?: (protocol: "tcp" | "udp", address: string, port: number) => boolean;
+  /** Told what ended, and why. */
+  readonly trace?: UserNetworkTrace;
   /** Bounds, where the defaults do not suit. */
   readonly limits?: Partial<UserNetworkLimits>;
 }
@@ -110,6 +113,7 @@ export interface UserNetworkConfig {
   /** By name, in lower case. */
   readonly names: ReadonlyMap<string, string>;
   readonly allow: ((protocol: "tcp" | "udp", address: string, port: number) => boolean) | undefined;
+  readonly trace: UserNetworkTrace | undefined;
   readonly limits: UserNetworkLimits;
 }
 
@@ -156,6 +160,7 @@ export function readOptions(options: UserNetworkOptions): UserNetworkConfig {
     leaseSeconds: requireInteger(options.leaseSeconds ?? 86_400, "leaseSeconds", 60, 0xffff_fffe),
     names,
     allow: options.allow,
+    trace: options.trace,
     limits: readLimits(options.limits ?? {}),
   };
 }

@@ -3,6 +3,20 @@
  * @module
  */
 
+/** Tables of a network that have a limit. */
+export const TABLES = ["tcp"] as const;
+
+/** A table of a network that has a limit. */
+export type UserNetworkTable = (typeof TABLES)[number];
+
+/** What a table counts. */
+export interface UserNetworkTableCounters {
+  /** Entries that gave way to others, for the table was full. */
+  evicted: number;
+  /** Entries that nobody used for too long. */
+  expired: number;
+}
+
 /** Reasons to drop what a guest sent, or what was meant for it. */
 export interface UserNetworkDrops {
   /** Shorter than its headers, or than a header says. */
@@ -71,6 +85,10 @@ export interface UserNetworkCounters {
   tcpProbes: number;
   /** Times the guest's side was full, and frames waited. */
   guestFull: number;
+  /** Times the trace function threw. */
+  traceThrew: number;
+  /** Entries that tables with a limit have ended, by table. */
+  readonly tables: Readonly<Record<UserNetworkTable, UserNetworkTableCounters>>;
   /** What was dropped, by reason. */
   dropped: UserNetworkDrops;
 }
@@ -99,6 +117,11 @@ export function newCounters(): UserNetworkCounters {
     tcpRetransmitted: 0,
     tcpProbes: 0,
     guestFull: 0,
+    traceThrew: 0,
+    tables: Object.fromEntries(TABLES.map((table) => [table, { evicted: 0, expired: 0 }])) as Record<
+      UserNetworkTable,
+      UserNetworkTableCounters
+    >,
     dropped: {
       malformed: 0,
       notForUs: 0,

@@ -5,7 +5,12 @@
 
 export { type Alarm, type Clock, type Random, systemClock, systemRandom } from "./clock.ts";
 export type { ForwardOptions, UserNetworkLimits, UserNetworkOptions } from "./config.ts";
-export type { UserNetworkCounters, UserNetworkDrops } from "./counters.ts";
+export type {
+  UserNetworkCounters,
+  UserNetworkDrops,
+  UserNetworkTable,
+  UserNetworkTableCounters,
+} from "./counters.ts";
 export { UserNetworkError, type UserNetworkErrorCode } from "./errors.ts";
 export type { Forward } from "./forwards.ts";
 export type {
@@ -20,4 +25,5 @@ export type {
   HostUdp,
   HostUdpHandlers,
 } from "./host-sockets.ts";
+export type { UserNetworkEvent, UserNetworkTrace } from "./trace.ts";
 export { UserNetwork, type UserNetworkSetup } from "./user-network.ts";

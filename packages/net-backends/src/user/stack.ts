@@ -12,6 +12,7 @@ import { Egress, type FrameSource } from "./egress.ts";
 import type { HostSockets } from "./host-sockets.ts";
 import { Neighbours } from "./neighbours.ts";
 import { Timer, TimerQueue } from "./timers.ts";
+import type { UserNetworkEvent } from "./trace.ts";
 import {
   ETH_HEADER,
   ETH_TYPE_IPV4,
@@ -95,6 +96,20 @@ export class Stack {
       }
     } finally {
       this.#depth--; // whatever a peer throws, the next event is one again
+    }
+  }
+
+  /** Whether anybody is told what ends: look before building an event for {@link trace}. */
+  get tracing(): boolean {
+    return this.config.trace !== undefined;
+  }
+
+  /** Tells what has ended. */
+  trace(event: UserNetworkEvent): void {
+    try {
+      this.config.trace?.(event);
+    } catch {
+      this.counters.traceThrew++;
     }
   }
 
