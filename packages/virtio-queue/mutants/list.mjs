@@ -64,7 +64,7 @@ const chains = [SPLIT_CHAINS, PACKED_CHAINS].flatMap((file) => [
 
 export const mutants = [
   // The device's half of a queue.
-  [BASE, "walker.steps >= BURST_DESCRIPTORS", "false"],
+  [BASE, "walker.left === 0", "false"],
   [BASE, "if (done < count) this.fail(", "if (false) this.fail("],
   [BASE, "    if (this.stopped) return false;\n    if (this.inOrder", "    if (this.inOrder"],
   [BASE, "const most = count > this.fresh ? 0 : ", "const most = "],
@@ -102,6 +102,7 @@ export const mutants = [
   [WALKER, "if (bytes >= MAX_CHAIN_BYTES)", "if (false)"],
   [WALKER, "if (bytes >= MAX_CHAIN_BYTES)", "if (bytes >= MAX_CHAIN_BYTES - 1)"],
   [WALKER, "    this.steps++;\n", ""],
+  [WALKER, "Math.max(BURST_DESCRIPTORS - this.steps, 0)", "BURST_DESCRIPTORS - this.steps"],
   [WALKER, "if (length === 0) return true;", ""],
   [WALKER, 'if (!this.indirect) return this.fail("indirect-unexpected", address);', ""],
   [WALKER, "if (length === 0 || length % DESCRIPTOR_SIZE !== 0)", "if (length % DESCRIPTOR_SIZE !== 0)"],
@@ -131,6 +132,7 @@ export const mutants = [
   [SPLIT_SINGLES, "VIRTQ_DESC_F_WRITE | VIRTQ_DESC_F_INDIRECT;", "VIRTQ_DESC_F_WRITE;"],
   [SPLIT_SINGLES, "(flags & F_KIND) !== direction", "(flags & (F_KIND & ~F_WRITE)) !== 0"],
   [SPLIT_SINGLES, "    book[head] = HELD | 1;\n", ""],
+  [SPLIT_SINGLES, "let at = burst.first[chain] & INDEX", "let at = chain & INDEX"],
   [SPLIT_CHAINS, "if (head >= size || book[head] >= turn) break;", "if (head >= size) break;"],
   [SPLIT_CHAINS, "if (head >= size || book[head] >= turn) break;", "if (book[head] >= turn) break;"],
   [SPLIT_CHAINS, "          kind = 0;\n", ""],
@@ -185,6 +187,7 @@ export const mutants = [
   [PACKED_SINGLES, "(VIRTQ_DESC_F_NEXT | V", "(V"],
   [PACKED_SINGLES, "VIRTQ_DESC_F_WRITE | VIRTQ_DESC_F_INDIRECT)", "VIRTQ_DESC_F_WRITE)"],
   [PACKED_SINGLES, ", size - holdings.entries)", ")"],
+  [PACKED_SINGLES, "let at = burst.first[chain] & INDEX", "let at = chain & INDEX"],
   [PACKED_SINGLES, "if (word === tableEnd) word = ringWord;", ""],
   [PACKED_CHAINS, "if (id >= size || book[id] >= turn) break;", "if (id >= size) break;"],
   [PACKED_CHAINS, "if (id >= size || book[id] >= turn) break;", "if (book[id] >= turn) break;"],

@@ -44,6 +44,36 @@ describe.each(["split", "packed"])("%s", (format) => {
     expect([queue.pop(burst, 8), queue.pop(burst, 8), queue.fault]).toEqual([5, 3, null]);
   });
 
+  test.each([1, 2, 5])("exactly what is available is taken behind %i chains of zero-byte buffers", (empty) => {
+    const all = rig(16);
+    const { driver, queue, burst } = all;
+    // An earlier burst, of which the entries behind what is available still speak.
+    for (let i = 0; i < 16; i++) driver.offer([{ address: 0x9000 + i, length: 64 + i, writable: true }]);
+    queue.pop(burst, 16);
+    burst.written.fill(8, 0, 16);
+    queue.pushAll(burst);
+    queue.flush();
+    driver.collect();
+    const heads = Array.from({ length: empty }, () => driver.offer([{ address: 0x8000, length: 0 }]));
+    heads.push(driver.offer([{ address: 0x8100, length: 1, writable: true }]));
+    heads.push(driver.offer([{ address: 0x8200, length: 2, writable: true }]));
+    expect(queue.pop(burst, 64)).toBe(empty + 2);
+    expect([...burst.heads.slice(0, empty + 2)]).toEqual(heads);
+    expect([...burst.first.slice(0, empty + 3)]).toEqual([...Array.from({ length: empty + 1 }, () => 0), 1, 2]);
+    expect([...burst.writable.slice(0, empty + 2)]).toEqual([...Array.from({ length: empty + 1 }, () => 0), 1]);
+    expect([...burst.offsets.slice(0, 2), ...burst.lengths.slice(0, 2)]).toEqual([0x8100, 0x8200, 1, 2]);
+    expect([...burst.writableBytes.slice(empty, empty + 2)]).toEqual([1, 2]);
+    expect([queue.outstanding, queue.pop(burst, 64), queue.fault]).toEqual([empty + 2, 0, null]);
+  });
+
+  test("a burst ends with the chain that takes it past its descriptors, though none of them has a byte", () => {
+    const { driver, queue, burst } = rig(8192);
+    driver.add(Array.from({ length: 5000 }, () => ({ address: 0x8000, length: 0 })));
+    for (let i = 0; i < 8; i++) driver.add(Array.from({ length: 2 }, () => ({ address: 0x8000, length: 1 })));
+    driver.publish();
+    expect([queue.pop(burst, 64), queue.pop(burst, 64), queue.fault]).toEqual([1, 8, null]);
+  });
+
   test.each(["one by one", "as a burst"])("what is no head of the ring is not taken back (%s)", (way) => {
     const all = rig(8);
     const { driver, queue, burst } = all;

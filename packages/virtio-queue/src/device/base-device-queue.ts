@@ -13,7 +13,7 @@ import type { CommonQueueState, QueueState } from "../state.ts";
 import type { DeviceQueueConfig } from "./config.ts";
 import { Holdings } from "./holdings.ts";
 import { InOrder } from "./in-order.ts";
-import { type AvailableSide, BURST_DESCRIPTORS, type UsedSide } from "./sides.ts";
+import type { AvailableSide, UsedSide } from "./sides.ts";
 
 /** The device's half of a queue; a format gives it the two sides of its ring. */
 export abstract class BaseDeviceQueue implements DeviceQueue {
@@ -185,7 +185,7 @@ export abstract class BaseDeviceQueue implements DeviceQueue {
     let chain = 0;
     while (chain < wanted) {
       chain = this.takePlain(burst, chain, wanted);
-      if (chain === wanted || walker.steps >= BURST_DESCRIPTORS) break;
+      if (chain === wanted || walker.left === 0) break;
       if (!available.walk(burst, chain)) break;
       chain++;
     }

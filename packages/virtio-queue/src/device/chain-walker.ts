@@ -10,6 +10,7 @@ import type { GuestMemory } from "@virtio-ts/vm-memory";
 import type { ChainBurst } from "../chain-burst.ts";
 import type { QueueFaultCode } from "../fault.ts";
 import { DESCRIPTOR_SIZE, MAX_CHAIN_BYTES } from "../layout/descriptor.ts";
+import { BURST_DESCRIPTORS } from "./sides.ts";
 import { WINDOW_LOW, WINDOW_OFFSET, WINDOW_REGION, Windows } from "./windows.ts";
 
 const HIGH_WORD = 2 ** 32;
@@ -42,6 +43,11 @@ export abstract class ChainWalker {
     this.memory = memory;
     this.windows = new Windows(memory);
     this.indirect = indirect;
+  }
+
+  /** Descriptors the burst may still read before it ends. */
+  get left(): number {
+    return Math.max(BURST_DESCRIPTORS - this.steps, 0);
   }
 
   /** Notes what is wrong. */

@@ -11,7 +11,6 @@ import { VIRTQ_DESC_F_INDIRECT, VIRTQ_DESC_F_NEXT, VIRTQ_DESC_F_WRITE } from "..
 import { WORD_INDEX } from "../words.ts";
 import { MARK_HELD } from "./holdings.ts";
 import type { PackedAvailable } from "./packed-available.ts";
-import { BURST_DESCRIPTORS } from "./sides.ts";
 import { WINDOW_BIAS, WINDOW_HIGH, WINDOW_LAST, WINDOW_LOW, WINDOW_OFFSET, WINDOW_REGION } from "./windows.ts";
 
 // A descriptor's last word: the id, then the flags. Imported constants are not folded into hot code.
@@ -57,7 +56,7 @@ export function takePackedChains(side: PackedAvailable, burst: ChainBurst, from:
   const tables = side.indirect ? 1 : 0;
   const start = burst.first[from];
   const room = lengths.length & INDEX;
-  const limit = (start + BURST_DESCRIPTORS - walker.steps) & INDEX;
+  const limit = (start + walker.left) & INDEX;
   let left = (size - holdings.entries) & INDEX;
   let headWord = (ringWord + 4 * side.next) & INDEX;
   let at = start & INDEX;

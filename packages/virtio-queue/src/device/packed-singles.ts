@@ -11,7 +11,6 @@ import { VIRTQ_DESC_F_INDIRECT, VIRTQ_DESC_F_NEXT, VIRTQ_DESC_F_WRITE } from "..
 import { WORD_INDEX } from "../words.ts";
 import { MARK_HELD } from "./holdings.ts";
 import type { PackedAvailable } from "./packed-available.ts";
-import { BURST_DESCRIPTORS } from "./sides.ts";
 import { describeSingles } from "./singles.ts";
 import { WINDOW_BIAS, WINDOW_HIGH, WINDOW_LAST, WINDOW_LOW, WINDOW_OFFSET, WINDOW_REGION } from "./windows.ts";
 
@@ -53,9 +52,9 @@ export function takePackedSingles(side: PackedAvailable, burst: ChainBurst, chai
   let word = (ringWord + 4 * side.next) & INDEX;
   const direction = table[word + 3] & F_WRITE;
   const bytesAt = (direction === 0 ? burst.readableBytesAt : burst.writableBytesAt) & INDEX;
-  const behind = (burst.first[chain] - chain) & INDEX;
-  const most = chain + Math.min(Math.max(BURST_DESCRIPTORS - walker.steps, 0), size - holdings.entries);
-  const stop = Math.min(wanted, lengths.length - behind, most) & INDEX;
+  let at = burst.first[chain] & INDEX;
+  const most = Math.min(lengths.length - at, walker.left, size - holdings.entries);
+  const stop = Math.min(wanted, chain + most) & 0xffff;
   let next = chain & 0xffff;
   for (; next < stop; next++) {
     const low = table[word];
@@ -64,7 +63,6 @@ export function takePackedSingles(side: PackedAvailable, burst: ChainBurst, chai
     const flags = table[word + 3];
     const id = flags & 0xffff;
     if ((flags & F_KIND) !== direction || id >= size || book[id] >= turn) break;
-    const at = (behind + next) & INDEX;
     const span = (length + (BIAS - 1)) | 0;
     let offset = ((low | 0) - lowA) | 0;
     if (high === highA && offset <= lastA && span <= ((leftA - offset) | 0)) {
@@ -80,6 +78,7 @@ export function takePackedSingles(side: PackedAvailable, burst: ChainBurst, chai
     out[next] = id;
     out[bytesAt + next] = length;
     book[id] = HELD | 1;
+    at = (at + 1) & INDEX;
     word = (word + 4) & INDEX;
     if (word === tableEnd) word = ringWord;
   }

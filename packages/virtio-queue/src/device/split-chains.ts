@@ -11,7 +11,6 @@ import type { ChainBurst } from "../chain-burst.ts";
 import { VIRTQ_DESC_F_INDIRECT, VIRTQ_DESC_F_NEXT, VIRTQ_DESC_F_WRITE } from "../layout/descriptor.ts";
 import { WORD_INDEX } from "../words.ts";
 import { MARK_HELD } from "./holdings.ts";
-import { BURST_DESCRIPTORS } from "./sides.ts";
 import type { SplitAvailable } from "./split-available.ts";
 import { MAX_TABLE_ENTRIES } from "./split-walker.ts";
 import { WINDOW_BIAS, WINDOW_HIGH, WINDOW_LAST, WINDOW_LOW, WINDOW_OFFSET, WINDOW_REGION } from "./windows.ts";
@@ -63,7 +62,7 @@ export function takeSplitChains(side: SplitAvailable, burst: ChainBurst, from: n
   const tableKind = side.indirect ? F_INDIRECT | F_NEXT : 0;
   const start = burst.first[from];
   const room = lengths.length & INDEX;
-  const limit = (start + BURST_DESCRIPTORS - walker.steps) & INDEX;
+  const limit = (start + walker.left) & INDEX;
   let at = start & INDEX;
   let chain = from & 0xffff;
   chains: for (; chain < wanted && at < limit; chain++) {

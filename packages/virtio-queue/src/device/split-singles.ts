@@ -11,7 +11,6 @@ import type { ChainBurst } from "../chain-burst.ts";
 import { VIRTQ_DESC_F_INDIRECT, VIRTQ_DESC_F_NEXT, VIRTQ_DESC_F_WRITE } from "../layout/descriptor.ts";
 import { WORD_INDEX } from "../words.ts";
 import { MARK_HELD } from "./holdings.ts";
-import { BURST_DESCRIPTORS } from "./sides.ts";
 import { describeSingles } from "./singles.ts";
 import type { SplitAvailable } from "./split-available.ts";
 import { WINDOW_BIAS, WINDOW_HIGH, WINDOW_LAST, WINDOW_LOW, WINDOW_OFFSET, WINDOW_REGION } from "./windows.ts";
@@ -53,10 +52,9 @@ export function takeSplitSingles(side: SplitAvailable, burst: ChainBurst, chain:
   const entries = (ring.availHalf + 2) & 0x7fffffff;
   const table = ring.tableRegion.u32;
   const tableWord = ring.tableWord & INDEX;
-  const behind = (burst.first[chain] - chain) & INDEX;
+  let at = burst.first[chain] & INDEX;
   const availAt = (position - chain) & 0xffff;
-  const most = chain + Math.max(BURST_DESCRIPTORS - walker.steps, 0);
-  const stop = Math.min(wanted, lengths.length - behind, most) & 0xffff;
+  const stop = Math.min(wanted, chain + Math.min(lengths.length - at, walker.left)) & 0xffff;
   const direction = table[tableWord + (avail[entries + (position & mask)] & mask) * 4 + 3] & F_WRITE;
   const bytesAt = (direction === 0 ? burst.readableBytesAt : burst.writableBytesAt) & INDEX;
   let next = chain & 0xffff;
@@ -69,7 +67,6 @@ export function takeSplitSingles(side: SplitAvailable, burst: ChainBurst, chain:
     const length = table[word + 2] | 0;
     const flags = table[word + 3];
     if ((flags & F_KIND) !== direction) break;
-    const at = behind + next;
     const span = (length + (BIAS - 1)) | 0;
     let offset = ((low | 0) - lowA) | 0;
     if (high === highA && offset <= lastA && span <= ((leftA - offset) | 0)) {
@@ -85,6 +82,7 @@ export function takeSplitSingles(side: SplitAvailable, burst: ChainBurst, chain:
     out[next] = head;
     out[bytesAt + next] = length;
     book[head] = HELD | 1;
+    at = (at + 1) & INDEX;
   }
   describeSingles(burst, chain, next, direction);
   holdings.entries += next - chain;
