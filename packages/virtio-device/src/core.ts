@@ -45,9 +45,13 @@ export class DeviceCore extends CoreRegisters {
     this.#active?.follow();
   }
 
-  /** The driver writes 32 feature bits. Ignored once negotiation is complete (2.2.1). */
+  /**
+   * The driver writes 32 feature bits. Ignored once negotiation is complete (2.2.1): for a legacy driver, which knows
+   * no FEATURES_OK, when the device is in use.
+   */
   writeDriverFeatures(page: number, value: number): void {
-    if ((this.bits & STATUS_FEATURES_OK) === 0 && this.#active === null) this.features.writePage(page, value);
+    const complete = this.#active !== null || (!this.legacy && (this.bits & STATUS_FEATURES_OK) !== 0);
+    if (!complete) this.features.writePage(page, value);
   }
 
   /**
@@ -114,14 +118,22 @@ export class DeviceCore extends CoreRegisters {
   }
 
   /**
-   * A legacy driver places the selected queue, which enables it; address 0 takes it back. The whole queue is one
-   * block of the device's size (2.7.2). Ignored while the device is live.
+   * A legacy driver places the selected queue, which enables it, before DRIVER_OK or after. The whole queue is one
+   * block of the size that the driver chose (2.7.2).
+   *
+   * Address 0 takes the queue back. Its memory is the driver's from then on, and the legacy interface has no way to
+   * stop one queue of a device in use, so that such a device is reset: by its status or not, it has the queue.
    * @param align alignment of the used ring, bytes: a power of two
    */
   placeLegacyQueue(address: number, align: number): void {
     const queue = this.selectedQueue;
-    if (queue === null || queue.maxSize === 0 || (this.bits & (STATUS_DRIVER_OK | STATUS_SUSPEND)) !== 0) return;
-    if (this.#active?.isBuilt(this.queueSelect) || this.#active?.awake === false) return;
+    if (queue === null || queue.maxSize === 0) return;
+    if (this.#active?.isBuilt(this.queueSelect)) {
+      if (address === 0) this.reset();
+      return; // a queue in use stays where it is
+    }
+    const live = (this.bits & (STATUS_DRIVER_OK | STATUS_SUSPEND)) !== 0;
+    if ((live && !this.legacy) || this.#active?.awake === false) return;
     queue.place(address, align);
     if (queue.enabled) this.#join(this.queueSelect);
   }
@@ -140,7 +152,8 @@ export class DeviceCore extends CoreRegisters {
     } else {
       this.counters.strayKicks++;
       const life = this.bits & (STATUS_DRIVER | STATUS_DRIVER_OK | STATUS_SUSPEND);
-      if (life === STATUS_DRIVER && this.queues[index] !== undefined) this.early.add(index);
+      const early = life === STATUS_DRIVER || (this.legacy && (life & STATUS_DRIVER_OK) === 0);
+      if (early && this.queues[index] !== undefined) this.early.add(index);
     }
   }
 
@@ -258,7 +271,7 @@ export class DeviceCore extends CoreRegisters {
   /** A legacy driver may use a queue it has set up before DRIVER_OK, and wait for the outcome (3.1.2). */
   #usedEarly(index: number): boolean {
     if (!this.legacy || this.#active !== null || this.#resetting !== null) return false;
-    return this.queues[index]?.enabled === true && (this.bits & STATUS_DRIVER) !== 0;
+    return this.queues[index]?.enabled === true;
   }
 
   /** A queue that was enabled after the device went live joins the others. */

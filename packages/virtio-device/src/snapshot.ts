@@ -6,7 +6,7 @@
  * @module
  */
 
-import { STATUS_DRIVER, STATUS_DRIVER_OK, STATUS_SUSPEND } from "@virtio-ts/virtio-bindings";
+import { STATUS_DRIVER_OK, STATUS_SUSPEND } from "@virtio-ts/virtio-bindings";
 import type { QueueState } from "@virtio-ts/virtio-queue";
 import type { VirtioDevice } from "./device.ts";
 import { RestoreError } from "./errors.ts";
@@ -129,8 +129,7 @@ function checkLife(status: number, legacy: boolean, active: boolean): void {
   if (!statusInOrder(status, legacy)) throw new RestoreError("state", `status ${status} can't be come to`);
   if (status === 0 && legacy) throw new RestoreError("state", "a device in reset knows no interface");
   // Only a legacy driver may use the device before DRIVER_OK (3.1.2).
-  const early = legacy && (status & STATUS_DRIVER) !== 0;
-  const possible = (status & (STATUS_DRIVER_OK | STATUS_SUSPEND)) !== 0 ? active : !active || early;
+  const possible = (status & (STATUS_DRIVER_OK | STATUS_SUSPEND)) !== 0 ? active : !active || legacy;
   if (!possible) throw new RestoreError("state", `status ${status} and active ${active} contradict each other`);
 }
 

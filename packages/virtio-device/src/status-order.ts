@@ -31,15 +31,19 @@ const STATUS_KNOWN: number =
   STATUS_DEVICE_NEEDS_RESET |
   STATUS_FAILED;
 
-/** The bits that must be set before `step` may be. A legacy driver has no FEATURES_OK (3.1.2). */
+/**
+ * The bits that must be set before `step` may be. None on the legacy interface: its drivers set the bits in any order,
+ * and leave out what they like. iPXE writes DRIVER with DRIVER_OK, seL4's util_libs ACKNOWLEDGE with DRIVER_OK.
+ */
 export function stepsBefore(step: number, legacy: boolean): number {
+  if (legacy) return 0;
   switch (step) {
     case STATUS_DRIVER:
       return STATUS_ACKNOWLEDGE;
     case STATUS_FEATURES_OK:
       return STATUS_ACKNOWLEDGE | STATUS_DRIVER;
     case STATUS_DRIVER_OK:
-      return STATUS_ACKNOWLEDGE | STATUS_DRIVER | (legacy ? 0 : STATUS_FEATURES_OK);
+      return STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_FEATURES_OK;
     default:
       return 0;
   }

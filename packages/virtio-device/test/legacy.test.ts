@@ -91,6 +91,36 @@ describe("a legacy driver that uses the device before DRIVER_OK (3.1.2)", () => 
     expect(device.events).toEqual([]);
   });
 
+  it("needs not have said DRIVER: no bit has to come before another", () => {
+    for (const first of [1, 2, 8]) {
+      const { core, device } = setup();
+      core.writeStatus(0);
+      device.events.length = 0;
+      core.writeStatus(first, true);
+      core.notify(1);
+      place(core, 0);
+      core.notify(0);
+      place(core, 1);
+      core.writeStatus(4, true);
+      expect(core.status).toBe(first | 4);
+      expect(device.events).toEqual(["activate", "queue 0 enabled", "notify 0", "queue 1 enabled", "notify 1"]);
+    }
+  });
+
+  it("is saved and restored with the status it has, whatever that is", () => {
+    for (const status of [1, 2, 4, 5, 6, 8, 13]) {
+      const s = setup();
+      s.core.writeStatus(0);
+      s.core.writeStatus(status, true);
+      place(s.core, 0);
+      s.core.notify(0);
+      const t = setup();
+      t.core.writeStatus(0);
+      t.core.restore(structuredClone(s.core.save()));
+      expect([t.core.status, t.device.events.slice(-2)]).toEqual([status, ["activate", "queue 0 enabled"]]);
+    }
+  });
+
   it("is no modern driver: that one's early kicks wait for DRIVER_OK", () => {
     const { core, device } = setup();
     core.writeStatus(0);

@@ -100,18 +100,57 @@ describe("the registers of legacy version 1 (4.2.4)", () => {
     expect([pfn(s, 0), pfn(s, 1)]).toEqual([0, 0]);
   });
 
-  it("stop a live queue alone where the device can, and the device where it can't", () => {
-    const able = legacy(new FlexibleDevice());
-    able.guest.goLiveLegacy();
-    able.guest.select(0);
-    able.guest.write(0x40, 0);
-    able.guest.kick(0);
-    expect([pfn(able, 0), able.guest.status, able.device.events.at(-1)]).toEqual([0, 7, "queue 0 reset"]);
-    const unable = legacy();
-    unable.guest.goLiveLegacy();
-    unable.guest.select(0);
-    unable.guest.write(0x40, 0);
-    expect([pfn(unable, 0), unable.guest.status, unable.device.events.at(-1)]).toEqual([0, 0, "reset"]);
+  it("reset a device of which a queue in use is taken back, and keep the page size", () => {
+    for (const device of [new FlexibleDevice(), new RecordingDevice()]) {
+      const s = legacy(device);
+      s.guest.write(0x28, 1024);
+      s.guest.status = 3;
+      s.guest.placeLegacy(0, 16);
+      s.guest.placeLegacy(1, 32);
+      s.guest.status = 7;
+      s.guest.select(0);
+      s.guest.write(0x40, 0);
+      expect([pfn(s, 0), pfn(s, 1), s.guest.status, device.events.at(-1)]).toEqual([0, 0, 0, "reset"]);
+      s.guest.placeLegacy(0, 16);
+      expect(s.mmio.core.queues[0].address(0)).toBe(0x4000);
+    }
+  });
+
+  it("take a queue that is in use back before DRIVER_OK: its memory is the driver's again", () => {
+    const s = legacy(new FlexibleDevice());
+    s.guest.status = 3;
+    s.guest.placeLegacy(0, 4);
+    s.guest.kick(0);
+    s.guest.select(0);
+    s.guest.write(0x40, 0);
+    expect([pfn(s, 0), s.device.events.at(-1)]).toEqual([0, "reset"]);
+    s.guest.status = 0x83;
+    expect(s.guest.status).toBe(0x83);
+  });
+
+  it("take queues, and their sizes, after DRIVER_OK, as xv6 sets them up", () => {
+    const { guest, device } = legacy(new FlexibleDevice());
+    for (const status of [1, 3, 11, 15]) guest.status = status;
+    guest.write(0x28, 4096);
+    for (const queue of [0, 1]) {
+      guest.select(queue);
+      guest.write(0x38, 8);
+      guest.write(0x40, 4 + 4 * queue);
+      expect(guest.read(0x40)).toBe(4 + 4 * queue);
+    }
+    guest.kick(1);
+    expect(device.context?.queues.map((active) => active?.queue.size)).toEqual([8, 8]);
+    expect(device.events).toEqual(["activate", "queue 0 enabled", "queue 1 enabled", "notify 1"]);
+  });
+
+  it("ask for no order of the status bits: DRIVER_OK starts the device", () => {
+    for (const status of [4, 5, 6, 12]) {
+      const { guest, device, faults } = legacy();
+      guest.placeLegacy(0, 4);
+      guest.status = status;
+      guest.kick(0);
+      expect([guest.status, device.events, faults]).toEqual([status, ["activate", "notify 0"], []]);
+    }
   });
 
   it("ignore fields of queues that are not there", () => {

@@ -159,6 +159,71 @@ describe.each(MODES)("the legacy interface of a %s device (4.1.4.10)", (mode) =>
     expect(s.device.context?.queues).toEqual([null, null]);
   });
 
+  it.each([
+    ["DRIVER with DRIVER_OK, as iPXE and gPXE write them", [6], 6],
+    ["ACKNOWLEDGE with DRIVER_OK, as seL4's util_libs write them", [1, 5], 5],
+    ["DRIVER_OK alone", [4], 4],
+    ["DRIVER before ACKNOWLEDGE", [2, 1, 4], 7],
+    ["a FEATURES_OK that no legacy driver knows of", [8, 12], 12],
+  ])("asks for no order of the status bits: %s", (_, writes, status) => {
+    const s = setup({ mode });
+    const { read, write } = io(s);
+    write(SELECT, 2, 0);
+    write(PFN, 4, 4);
+    for (const value of writes) write(STATUS, 1, value);
+    write(NOTIFY, 2, 0);
+    expect([read(STATUS, 1), s.device.events, s.faults]).toEqual([status, ["activate", "notify 0"], []]);
+  });
+
+  it("makes a device whose driver only says DRIVER_OK master of the bus", () => {
+    const s = setup({ mode });
+    s.guest.fn.configWrite(4, 2, 3);
+    io(s).write(STATUS, 1, 5);
+    expect(s.guest.fn.configRead(4, 2)).toBe(7);
+  });
+
+  it("takes features until the device is in use, whatever the status says", () => {
+    const s = setup({ mode });
+    const { read, write } = io(s);
+    write(STATUS, 1, 11);
+    write(DRIVER_FEATURES, 4, 0x2000_0001);
+    write(STATUS, 1, 15);
+    write(DRIVER_FEATURES, 4, 0);
+    expect([read(DRIVER_FEATURES, 4), s.device.context?.features]).toEqual([0x2000_0001, 0x2000_0001n]);
+  });
+
+  it("takes queues after DRIVER_OK", () => {
+    const s = setup({ mode });
+    const { read, write } = io(s);
+    write(STATUS, 1, 7);
+    for (const queue of [0, 1]) {
+      write(SELECT, 2, queue);
+      write(PFN, 4, 4 + 4 * queue);
+      expect(read(PFN, 4)).toBe(4 + 4 * queue);
+    }
+    write(NOTIFY, 2, 1);
+    expect(s.device.context?.queues.map((active) => active?.queue.size)).toEqual([16, 16]);
+    expect(s.device.events).toEqual(["activate", "notify 1"]);
+  });
+
+  it("a page of 0 takes back a queue that was used before DRIVER_OK: the device lets go of its memory", () => {
+    const s = setup({ mode });
+    const { read, write } = io(s);
+    write(STATUS, 1, 3);
+    for (const queue of [0, 1]) {
+      write(SELECT, 2, queue);
+      write(PFN, 4, 4 + 4 * queue);
+    }
+    write(NOTIFY, 2, 0);
+    for (const queue of [0, 1]) {
+      write(SELECT, 2, queue);
+      write(PFN, 4, 0);
+      expect(read(PFN, 4)).toBe(0);
+    }
+    write(STATUS, 1, 0x83);
+    expect([read(STATUS, 1), s.device.events]).toEqual([0x83, ["activate", "notify 0", "reset"]]);
+  });
+
   it("a page of 0 stops a device that is live; a page for no queue does nothing", () => {
     const s = setup({ mode });
     goLive(s);

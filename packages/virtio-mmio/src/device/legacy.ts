@@ -3,7 +3,6 @@
  * @module
  */
 
-import { STATUS_DRIVER_OK } from "@virtio-ts/virtio-bindings";
 import { AREA_DESCRIPTOR } from "@virtio-ts/virtio-device";
 import * as register from "../layout/legacy.ts";
 import type { RegisterSet } from "./registers.ts";
@@ -35,9 +34,7 @@ export class LegacyRegisters implements RegisterSet {
         if (isPowerOf2(value) && core.selectedQueue !== null) queueAligns[core.queueSelect] = value;
         break;
       case register.QUEUE_PFN:
-        if (core.selectedQueue === null) break;
-        if (value === 0 && (core.status & STATUS_DRIVER_OK) !== 0) core.resetQueue();
-        else core.placeLegacyQueue(value * transport.guestPageSize, queueAligns[core.queueSelect]);
+        core.placeLegacyQueue(value * transport.guestPageSize, queueAligns[core.queueSelect]);
     }
   }
 }

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { STATUS_DRIVER_OK } from "@virtio-ts/virtio-bindings";
 import { AREA_DESCRIPTOR } from "@virtio-ts/virtio-device";
 import { type AccessWidth, lowBytes, type RegisterBlock } from "@virtio-ts/vm-device";
 import * as field from "../layout/legacy.ts";
@@ -104,7 +103,7 @@ export class LegacyRegisters implements RegisterBlock {
         core.writeDriverFeatures(0, value);
         break;
       case field.LEGACY_QUEUE_ADDRESS:
-        this.#placeQueue(value);
+        core.placeLegacyQueue(value * field.LEGACY_PAGE_SIZE, field.LEGACY_QUEUE_ALIGN);
         break;
       case field.LEGACY_QUEUE_SELECT:
         core.queueSelect = value;
@@ -122,15 +121,5 @@ export class LegacyRegisters implements RegisterBlock {
         transport.mapQueueVector(value);
         break;
     }
-  }
-
-  /**
-   * Drivers that tear down a live device write 0 to each queue's address. There is no way to stop one queue alone;
-   * like other implementations we stop the device.
-   */
-  #placeQueue(page: number): void {
-    const { core } = this.#transport;
-    if (page === 0 && core.selectedQueue !== null && (core.status & STATUS_DRIVER_OK) !== 0) this.#transport.reset();
-    else core.placeLegacyQueue(page * field.LEGACY_PAGE_SIZE, field.LEGACY_QUEUE_ALIGN);
   }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { STATUS_DRIVER } from "@virtio-ts/virtio-bindings";
+import { STATUS_DRIVER, STATUS_DRIVER_OK } from "@virtio-ts/virtio-bindings";
 import type { DeviceCore } from "@virtio-ts/virtio-device";
 import { PCI_COMMAND_BUS_MASTER, type PciConfigSpace } from "@virtio-ts/vm-device";
 import { NO_VECTOR } from "../layout/common-config.ts";
@@ -42,7 +42,7 @@ export class PciTransport {
     if (value === 0) this.reset();
     else if (this.plugged) {
       // Linux before 2.6.34 drives the device without making it bus master.
-      if (legacy && (value & STATUS_DRIVER) !== 0) this.#space.setCommand(PCI_COMMAND_BUS_MASTER);
+      if (legacy && (value & (STATUS_DRIVER | STATUS_DRIVER_OK)) !== 0) this.#space.setCommand(PCI_COMMAND_BUS_MASTER);
       this.core.writeStatus(value, legacy);
     }
   }
