@@ -89,9 +89,12 @@ export interface UserNetworkOptions {
   readonly names?: Readonly<Record<string, string>>;
   /** Ports of the host that lead to guests. */
   readonly forwards?: readonly ForwardOptions[];
-  /** Asked before anything is sent to a host: whether a guest may reach it. */
+  /**
+   * Asked before anything is sent to a host: whether a guest may reach it. Only `true` is a yes: one that throws or
+   * answers with a promise has refused.
+   */
   readonly allow?: (protocol: "tcp" | "udp", address: string, port: number) => boolean;
-  /** Told what ended, and why. */
+  /** Told what ended, and why, and what failed that is not the network's own. */
   readonly trace?: UserNetworkTrace;
   /** Bounds, where the defaults do not suit. */
   readonly limits?: Partial<UserNetworkLimits>;

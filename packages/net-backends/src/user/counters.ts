@@ -89,6 +89,8 @@ export interface UserNetworkCounters {
   traceThrew: number;
   /** Entries that tables with a limit have ended, by table. */
   readonly tables: Readonly<Record<UserNetworkTable, UserNetworkTableCounters>>;
+  /** Calls of the options' callbacks and of the host's sockets that threw, or answered what they must not. */
+  faults: number;
   /** What was dropped, by reason. */
   dropped: UserNetworkDrops;
 }
@@ -122,6 +124,7 @@ export function newCounters(): UserNetworkCounters {
       UserNetworkTable,
       UserNetworkTableCounters
     >,
+    faults: 0,
     dropped: {
       malformed: 0,
       notForUs: 0,

@@ -1,5 +1,6 @@
 /**
- * What can be wrong with a user-mode network's configuration. Nothing a guest does ends in an exception.
+ * What can be wrong with a user-mode network's configuration, or with code that it calls. Nothing a guest does ends
+ * in an exception.
  * @module
  */
 
@@ -18,9 +19,13 @@ export type UserNetworkErrorCode =
   /** The host refused to listen for another reason; see `cause`. */
   | "LISTEN_FAILED"
   /** The network was closed. */
-  | "CLOSED";
+  | "CLOSED"
+  /** A callback of the options threw, or answered what it must not; see `cause`. Only ever told to `trace`. */
+  | "CALLBACK_FAILED"
+  /** A method of the host's sockets threw; see `cause`. Only ever told to `trace`. */
+  | "HOST_FAILED";
 
-/** A fault in the configuration of a user-mode network. The message names the value and what was expected. */
+/** A fault in the configuration of a user-mode network, or in code it calls. The message names the value and what was expected. */
 export class UserNetworkError extends Error {
   override readonly name = "UserNetworkError";
   /** Which fault. */

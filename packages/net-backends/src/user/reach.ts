@@ -4,7 +4,7 @@
  */
 
 import { formatIpv4, inSubnet, isMulticastOrBroadcast, isNeverDialled } from "./addresses.ts";
-import type { UserNetworkConfig } from "./config.ts";
+import type { Stack } from "./stack.ts";
 
 /** Why a destination is out of reach. */
 export type OutOfReach =
@@ -24,28 +24,22 @@ const LOOPBACK = "127.0.0.1";
  * @returns what to dial, or why not
  */
 export function reach(
-  config: UserNetworkConfig,
+  stack: Stack,
   protocol: "tcp" | "udp",
   destination: number,
   port: number,
 ): { readonly address: string } | OutOfReach {
+  const { config } = stack;
   if (isMulticastOrBroadcast(destination) || destination === config.subnet.broadcast) return "group";
   if (destination === config.dns) return "closed";
+  let address: string;
   if (destination === config.gateway) {
-    if (!config.hostLoopback) return "closed";
-    return allowed(config, protocol, LOOPBACK, port);
+    if (!config.hostLoopback || port === 0) return "closed";
+    address = LOOPBACK;
+  } else {
+    if (inSubnet(destination, config.subnet)) return "neighbour";
+    if (isNeverDialled(destination) || port === 0) return "prohibited";
+    address = formatIpv4(destination);
   }
-  if (inSubnet(destination, config.subnet)) return "neighbour";
-  if (isNeverDialled(destination) || port === 0) return "prohibited";
-  return allowed(config, protocol, formatIpv4(destination), port);
-}
-
-function allowed(
-  config: UserNetworkConfig,
-  protocol: "tcp" | "udp",
-  address: string,
-  port: number,
-): { readonly address: string } | OutOfReach {
-  if (config.allow !== undefined && !config.allow(protocol, address, port)) return "prohibited";
-  return { address };
+  return stack.allows(protocol, address, port) ? { address } : "prohibited";
 }

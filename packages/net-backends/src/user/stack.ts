@@ -9,6 +9,8 @@ import type { Clock, Random } from "./clock.ts";
 import type { UserNetworkConfig } from "./config.ts";
 import { newCounters, type UserNetworkCounters } from "./counters.ts";
 import { Egress, type FrameSource } from "./egress.ts";
+import { UserNetworkError } from "./errors.ts";
+import { guardHost } from "./guarded-host.ts";
 import type { HostSockets } from "./host-sockets.ts";
 import { Neighbours } from "./neighbours.ts";
 import { Timer, TimerQueue } from "./timers.ts";
@@ -63,7 +65,6 @@ export class Stack {
     toHosts: () => void,
   ) {
     this.config = config;
-    this.host = host;
     this.random = random;
     this.#clock = clock;
     this.now = clock.now();
@@ -76,6 +77,10 @@ export class Stack {
       } finally {
         this.leave();
       }
+    });
+    this.host = guardHost(host, {
+      threw: (method, cause) => this.report("HOST_FAILED", `${method} of the host's sockets threw`, cause),
+      later: (run) => this.timers.set(new Timer(run), this.now),
     });
     const turn = new Timer(() => {}); // its firing is an event, and so ends in a flush
     this.egress = new Egress(this.counters, source, () => this.timers.set(turn, this.now));
@@ -104,13 +109,44 @@ export class Stack {
     return this.config.trace !== undefined;
   }
 
-  /** Tells what has ended. */
+  /** Tells what has happened. */
   trace(event: UserNetworkEvent): void {
     try {
       this.config.trace?.(event);
     } catch {
       this.counters.traceThrew++;
     }
+  }
+
+  /**
+   * Whether the user lets guests reach an address of the host's side. Only a plain `true` does: a policy that fails
+   * must not open what it closes.
+   */
+  allows(protocol: "tcp" | "udp", address: string, port: number): boolean {
+    const { allow } = this.config;
+    if (allow === undefined) return true;
+    let answer: unknown;
+    try {
+      answer = allow(protocol, address, port);
+    } catch (cause) {
+      this.report("CALLBACK_FAILED", "allow threw", cause);
+      return false;
+    }
+    if (typeof answer !== "boolean") {
+      if (answer instanceof Promise) answer.catch(() => {}); // its answer comes too late, and so does its failure
+      this.report(
+        "CALLBACK_FAILED",
+        `allow answered with a value of type ${typeof answer}: expected a boolean`,
+        answer,
+      );
+    }
+    return answer === true;
+  }
+
+  /** Code that is not ours failed: counts it, and tells it. */
+  report(code: "CALLBACK_FAILED" | "HOST_FAILED", message: string, cause: unknown): void {
+    this.counters.faults++;
+    if (this.tracing) this.trace({ type: "fault", error: new UserNetworkError(code, message, { cause }) });
   }
 
   /** The identification of the next IPv4 packet (RFC 6864). */

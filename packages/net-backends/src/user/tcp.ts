@@ -175,7 +175,7 @@ export class Tcp {
     const { source, destination } = packet;
     const { guestPort, remotePort } = segment;
     const isDns = destination === config.dns && remotePort === DNS_PORT;
-    const target = isDns ? { address: "" } : reach(config, "tcp", destination, remotePort);
+    const target = isDns ? { address: "" } : reach(this.#stack, "tcp", destination, remotePort);
     if (typeof target === "string") {
       counters.dropped.prohibited++;
       if (target === "closed") refuse(this.#stack, packet, segment);

@@ -59,6 +59,10 @@ export class UdpForwards {
     if (sender === undefined) return false;
     const { guest, guestPort, host } = sender.forward;
     if (packet.source !== guest || packet.view.getUint16(packet.payload) !== guestPort) return false;
+    if (sender.port === 0) {
+      this.#stack.counters.dropped.udp++; // it wants no answer (RFC 768)
+      return true;
+    }
     sender.lastUsed = this.#stack.now;
     this.#stack.counters.udpToHost++;
     host?.send(payloadOf(packet, length), sender.address, sender.port);

@@ -110,8 +110,8 @@ export class Udp {
   }
 
   #send(packet: Packet, length: number, port: number): void {
-    const { counters, config } = this.#stack;
-    const target = reach(config, "udp", packet.destination, port);
+    const { counters } = this.#stack;
+    const target = reach(this.#stack, "udp", packet.destination, port);
     if (typeof target === "string") {
       counters.dropped.prohibited++;
       if (target === "closed") this.#icmp.unreachable(packet, UNREACHABLE_PORT);
