@@ -5,6 +5,7 @@
  */
 import { type CommandResult, runCommand } from "@virtio-ts/terminal";
 import { checkFloors } from "./floors/check-floors.ts";
+import { uninspected } from "./uninspected.ts";
 
 /** One step of the check. */
 export interface Step {
@@ -49,8 +50,10 @@ function floors(root: string): CommandResult {
   return { ok: problems.length === 0, output: problems.map((line) => `${line}\n`).join("") + summary };
 }
 
-/** Each package's own `hygiene` script; turbo repeats it only for packages that changed. */
+/** Each package's own `hygiene` script; turbo repeats it only for packages that changed, and skips those without one. */
 async function checkPackages(root: string): Promise<CommandResult> {
+  const left = uninspected(root);
+  if (left.length > 0) return { ok: false, output: left.map((line) => `${line}\n`).join("") };
   const build = await runCommand(["tsc", "-b"], { cwd: root });
   if (!build.ok) return { ok: false, output: "nothing to pack: the sources do not compile (step types)\n" };
   return runCommand(["turbo", "run", "hygiene", "--output-logs=errors-only", "--no-update-notifier"], {
