@@ -263,20 +263,6 @@ describe("CONFIG_QUEUE", () => {
     expect(driver.device.core.queues[0].size).toBe(8);
   });
 
-  it("answers -EIO for a queue to be enabled, or taken away, when the device is live and can't reset queues", () => {
-    const driver = ready();
-    driver.writeFeatures(VERSION_1);
-    driver.device.setStatus(11);
-    driver.place(0);
-    driver.device.setStatus(15);
-    driver.place(1);
-    expect(driver.device.configQueue(1)).toBe(-5);
-    expect(driver.entry(1).ready).toBe(0);
-    driver.place(0, { ready: 0 });
-    expect(driver.device.configQueue(0)).toBe(-5);
-    expect(driver.entry(0).ready).toBe(1);
-  });
-
   it("resets and enables queues of a live device where RING_RESET was negotiated", () => {
     const driver = raw();
     driver.start(VERSION_1 | (1n << 40n));

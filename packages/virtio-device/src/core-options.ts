@@ -27,6 +27,10 @@ export interface DeviceCoreOptions {
    * RING_RESET; none by default. RING_RESET is left out for a device without `VirtioDevice.queueReset`.
    */
   readonly transportFeatures?: bigint;
+  /**
+   * Whether queues come and go while the device is live without VIRTIO_F_RING_RESET too: L4-VIRTIO's do. Not by default.
+   */
+  readonly liveQueues?: boolean;
   /** The device's shared memory window, where it has one. */
   readonly sharedMemory?: SharedMemoryList | null;
   /** Told of each fault that sets DEVICE_NEEDS_RESET. */

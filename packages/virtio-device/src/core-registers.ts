@@ -119,15 +119,16 @@ export class CoreRegisters {
 
   /**
    * Whether the driver may write the selected queue's fields: it is there, neither enabled nor being reset, and the
-   * device is not live, or is sound and lets queues be reset and enabled anew while it is (4.1.4.3.2, 2.6.1.2). A
-   * legacy driver may set queues up at any time.
+   * device is not live, or is sound and lets queues be enabled while it is (4.1.4.3.2, 2.6.1.2). A legacy driver may set
+   * queues up at any time.
    */
   get queueWritable(): boolean {
     const queue = this.selectedQueue;
     if (queue === null || queue.enabled || queue.resetting) return false;
     if (this.byLegacy) return true;
     const life = this.bits & (STATUS_DRIVER_OK | STATUS_SUSPEND);
-    return life === 0 || (life === STATUS_DRIVER_OK && !this.broken && this.has(VIRTIO_F_RING_RESET));
+    if (life !== STATUS_DRIVER_OK) return life === 0;
+    return !this.broken && (this.options.liveQueues === true || this.has(VIRTIO_F_RING_RESET));
   }
 
   /** Whether a modern driver's choice of features will do. */

@@ -19,6 +19,7 @@ export function directIpc(device: L4VirtioDevice): L4Ipc {
     registerDs: async (dataspace, base, offset, size) => device.registerDs(dataspace, base, offset, size),
     deviceConfig: async () => device.deviceConfig(),
     deviceNotificationIrq: async (index) => device.deviceNotificationIrq(index),
+    registerIface: async (handler) => device.registerIface({ trigger: handler }),
     icuInfo: async () => device.icuInfo(),
     icuBind: async (index, handler) => device.icuBind(index, { trigger: handler }),
     onGone: () => {}, // it ends when this thread does

@@ -9,6 +9,7 @@ import {
   DEVICE_FEATURES,
   DEVICE_ID,
   GENERATION,
+  IRQ_STATUS,
   MAGIC,
   MAGIC_VALUE,
   NUM_QUEUES,
@@ -19,8 +20,8 @@ import {
 } from "../layout/header.ts";
 import type { QueuePlacement } from "../layout/queue-entry.ts";
 
-/** Index of the device's IRQ object that stands for the command field. */
-export const COMMAND_EVENT = 0;
+/** Index of the device's IRQ object that stands for everything: the command field, and all queues. */
+export const MAIN_EVENT = 0;
 /** Each word of length and base of a shared memory region that is not there (VIRTIO 1.4, 4.2.2). */
 const NO_REGION = 0xffff_ffff;
 
@@ -45,7 +46,8 @@ export function writeHeader(page: ConfigPage, fields: HeaderFields): void {
   page.store(NUM_QUEUES, fields.queues.count);
   page.store(QUEUES_OFFSET, fields.queues.offset);
   page.storeFeatures(deviceFeaturesMap, fields.features);
-  page.store(cfgDeviceNotifyIndex, COMMAND_EVENT);
+  page.store(cfgDeviceNotifyIndex, MAIN_EVENT);
   if (sharedMemory !== null) for (let word = 0; word < 4; word++) page.store(sharedMemory + 4 * word, NO_REGION);
+  page.store(IRQ_STATUS, 0);
   page.store(GENERATION, fields.generation);
 }

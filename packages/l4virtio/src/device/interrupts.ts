@@ -4,7 +4,10 @@
  * @module
  */
 
+import { ISR_CONFIG, ISR_QUEUE } from "@virtio-ts/virtio-bindings";
 import type { InterruptNotifier, TransportInterrupts } from "@virtio-ts/virtio-device";
+import type { ConfigPage } from "../layout/config-page.ts";
+import { IRQ_STATUS } from "../layout/header.ts";
 import type { L4Irq } from "../layout/objects.ts";
 
 /** The driver's IRQ objects, and which of them each queue uses. */
@@ -14,23 +17,31 @@ export class DriverIrqs implements TransportInterrupts {
   readonly bound: (L4Irq | null)[];
   /** For each queue, the index of the object that tells of its used buffers. */
   queueIndices: number[];
+  readonly #page: ConfigPage;
 
   /**
    * @param count how many the driver can bind
-   * @param config what a configuration change does
+   * @param configChanged shows the driver that the configuration has changed
    */
-  constructor(count: number, queues: number, config: () => void) {
+  constructor(page: ConfigPage, count: number, queues: number, configChanged: () => void) {
+    this.#page = page;
     this.bound = new Array<L4Irq | null>(count).fill(null);
     this.queueIndices = new Array<number>(queues).fill(0);
-    this.config = { notify: config };
+    this.config = {
+      notify: () => {
+        configChanged();
+        this.#signal(page.load(page.header.cfgDriverNotifyIndex), ISR_CONFIG);
+      },
+    };
   }
 
   queue(index: number): InterruptNotifier {
-    return { notify: () => this.trigger(this.queueIndices[index]) };
+    return { notify: () => this.#signal(this.queueIndices[index], ISR_QUEUE) };
   }
 
-  /** Signals object `index`, if there is one. */
-  trigger(index: number): void {
+  /** Says why, and signals object `index`, if there is one. */
+  #signal(index: number, why: number): void {
+    this.#page.setBits(IRQ_STATUS, why);
     this.bound[index]?.trigger();
   }
 }

@@ -34,7 +34,7 @@ import { placeQueues } from "../layout/queue-entry.ts";
 import { type CommandActions, CommandField } from "./command-field.ts";
 import { Dataspaces } from "./dataspaces.ts";
 import { DeviceConfig } from "./device-config.ts";
-import { COMMAND_EVENT, writeHeader } from "./header-fields.ts";
+import { MAIN_EVENT, writeHeader } from "./header-fields.ts";
 import { DriverIrqs } from "./interrupts.ts";
 import type { L4VirtioDeviceOptions } from "./options.ts";
 import { QueueEntries } from "./queue-entries.ts";
@@ -75,7 +75,7 @@ export class L4VirtioDevice {
     if (!Number.isInteger(events) || events < 1 || events > 0x10000) {
       throw new L4VirtioError("events", `${events} IRQ objects, not 1 to 65536`);
     }
-    this.#irqs = new DriverIrqs(events, queues, () => this.#configChanged());
+    this.#irqs = new DriverIrqs(this.#page, events, queues, () => this.#configChanged());
     this.core = new DeviceCore(device, {
       get memory(): GuestMemory {
         return memory(); // another one after each registration
@@ -84,6 +84,7 @@ export class L4VirtioDevice {
       interrupts: this.#irqs,
       ...(options.ringFeatures === undefined ? {} : { ringFeatures: options.ringFeatures }),
       transportFeatures: feature(VIRTIO_F_RING_RESET),
+      liveQueues: true,
       onFault: (fault) => {
         this.#showStatus();
         options.onFault?.(fault);
@@ -124,8 +125,10 @@ export class L4VirtioDevice {
   configQueue(queue: number): L4Result {
     const { status } = this.core;
     const known = STATUS_ACKNOWLEDGE | STATUS_DRIVER;
-    if ((status & known) !== known || (status & (STATUS_FAILED | STATUS_DEVICE_NEEDS_RESET)) !== 0) return L4_EIO;
-    return this.#queues.configure(queue);
+    const sound = (status & (STATUS_FAILED | STATUS_DEVICE_NEEDS_RESET)) === 0;
+    if (sound && (status & known) === known) return this.#queues.configure(queue);
+    this.#queues.showReady(queue);
+    return L4_EIO;
   }
 
   /**
@@ -220,11 +223,12 @@ export class L4VirtioDevice {
     return this.#options.maxDataspaces ?? 64;
   }
 
-  /** The driver has triggered IRQ object `index`. */
+  /** The driver has triggered IRQ object `index`. Many drivers use object 0 alone, for commands and all queues. */
   #triggered(index: number): void {
-    if (index === COMMAND_EVENT) this.#commands?.carryOut();
+    if (index === MAIN_EVENT) this.#commands?.carryOut();
     for (let queue = 0; queue < this.core.queueCount; queue++) {
-      if (this.#queues.deviceIndices[queue] === index && this.core.queues[queue].enabled) this.core.notify(queue);
+      const meant = index === MAIN_EVENT || this.#queues.deviceIndices[queue] === index;
+      if (meant && this.core.queues[queue].enabled) this.core.notify(queue);
     }
   }
 
@@ -267,7 +271,6 @@ export class L4VirtioDevice {
   #configChanged(): void {
     this.#config.update();
     this.#showStatus();
-    this.#irqs.trigger(this.#page.load(this.#page.header.cfgDriverNotifyIndex));
   }
 
   #showStatus(): void {

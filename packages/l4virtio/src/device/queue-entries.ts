@@ -4,7 +4,7 @@
  * @module
  */
 
-import { STATUS_DRIVER_OK, STATUS_SUSPEND, VIRTIO_F_RING_RESET } from "@virtio-ts/virtio-bindings";
+import { STATUS_DRIVER_OK, STATUS_SUSPEND } from "@virtio-ts/virtio-bindings";
 import type { DeviceCore } from "@virtio-ts/virtio-device";
 import { createDeviceQueue, QueueConfigError } from "@virtio-ts/virtio-queue";
 import { type ConfigPage, queueEntryAt } from "../layout/config-page.ts";
@@ -72,11 +72,16 @@ export class QueueEntries {
    * that is refused is put back to what is the case: so a driver sees it that asked by a command.
    */
   configure(queue: number): L4Result {
-    if (!Number.isInteger(queue) || queue < 0 || queue >= this.placement.count) return L4_ERANGE;
+    if (!this.#exists(queue)) return L4_ERANGE;
     const entry = this.#page.loadQueue(this.#at(queue));
     const result = entry.ready === 0 ? this.#disable(queue) : this.#enable(queue, entry);
-    if (result !== L4_EOK) this.#page.storeReady(this.#at(queue), Number(this.#core.queues[queue].enabled));
+    if (result !== L4_EOK) this.showReady(queue);
     return result;
+  }
+
+  /** Shows whether a queue is enabled, if it is there. */
+  showReady(queue: number): void {
+    if (this.#exists(queue)) this.#page.storeReady(this.#at(queue), Number(this.#core.queues[queue].enabled));
   }
 
   #enable(queue: number, entry: QueueEntry): L4Result {
@@ -97,11 +102,11 @@ export class QueueEntries {
     return L4_EOK;
   }
 
-  /** A queue of a live device is taken away by its reset alone (2.6.1), where that was negotiated. */
+  /** A queue of a live device is taken away, whatever was negotiated, if the device can let go of one queue. */
   #disable(queue: number): L4Result {
     if (!this.#core.queues[queue].enabled) return L4_EOK;
     const live = (this.#core.status & (STATUS_DRIVER_OK | STATUS_SUSPEND)) !== 0;
-    if (live && !this.#core.has(VIRTIO_F_RING_RESET)) return L4_EIO;
+    if (live && this.#core.device.queueReset === undefined) return L4_EIO;
     this.#core.queueSelect = queue;
     this.#core.resetQueue();
     return L4_EOK;
@@ -124,6 +129,10 @@ export class QueueEntries {
   /** With enough IRQ objects each queue has its own behind that of the commands; else the last one is shared. */
   #defaultIndex(queue: number, events: number): number {
     return Math.min(queue + 1, events - 1);
+  }
+
+  #exists(queue: number): boolean {
+    return Number.isInteger(queue) && queue >= 0 && queue < this.placement.count;
   }
 
   #at(queue: number): number {

@@ -5,7 +5,7 @@
 
 import { DriverError } from "@virtio-ts/virtio-driver";
 import { ConfigPage } from "../layout/config-page.ts";
-import { L4VirtioError } from "../layout/errors.ts";
+import { L4_ENOSYS, type L4Error, L4VirtioError, l4ResultName } from "../layout/errors.ts";
 import {
   CONFIG_PAGE_SIZE,
   DEVICE_CONFIG,
@@ -18,8 +18,46 @@ import {
   VERSION,
   VERSION_VALUE,
 } from "../layout/header.ts";
-import type { ConfigDataspace } from "../layout/objects.ts";
+import type { ConfigDataspace, L4Ipc, L4Irq } from "../layout/objects.ts";
 import { QUEUE_ENTRY_SIZE, type QueuePlacement } from "../layout/queue-entry.ts";
+import type { DeviceLink } from "./device-link.ts";
+
+/** The one IRQ object in each direction of a device that is found by REGISTER_IFACE. */
+export interface OnlyIrqs {
+  /** By which the driver notifies the device, of whatever it is. */
+  readonly device: L4Irq;
+  /** Called when the device signals. */
+  handler: () => void;
+}
+
+/** A device's config page, and what came with it. */
+export interface Found {
+  readonly location: ConfigDataspace;
+  /** `null`: the device is asked for each of its IRQ objects, and given each of the driver's. */
+  readonly irqs: OnlyIrqs | null;
+}
+
+/**
+ * Asks for the config page: by DEVICE_CONFIG, or by REGISTER_IFACE of a device that does not know it.
+ * @throws DriverError `refused`, `timeout`, `device-gone`
+ */
+export async function find(ipc: L4Ipc, link: DeviceLink): Promise<Found> {
+  const location = await link.answer("the config page", ipc.deviceConfig());
+  if (typeof location !== "number") return { location, irqs: null };
+  if (location !== L4_ENOSYS) throw refused(location);
+  let irqs: OnlyIrqs | null = null;
+  const registered = await link.answer(
+    "the config page",
+    ipc.registerIface(() => irqs?.handler()),
+  );
+  if (typeof registered === "number") throw refused(registered);
+  irqs = { device: registered.irq, handler: () => {} };
+  return { location: registered, irqs };
+}
+
+function refused(result: L4Error): DriverError {
+  return new DriverError("refused", `the config page: the device answered ${l4ResultName(result)}`);
+}
 
 /**
  * Attaches the config page.

@@ -59,15 +59,17 @@ export class DeviceLink {
 
   /**
    * Has the device carry out a command, after those before it.
-   * @param irq the device's IRQ object for commands
+   * @param irq the device's IRQ object for commands; `null` of a device that looks at the page by itself
+   * @param given called when the device may have seen the command
    * @throws DriverError `timeout`, `device-gone`
    */
-  command(page: ConfigPage, irq: L4Irq, command: number): Promise<void> {
+  command(page: ConfigPage, irq: L4Irq | null, command: number, given?: () => void): Promise<void> {
     const { cmd } = page.header;
     const what = `command 0x${command.toString(16)}`;
     const run = async (): Promise<void> => {
+      given?.();
       page.store(cmd, command);
-      irq.trigger();
+      irq?.trigger();
       await this.#wait(what, () => page.load(cmd) === CMD_NONE);
     };
     const done = this.#commands.then(run);

@@ -28,7 +28,7 @@ export class DeviceInterrupts {
 
   /**
    * Begins to tell `interrupts`.
-   * @param count IRQ objects to use, at least 1
+   * @param count IRQ objects to use; 0: the device has nothing to signal by
    * @returns a handler for each
    */
   bind(interrupts: DriverInterrupts, count: number, queues: number): (() => void)[] {
@@ -45,7 +45,7 @@ export class DeviceInterrupts {
 
   /** The IRQ object for used buffers of `queue`: with enough of them each has its own. */
   indexOf(queue: number): number {
-    return this.#count === 1 ? 0 : 1 + (queue % (this.#count - 1));
+    return this.#count <= 1 ? 0 : 1 + (queue % (this.#count - 1));
   }
 
   /** The device is gone: its status says so now. */

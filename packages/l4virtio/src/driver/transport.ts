@@ -14,9 +14,9 @@ import {
 } from "@virtio-ts/virtio-driver";
 import type { QueueAreas } from "@virtio-ts/virtio-queue";
 import type { AccessWidth } from "@virtio-ts/vm-device";
-import { CMD_CFG_CHANGED, CMD_CFG_QUEUE, CMD_SET_STATUS } from "../layout/commands.ts";
+import { CMD_CFG_CHANGED, CMD_CFG_QUEUE, CMD_NOTIFY_QUEUE, CMD_SET_STATUS } from "../layout/commands.ts";
 import { type ConfigPage, queueEntryAt } from "../layout/config-page.ts";
-import { L4_EOK, type L4Result, l4ResultName } from "../layout/errors.ts";
+import { L4_ENOSYS, L4_EOK, type L4Result, l4ResultName } from "../layout/errors.ts";
 import {
   CMD_CONFIG_BIT,
   type CmdConfigBit,
@@ -29,7 +29,7 @@ import {
 } from "../layout/header.ts";
 import type { L4Ipc, L4Irq } from "../layout/objects.ts";
 import type { QueuePlacement } from "../layout/queue-entry.ts";
-import { attachPage, readPlacement } from "./connect.ts";
+import { attachPage, type Found, find, readPlacement } from "./connect.ts";
 import { DeviceLink } from "./device-link.ts";
 import { DeviceInterrupts } from "./interrupts.ts";
 
@@ -57,17 +57,23 @@ export class L4DriverTransport implements DriverTransport {
   readonly #page: ConfigPage;
   readonly #placement: QueuePlacement;
   readonly #interrupts: DeviceInterrupts;
-  /** By which the device is told of commands, where it takes them. */
+  readonly #found: Found;
+  /** Whether the device takes commands. */
+  readonly #commands: boolean;
+  /** By which the device is told of commands; `null` of a device that looks at the page by itself. */
   #commandIrq: L4Irq | null = null;
   /** By which the device is told of each queue's available buffers. */
   readonly #queueIrqs: (L4Irq | null)[];
 
   /** Use {@link L4DriverTransport.connect}. */
-  private constructor(ipc: L4Ipc, link: DeviceLink, host: DriverHost, page: ConfigPage) {
+  private constructor(ipc: L4Ipc, link: DeviceLink, host: DriverHost, found: Found, page: ConfigPage) {
     this.#ipc = ipc;
     this.#link = link;
     this.#host = host;
+    this.#found = found;
     this.#page = page;
+    const { deviceFeaturesMap, cmdConfigBit } = page.header;
+    this.#commands = (page.loadFeatures(deviceFeaturesMap) & feature(cmdConfigBit)) !== 0n;
     this.#placement = readPlacement(page);
     this.#queueIrqs = new Array<L4Irq | null>(this.#placement.count).fill(null);
     this.#interrupts = new DeviceInterrupts(this);
@@ -83,8 +89,8 @@ export class L4DriverTransport implements DriverTransport {
   static async connect(ipc: L4Ipc, host: DriverHost, options: L4DriverOptions = {}): Promise<L4DriverTransport> {
     const link = new DeviceLink(ipc, host.clock);
     const header = headerLayout(options.cmdConfigBit ?? CMD_CONFIG_BIT);
-    const page = attachPage(await link.answer("the config page", ipc.deviceConfig()), header);
-    const transport = new L4DriverTransport(ipc, link, host, page);
+    const found = await find(ipc, link);
+    const transport = new L4DriverTransport(ipc, link, host, found, attachPage(found.location, header));
     await transport.#begin();
     return transport;
   }
@@ -94,7 +100,7 @@ export class L4DriverTransport implements DriverTransport {
   }
 
   async writeStatus(status: number): Promise<void> {
-    if (this.#commandIrq !== null) await this.#link.command(this.#page, this.#commandIrq, CMD_SET_STATUS | status);
+    if (this.#commands) await this.#link.command(this.#page, this.#commandIrq, CMD_SET_STATUS | status);
     else await this.#link.done(`status ${status}`, this.#ipc.setStatus(status));
   }
 
@@ -108,7 +114,7 @@ export class L4DriverTransport implements DriverTransport {
   }
 
   writeFeatures(features: bigint): void {
-    const own = this.#commandIrq === null ? 0n : feature(this.#page.header.cmdConfigBit);
+    const own = this.#commands ? feature(this.#page.header.cmdConfigBit) : 0n;
     this.#page.storeFeatures(this.#page.header.driverFeaturesMap, features | own);
   }
 
@@ -137,7 +143,7 @@ export class L4DriverTransport implements DriverTransport {
     if (result !== L4_EOK || !this.queueEnabled(index)) {
       throw new DriverError("refused", `the device did not take queue ${index}, and answered ${l4ResultName(result)}`);
     }
-    this.#queueIrqs[index] = await this.#deviceIrq(deviceNotifyIndex);
+    this.#queueIrqs[index] = (await this.#deviceIrq(deviceNotifyIndex)) ?? this.#commandFor(index);
   }
 
   async resetQueue(index: number): Promise<void> {
@@ -163,7 +169,7 @@ export class L4DriverTransport implements DriverTransport {
 
   /** @throws DriverError `not-supported` by devices without a command field: they would not know of it */
   writeConfig(offset: number, width: AccessWidth, value: number): void {
-    if (this.#commandIrq === null) throw new DriverError("not-supported", "the device takes no CFG_CHANGED");
+    if (!this.#commands) throw new DriverError("not-supported", "the device takes no CFG_CHANGED");
     const at = DEVICE_CONFIG + (offset & ~3);
     const shift = 8 * (offset & 3);
     const mask = width === 4 ? 0xffff_ffff : (2 ** (8 * width) - 1) << shift;
@@ -176,14 +182,20 @@ export class L4DriverTransport implements DriverTransport {
     return this.#page.load(GENERATION);
   }
 
+  /** A device that takes no IRQ object signals otherwise, or not at all: its driver polls. */
   async bindInterrupts(interrupts: DriverInterrupts, queues: number): Promise<void> {
+    this.#page.store(this.#page.header.cfgDriverNotifyIndex, 0);
+    const only = this.#found.irqs;
+    if (only !== null) {
+      [only.handler] = this.#interrupts.bind(interrupts, 1, queues);
+      return;
+    }
     const events = await this.#link.answer("the number of IRQ objects", this.#ipc.icuInfo());
-    if (!(events >= 1)) throw new DriverError("refused", `the device takes ${events} IRQ objects`);
-    const handlers = this.#interrupts.bind(interrupts, Math.min(events, queues + 1), queues);
+    const count = events >= 1 ? Math.min(events, queues + 1) : 0;
+    const handlers = this.#interrupts.bind(interrupts, count, queues);
     for (const [index, handler] of handlers.entries()) {
       await this.#link.done(`IRQ object ${index}`, this.#ipc.icuBind(index, handler));
     }
-    this.#page.store(this.#page.header.cfgDriverNotifyIndex, 0);
   }
 
   unbindInterrupts(): void {
@@ -200,10 +212,8 @@ export class L4DriverTransport implements DriverTransport {
   }
 
   async #begin(): Promise<void> {
-    const { header } = this.#page;
-    if ((this.#page.loadFeatures(header.deviceFeaturesMap) & feature(header.cmdConfigBit)) !== 0n) {
-      this.#commandIrq = await this.#deviceIrq(this.#page.load(header.cfgDeviceNotifyIndex));
-    }
+    const { cfgDeviceNotifyIndex } = this.#page.header;
+    if (this.#commands) this.#commandIrq = await this.#deviceIrq(this.#page.load(cfgDeviceNotifyIndex));
     await this.reset();
     for (const { start, size, u8 } of this.#host.memory.regions) {
       const request = this.#ipc.registerDs(new Uint8Array(u8.buffer), start, u8.byteOffset, size);
@@ -213,15 +223,36 @@ export class L4DriverTransport implements DriverTransport {
 
   /** Has the device look at a queue's entry. A command has no answer but what the entry says afterwards. */
   async #configure(index: number): Promise<L4Result> {
-    if (this.#commandIrq === null) return this.#link.answer(`queue ${index}`, this.#ipc.configQueue(index));
+    if (!this.#commands) return this.#link.answer(`queue ${index}`, this.#ipc.configQueue(index));
     await this.#link.command(this.#page, this.#commandIrq, CMD_CFG_QUEUE | index);
     return L4_EOK;
   }
 
-  async #deviceIrq(index: number): Promise<L4Irq> {
+  /** `null` where the device has no IRQ objects to give. */
+  async #deviceIrq(index: number): Promise<L4Irq | null> {
+    if (this.#found.irqs !== null) return this.#found.irqs.device;
     const irq = await this.#link.answer(`IRQ object ${index}`, this.#ipc.deviceNotificationIrq(index));
+    if (irq === L4_ENOSYS) return null;
     if (typeof irq !== "number") return irq;
     throw new DriverError("refused", `IRQ object ${index}: the device answered ${l4ResultName(irq)}`);
+  }
+
+  /**
+   * What stands for an IRQ object where the device has none: NOTIFY_QUEUE, where it takes commands. While one waits for
+   * those before it, it tells of all that is made available meanwhile.
+   */
+  #commandFor(queue: number): L4Irq | null {
+    if (!this.#commands) return null;
+    let waits = false;
+    const given = (): void => {
+      waits = false;
+    };
+    const trigger = (): void => {
+      if (waits) return;
+      waits = true;
+      this.#link.command(this.#page, this.#commandIrq, CMD_NOTIFY_QUEUE | queue, given).catch(() => {});
+    };
+    return { trigger };
   }
 
   #at(index: number): number {

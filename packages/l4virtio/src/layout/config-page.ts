@@ -52,6 +52,11 @@ export class ConfigPage {
     Atomics.store(this.words, offset >>> 2, value >>> 0);
   }
 
+  /** Sets bits of a word. */
+  setBits(offset: number, bits: number): void {
+    Atomics.or(this.words, offset >>> 2, bits);
+  }
+
   /** Writes a word where it still is what it was. */
   replace(offset: number, expected: number, value: number): void {
     Atomics.compareExchange(this.words, offset >>> 2, expected, value);

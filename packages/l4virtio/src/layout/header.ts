@@ -31,6 +31,11 @@ export const DEVICE_FEATURES = 0x10;
 export const NUM_QUEUES = 0x28;
 /** `queues_offset`: where the queue entries begin, from the start of the page; 0: there are none. */
 export const QUEUES_OFFSET = 0x2c;
+/**
+ * `irq_status`: why the device signalled, ISR_QUEUE and ISR_CONFIG. The device sets bits, the driver clears them; proxies
+ * that stand for a whole virtual machine forward interrupts by it.
+ */
+export const IRQ_STATUS = 0x60;
 /** `status`: the device writes it; the driver asks for another one by a command or by IPC. */
 export const STATUS = 0x70;
 /** `generation`: moves with each change of the device's configuration, and with each reset. */

@@ -40,10 +40,16 @@ export interface L4Ipc {
    */
   registerDs(dataspace: Uint8Array, base: number, offset: number, size: number): Promise<L4Result>;
   /** DEVICE_CONFIG. */
-  deviceConfig(): Promise<ConfigDataspace>;
+  deviceConfig(): Promise<ConfigDataspace | L4Error>;
   /** GET_DEVICE_IRQ: by which the driver notifies the device. */
   deviceNotificationIrq(index: number): Promise<L4Irq | L4Error>;
-  /** The device as an interrupt controller: how many IRQ objects of the driver it can signal. */
+  /**
+   * REGISTER_IFACE, of devices that know neither DEVICE_CONFIG nor GET_DEVICE_IRQ: gives the device the driver's one IRQ
+   * object, and the driver the device's and the config page.
+   * @param handler called when the device signals; never throws
+   */
+  registerIface(handler: () => void): Promise<RegisteredInterface | L4Error>;
+  /** The device as an interrupt controller: how many IRQ objects of the driver it can signal; 0: none, or an error. */
   icuInfo(): Promise<number>;
   /**
    * Gives the device an IRQ object of the driver's, as number `index`.

@@ -9,10 +9,11 @@ import {
   OP_DEVICE_CONFIG,
   OP_GET_DEVICE_IRQ,
   OP_REGISTER_DS,
+  OP_REGISTER_IFACE,
   OP_SET_STATUS,
 } from "../layout/commands.ts";
 import { isL4Result, L4_EOK, type L4Error, type L4Result } from "../layout/errors.ts";
-import type { ConfigDataspace, L4Ipc, L4Irq } from "../layout/objects.ts";
+import type { ConfigDataspace, L4Ipc, L4Irq, RegisteredInterface } from "../layout/objects.ts";
 import { isShared, type L4Port, type Message, messageOf, numberOf, OP_ICU_BIND, OP_ICU_INFO } from "./port.ts";
 import { WakeUps } from "./wake-ups.ts";
 
@@ -55,18 +56,19 @@ export class PortIpc implements L4Ipc {
     return this.#result({ operation: OP_REGISTER_DS, dataspace, first: base, second: offset, third: size });
   }
 
-  async deviceConfig(): Promise<ConfigDataspace> {
-    const { dataspace, offset } = await this.#ask({ operation: OP_DEVICE_CONFIG });
-    if (isShared(dataspace) && typeof offset === "number") return { dataspace, offset };
-    throw new DriverError("bad-device", "the device answered no config page");
+  async deviceConfig(): Promise<ConfigDataspace | L4Error> {
+    const answer = await this.#ask({ operation: OP_DEVICE_CONFIG });
+    return errorOf(answer) ?? pageOf(answer);
   }
 
   async deviceNotificationIrq(index: number): Promise<L4Irq | L4Error> {
-    const { result, irqObject } = await this.#ask({ operation: OP_GET_DEVICE_IRQ, first: index });
-    if (isL4Result(result) && result !== L4_EOK) return result;
-    const irq = this.#wakeUps.open(irqObject);
-    if (irq !== null) return irq;
-    throw new DriverError("bad-device", `the device answered no IRQ object ${index}`);
+    const answer = await this.#ask({ operation: OP_GET_DEVICE_IRQ, first: index });
+    return errorOf(answer) ?? this.#irqOf(answer, index);
+  }
+
+  async registerIface(handler: () => void): Promise<RegisteredInterface | L4Error> {
+    const answer = await this.#ask({ operation: OP_REGISTER_IFACE, irqObject: this.#wakeUps.create(0, handler) });
+    return errorOf(answer) ?? { irq: this.#irqOf(answer, 0), ...pageOf(answer) };
   }
 
   async icuInfo(): Promise<number> {
@@ -99,6 +101,12 @@ export class PortIpc implements L4Ipc {
     this.#requests.delete(message.id);
   }
 
+  #irqOf({ irqObject }: Message, index: number): L4Irq {
+    const irq = this.#wakeUps.open(irqObject);
+    if (irq !== null) return irq;
+    throw new DriverError("bad-device", `the device answered no IRQ object ${index}`);
+  }
+
   async #result(request: object): Promise<L4Result> {
     const { result } = await this.#ask(request);
     if (isL4Result(result)) return result;
@@ -120,4 +128,14 @@ export class PortIpc implements L4Ipc {
   #error(reason: string): DriverError {
     return new DriverError("device-gone", `the device is gone: ${reason}`);
   }
+}
+
+/** What an operation was refused with, or `null`. */
+function errorOf({ result }: Message): L4Error | null {
+  return isL4Result(result) && result !== L4_EOK ? result : null;
+}
+
+function pageOf({ dataspace, offset }: Message): ConfigDataspace {
+  if (isShared(dataspace) && typeof offset === "number") return { dataspace, offset };
+  throw new DriverError("bad-device", "the device answered no config page");
 }

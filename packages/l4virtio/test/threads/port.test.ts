@@ -1,12 +1,14 @@
 import { MessageChannel, type MessagePort } from "node:worker_threads";
 import { DeviceFault } from "@virtio-ts/virtio-device";
 import { ManualScheduler } from "@virtio-ts/virtio-device/testing";
-import { ProcessHost } from "@virtio-ts/virtio-driver";
+import { DriverDevice, ProcessHost } from "@virtio-ts/virtio-driver";
+import { BufferElements } from "@virtio-ts/virtio-queue";
+import { GuestMemory } from "@virtio-ts/vm-memory";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { L4VirtioDevice } from "../../src/device/index.ts";
 import { L4DriverTransport } from "../../src/driver/index.ts";
 import { type L4Port, PortIpc, serve, sharedPage } from "../../src/threads/index.ts";
-import type { Message } from "../../src/threads/port.ts";
+import { type Message, messageOf } from "../../src/threads/port.ts";
 import { WakeUps } from "../../src/threads/wake-ups.ts";
 import { EchoDevice, rig } from "../support/echo.ts";
 import { RawDriver } from "../support/page.ts";
@@ -235,5 +237,56 @@ describe("the driver's end of a port", () => {
     const late = vi.fn();
     ipc.onGone(late);
     expect([early.mock.calls, late.mock.calls]).toEqual([[["its worker was ended"]], [["its worker was ended"]]]);
+  });
+});
+
+describe("a device that knows REGISTER_IFACE alone, in another thread", () => {
+  it("is driven over its port, by one IRQ object each way", async () => {
+    const { near, far } = channel();
+    const device = new L4VirtioDevice(new EchoDevice(), { scheduler: new ManualScheduler(), page: sharedPage() });
+    // The operations that it does not know yet reach its end as numbers it has no operation for.
+    const late = new Set<unknown>([4, 5, "icu-info", "icu-bind"]);
+    const old: L4Port = {
+      postMessage: (message) => near.postMessage(message),
+      addEventListener: (type, listener) =>
+        near.addEventListener(type, (event: object) => {
+          const { data } = event as { data?: Message };
+          listener({ data: late.has(data?.operation) ? { ...data, operation: -1 } : data });
+        }),
+      start: () => near.start(),
+      close: () => near.close(),
+    };
+    serve(old, device);
+    const ipc = new PortIpc(far);
+    const host = new ProcessHost(GuestMemory.of(new Uint8Array(new SharedArrayBuffer(0x10000))));
+    const driver = await DriverDevice.open(await L4DriverTransport.connect(ipc, host), host);
+    await driver.negotiate();
+    await driver.bindInterrupts(2);
+    let told = (): void => {};
+    const used = new Promise<void>((resolve) => {
+      told = resolve;
+    });
+    const queue = await driver.createQueue<string>(0, { onUsed: told });
+    await driver.start();
+    const at = host.dma.allocate(64, 8);
+    host.memory.writeU8(at, 0x0f);
+    await queue.enqueue(new BufferElements().readable(at, 1).writable(at + 32, 1), "request");
+    queue.notify();
+    await used;
+    expect(host.memory.readU8(at + 32)).toBe(0xf0);
+    await driver.close();
+  });
+
+  it.each([
+    ["no page", { result: 0, offset: 0 }],
+    ["no offset", { result: 0, dataspace: new Uint8Array(new SharedArrayBuffer(4096)) }],
+    ["no IRQ object", { result: 0, dataspace: new Uint8Array(new SharedArrayBuffer(4096)), offset: 0 }],
+  ])("is no device where it answers %s", async (_, answered) => {
+    const { near, far } = channel();
+    near.addEventListener("message", (event) => {
+      near.postMessage({ ...answered, id: messageOf(event).id });
+    });
+    near.start();
+    await expect(new PortIpc(far).registerIface(() => {})).rejects.toMatchObject({ code: "bad-device" });
   });
 });
