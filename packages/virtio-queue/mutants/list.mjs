@@ -160,12 +160,12 @@ export const mutants = [
   [SPLIT_USED, "if (entries > straight) usedRegion.tracker?.written(base + 4, 8 * (entries - straight));", ""],
   [SPLIT_EVENTS, "if (this.eventIdx) return needsEvent(", "if (true) return needsEvent("],
   [SPLIT_EVENTS, "return (Atomics.load(region.u16, flags) & F_SUPPRESS) === 0;", "return true;"],
-  [
-    SPLIT_EVENTS,
-    "if (!this.eventIdx) this.write(this.own.flags, F_SUPPRESS);",
-    "this.write(this.own.flags, F_SUPPRESS);",
-  ],
-  [SPLIT_EVENTS, "if (this.eventIdx && this.enabled) this.write", "if (this.eventIdx) this.write"],
+  [SPLIT_EVENTS, "else this.write(this.own.flags, F_SUPPRESS);", "this.write(this.own.flags, F_SUPPRESS);"],
+  [SPLIT_EVENTS, "if (this.eventIdx) this.write(this.own.event, position - 1);", "if (this.eventIdx) {}"],
+  [SPLIT_EVENTS, "if (this.enabled) this.write(this.own.event", "if (true) this.write(this.own.event"],
+  [SPLIT_EVENTS, "else if (this.isNear(position)) this.disable(position);", ""],
+  [SPLIT_EVENTS, "> 0x8000", "> 0xffff"],
+  [SPLIT_EVENTS, "    if (!this.eventIdx) return;\n", ""],
   [SPLIT_EVENTS, "    region.refresh();\n", ""],
   [SPLIT_EVENTS, "    region.tracker?.written(2 * half, 2);\n", ""],
 

@@ -217,11 +217,11 @@ class Rig {
     expect(this.driver.hasUsed()).toBe(used.length > 0);
   }
 
-  /** Who asked and had nothing left must hear of news; who did not ask must not where a flag says so. */
+  /** Who asked and had nothing left must hear of news; who did not ask must not. */
   private expectNotice(notified: boolean, asked: boolean, idle: boolean, news: number): void {
     if (news === 0) expect(notified).toBe(false);
     else if (asked && idle) expect(notified).toBe(true);
-    else if (!asked && (this.options.packed || !this.options.eventIdx)) expect(notified).toBe(false);
+    else if (!asked) expect(notified).toBe(false);
   }
 
   private rewindable = 0;

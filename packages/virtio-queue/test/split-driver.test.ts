@@ -276,13 +276,31 @@ describe("used buffer notifications", () => {
     queue.take(used, 8);
     expect(device.usedEvent).toBe(1);
     queue.disableNotifications();
+    expect(device.usedEvent).toBe(0);
     device.use(heads[1]);
     queue.take(used, 8);
-    expect(device.usedEvent).toBe(1);
+    expect(device.usedEvent).toBe(0);
     expect(queue.enableNotifications()).toBe(false);
     expect(device.usedEvent).toBe(2);
     device.use(heads[2]);
     expect(queue.enableNotifications()).toBe(true);
+  });
+
+  test("with event idx, a driver that asks for none hears of none, however often the index goes around", () => {
+    const { queue, used, add, device } = rig({ eventIdx: true });
+    queue.disableNotifications();
+    const notified: number[] = [];
+    for (let entry = 0; entry < 150_000; ) {
+      for (let i = 0; i < 8; i++) add(1, 0);
+      queue.publish();
+      for (const { head } of device.take()) {
+        // 2.7.7.2: writing the entry with index used_event notifies.
+        if (device.usedEvent === (entry++ & 0xffff)) notified.push(entry);
+        device.use(head);
+      }
+      queue.take(used, 8);
+    }
+    expect([notified, queue.fault]).toEqual([[], null]);
   });
 
   test("[split.driver.used-buffer-notification-suppression.5] a notification without a used buffer finds none", () => {

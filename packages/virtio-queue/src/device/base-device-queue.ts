@@ -133,7 +133,7 @@ export abstract class BaseDeviceQueue implements DeviceQueue {
   }
 
   disableNotifications(): void {
-    if (!this.stopped && this.events.enabled) this.events.disable();
+    if (!this.stopped && this.events.enabled) this.events.disable(this.available.position);
   }
 
   enableNotifications(): boolean {

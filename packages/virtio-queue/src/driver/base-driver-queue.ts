@@ -132,7 +132,7 @@ export abstract class BaseDriverQueue implements DriverQueue {
   }
 
   disableNotifications(): void {
-    if (!this.stopped && this.events.enabled) this.events.disable();
+    if (!this.stopped && this.events.enabled) this.events.disable(this.usedPosition);
   }
 
   enableNotifications(): boolean {

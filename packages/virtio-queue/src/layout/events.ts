@@ -11,11 +11,11 @@
 export interface QueueEvents {
   /** Whether this side asks for notifications; set to restore what was saved. */
   enabled: boolean;
-  /** Asks not to be notified: a mere hint. */
-  disable(): void;
+  /** Asks not to be notified, the entry at `position` being the next to come: a mere hint. */
+  disable(position: number): void;
   /** Asks to be notified of the entry at `position`. Ordered before the loads that follow. */
   enable(position: number): void;
-  /** After a burst: where only the entry at a position notifies, it is now the one at `position`. */
+  /** After a burst, `position` being the next to come: where an entry is named that notifies, another is now due. */
   follow(position: number): void;
   /** Whether the other side wants to be notified of the last `passed` entries before `position`. */
   wanted(position: number, passed: number): boolean;

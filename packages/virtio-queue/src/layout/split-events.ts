@@ -37,10 +37,10 @@ export class SplitEvents implements QueueEvents {
     this.eventIdx = eventIdx;
   }
 
-  disable(): void {
+  disable(position: number): void {
     this.enabled = false;
-    // The event index is left where it is: the other side has passed it or soon will.
-    if (!this.eventIdx) this.write(this.own.flags, F_SUPPRESS);
+    if (this.eventIdx) this.write(this.own.event, position - 1);
+    else this.write(this.own.flags, F_SUPPRESS);
   }
 
   enable(position: number): void {
@@ -50,13 +50,23 @@ export class SplitEvents implements QueueEvents {
   }
 
   follow(position: number): void {
-    if (this.eventIdx && this.enabled) this.write(this.own.event, position);
+    if (!this.eventIdx) return;
+    if (this.enabled) this.write(this.own.event, position);
+    else if (this.isNear(position)) this.disable(position);
   }
 
   wanted(position: number, passed: number): boolean {
     const { region, flags, event } = this.other;
     if (this.eventIdx) return needsEvent(Atomics.load(region.u16, event), position, position - passed);
     return (Atomics.load(region.u16, flags) & F_SUPPRESS) === 0;
+  }
+
+  /**
+   * Whether an entry that was left behind, so that none notifies, soon comes up again: indexes are taken modulo 2^16, and
+   * the other side is up to 2^15 ahead.
+   */
+  private isNear(position: number): boolean {
+    return ((position - this.own.region.u16[this.own.event]) & 0xffff) > 0x8000;
   }
 
   private write(half: number, value: number): void {
