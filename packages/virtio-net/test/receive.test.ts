@@ -1,6 +1,17 @@
 import { connect, FrameBurst, GSO_TCPV4, HDR_F_NEEDS_CSUM } from "@virtio-ts/net-backends";
 import { describe, expect, it } from "vitest";
-import { frame, INDIRECT, offerBuffers, RX, receive, setupNic, TestBackend, TX, transmit } from "./support/nic.ts";
+import {
+  frame,
+  INDIRECT,
+  offerBuffers,
+  RX,
+  receive,
+  setupNic,
+  TestBackend,
+  TX,
+  tagged,
+  transmit,
+} from "./support/nic.ts";
 
 const CSUM = 0;
 const GUEST_CSUM = 1;
@@ -159,6 +170,20 @@ describe("a frame on its way in (5.1.6.4)", () => {
     expect(s.backend.send(frame(1415), tagged, frame(1500), frame(1414))).toBe(4);
     expect(receive(s).map((f) => f.bytes)).toEqual([frame(1414)]);
     expect(s.nic.counters.dropped.rxLongFrame).toBe(3);
+  });
+
+  it("of the negotiated MTU comes with two VLAN tags", () => {
+    const s = setupNic({ features: [MTU] });
+    offerBuffers(s, 8, 2000);
+    const frames = [
+      tagged(1522, 0x88a8, 0x8100),
+      tagged(1522, 0x8100, 0x8100),
+      tagged(1522, 0x8100, 0x0800),
+      tagged(1523, 0x88a8, 0x8100),
+    ];
+    expect(s.backend.send(...frames)).toBe(4);
+    expect(receive(s).map((f) => f.bytes)).toEqual(frames.slice(0, 2));
+    expect(s.nic.counters.dropped.rxLongFrame).toBe(2);
   });
 
   it("without MTU negotiated may be as long as the buffers", () => {

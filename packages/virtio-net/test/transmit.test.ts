@@ -1,7 +1,7 @@
 import { connect } from "@virtio-ts/net-backends";
 import { GuestMemory, MemoryRegion } from "@virtio-ts/vm-memory";
 import { describe, expect, it } from "vitest";
-import { concat, frame, header, INDIRECT, pieces, setupNic, TestBackend, TX, transmit } from "./support/nic.ts";
+import { concat, frame, header, INDIRECT, pieces, setupNic, TestBackend, TX, tagged, transmit } from "./support/nic.ts";
 
 const CSUM = 0;
 const MTU = 3;
@@ -97,6 +97,37 @@ describe("a frame on its way out (5.1.6.2)", () => {
     transmit(s, tagged);
     s.kick(TX);
     expect(s.backend.frames.map((f) => f.bytes)).toEqual([frame(1414), tagged]);
+  });
+
+  it.each([
+    [0x88a8, 0x8100],
+    [0x8100, 0x8100],
+  ])("of up to the MTU goes out with two VLAN tags (0x%s, 0x%s), of 4 bytes each", (outer, inner) => {
+    const s = setupNic();
+    transmit(s, tagged(1522, outer, inner));
+    transmit(s, tagged(1523, outer, inner));
+    s.kick(TX);
+    expect(s.backend.frames.map((f) => f.bytes)).toEqual([tagged(1522, outer, inner)]);
+    expect(s.nic.counters.dropped.txLongFrame).toBe(1);
+  });
+
+  it("of 1522 bytes with one VLAN tag, or none, is too long for an MTU of 1500", () => {
+    const s = setupNic();
+    transmit(s, tagged(1522, 0x8100, 0x0800));
+    transmit(s, tagged(1522, 0x0800, 0x8100));
+    s.kick(TX);
+    expect(s.backend.frames).toEqual([]);
+    expect(s.nic.counters.dropped.txLongFrame).toBe(2);
+  });
+
+  it("of 64 KiB to be segmented may have two VLAN tags", () => {
+    const s = setupNic({ features: [CSUM, HOST_TSO4] });
+    const head = header({ flags: 1, gsoType: 1, hdrLen: 62, gsoSize: 1460, csumStart: 42, csumOffset: 16 });
+    transmit(s, tagged(65535 + 22, 0x88a8, 0x8100), head);
+    transmit(s, tagged(65535 + 23, 0x88a8, 0x8100), head);
+    s.kick(TX);
+    expect(s.backend.frames.map((f) => f.bytes.length)).toEqual([65557]);
+    expect(s.nic.counters.dropped.txLongFrame).toBe(1);
   });
 });
 

@@ -11,6 +11,9 @@ import type { ActiveQueue } from "@virtio-ts/virtio-device";
 import { ChainBurst } from "@virtio-ts/virtio-queue";
 import { Copier, type GuestMemory } from "@virtio-ts/vm-memory";
 import {
+  ETHERNET_HEADER,
+  ETHERTYPE_AT,
+  ETHERTYPES_SIZE,
   HDR_CSUM_OFFSET,
   HDR_CSUM_START,
   HDR_FLAGS,
@@ -19,6 +22,8 @@ import {
   HDR_HDR_LEN,
   HDR_NUM_BUFFERS,
   HDR_SIZE,
+  VLAN_TAGS_MAX,
+  vlanTagBytes,
 } from "../layout/index.ts";
 import type { NetCounters } from "./counters.ts";
 
@@ -32,10 +37,6 @@ const TRIES = 8;
  * refills it handles at most a budget of frames, and may answer each.
  */
 const PATIENCE = 256;
-
-/** Bytes of an Ethernet header, and of a VLAN tag in it. */
-const ETHERNET_HEADER = 14;
-const VLAN_TAG = 4;
 
 const FITS = 1;
 const WAIT = 0;
@@ -68,6 +69,7 @@ export class Receiver {
   /** Buffers, from `#next` on, that the frame at hand takes. */
   #span = 0;
   readonly #header = new Uint8Array(HDR_SIZE);
+  readonly #types = new Uint8Array(ETHERTYPES_SIZE);
   readonly #copier = new Copier();
   /** Bytes of the header in the segment it ends in. */
   #filled = 0;
@@ -161,10 +163,9 @@ export class Receiver {
   /** Whether a frame longer than an untagged one may be is one that may not be passed on (5.1.4.1). */
   #exceedsMtu(burst: FrameBurst, i: number): boolean {
     if (burst.gsoType[i] !== GSO_NONE) return false;
-    if (burst.lengths[i] > this.#plainFrameMax + VLAN_TAG) return true;
-    const type = this.#header; // scratch: written anew for each frame
-    burst.copyFrame(i, 12, type, 0, 2);
-    return !((type[0] === 0x81 && type[1] === 0) || (type[0] === 0x88 && type[1] === 0xa8));
+    if (burst.lengths[i] > this.#plainFrameMax + VLAN_TAGS_MAX) return true;
+    burst.copyFrame(i, ETHERTYPE_AT, this.#types, 0, ETHERTYPES_SIZE);
+    return burst.lengths[i] > this.#plainFrameMax + vlanTagBytes(this.#types);
   }
 
   /** Finds buffers for `bytes`, from `#next` on. `frames`: how many frames there are to come. */

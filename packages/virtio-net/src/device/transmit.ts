@@ -11,6 +11,9 @@ import type { ActivationContext, ActiveQueue } from "@virtio-ts/virtio-device";
 import { ChainBurst } from "@virtio-ts/virtio-queue";
 import type { GuestMemory } from "@virtio-ts/vm-memory";
 import {
+  ETHERNET_HEADER,
+  ETHERTYPE_AT,
+  ETHERTYPES_SIZE,
   HDR_CSUM_OFFSET,
   HDR_CSUM_START,
   HDR_FLAGS,
@@ -18,6 +21,8 @@ import {
   HDR_GSO_TYPE,
   HDR_HDR_LEN,
   HDR_SIZE,
+  IP_PACKET_MAX,
+  vlanTagBytes,
 } from "../layout/index.ts";
 import type { NetCounters } from "./counters.ts";
 
@@ -30,10 +35,8 @@ const BURST = 64;
 const KICKS_AT_ONCE = 24;
 /** Bursts a turn handles before it yields to the rest of the machine. */
 const BURSTS_PER_TURN = 8;
-/** Shortest frame: an Ethernet header. */
-const FRAME_MIN = 14;
-/** Longest frame with segmentation: an IP packet of 64 KiB behind Ethernet and VLAN headers. */
-const GSO_FRAME_MAX = 65535 + 18;
+/** What a frame has around its IP packet, whatever its type says: an Ethernet header, and room for a VLAN tag. */
+const AROUND = ETHERNET_HEADER + 4;
 
 /** Where frames go: looked up for each burst, since links come and go. */
 export interface Outlet {
@@ -50,12 +53,13 @@ export class Transmitter {
   readonly #counters: NetCounters;
   readonly #offloads: number;
   readonly #headerSize: number;
-  readonly #plainFrameMax: number;
+  readonly #mtu: number;
   readonly #chains: ChainBurst;
   readonly #frames = new FrameBurst(BURST, BURST * 4);
   /** The chain each frame of the burst came from. */
   readonly #chainOf = new Uint32Array(BURST);
   readonly #header = new Uint8Array(HDR_SIZE);
+  readonly #types = new Uint8Array(ETHERTYPES_SIZE);
   #running = false;
   #deferred = false;
   #blocked = false;
@@ -86,7 +90,7 @@ export class Transmitter {
     this.#counters = counters;
     this.#headerSize = config.headerSize;
     this.#offloads = config.offloads;
-    this.#plainFrameMax = config.mtu + 18;
+    this.#mtu = config.mtu;
     this.#gathers = config.gathers;
     this.#chains = new ChainBurst(context.memory);
   }
@@ -194,7 +198,7 @@ export class Transmitter {
   #frameOf(i: number): boolean {
     const chains = this.#chains;
     const length = chains.readableBytes[i] - this.#headerSize;
-    if (length < FRAME_MIN) {
+    if (length < ETHERNET_HEADER) {
       if (length < 0) this.#counters.dropped.txShortHeader++;
       else this.#counters.dropped.txShortFrame++;
       return false;
@@ -211,7 +215,8 @@ export class Transmitter {
     // Each field is read once: the driver may change it under our hands.
     const flags = header[at + HDR_FLAGS] & HDR_F_NEEDS_CSUM; // 5.1.6.2.2: other flags are to be ignored
     const gsoType = header[at + HDR_GSO_TYPE];
-    if (length > (gsoType === GSO_NONE ? this.#plainFrameMax : GSO_FRAME_MAX)) {
+    const packetMax = gsoType === GSO_NONE ? this.#mtu : IP_PACKET_MAX;
+    if (length > packetMax + AROUND && length > packetMax + ETHERNET_HEADER + this.#tagBytes(i)) {
       this.#counters.dropped.txLongFrame++;
       return false;
     }
@@ -231,6 +236,12 @@ export class Transmitter {
     this.#addSegments(i);
     this.#frames.endFrame(flags, gsoType, hdrLen, gsoSize, csumStart, csumOffset);
     return true;
+  }
+
+  /** Bytes of the VLAN tags in chain `i`'s frame. */
+  #tagBytes(i: number): number {
+    this.#chains.copyOut(i, this.#headerSize + ETHERTYPE_AT, this.#types, 0, ETHERTYPES_SIZE);
+    return vlanTagBytes(this.#types);
   }
 
   /** Whether the offload fields agree with the frame and with what was negotiated. */

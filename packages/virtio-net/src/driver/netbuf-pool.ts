@@ -16,6 +16,11 @@ export const NO_NETBUF = -1;
 const NONE: number = NO_NETBUF;
 const NO_GSO: number = GSO_NONE;
 
+/** Who has a buffer: the pool; its caller; or the ring of a queue. */
+const FREE = 0;
+const HELD = 1;
+const LENT = 2;
+
 /** Buffers start at multiples of this, bytes: a cache line. */
 const ALIGN = 64;
 
@@ -80,7 +85,9 @@ export class NetbufPool {
   /** Free buffers, as a stack. */
   readonly #stack: Uint32Array;
   #available: number;
-  readonly #taken: Uint8Array;
+  readonly #owners: Uint8Array;
+  /** Of a lent buffer: the next of its packet, as it was lent. {@link next} is the caller's to change at any time. */
+  readonly #lentNext: Int32Array;
   readonly #one = new Uint32Array(1);
 
   /**
@@ -120,7 +127,8 @@ export class NetbufPool {
     this.#host = host;
     this.#stack = Uint32Array.from({ length: count }, (_, i) => count - 1 - i);
     this.#available = count;
-    this.#taken = new Uint8Array(count);
+    this.#owners = new Uint8Array(count);
+    this.#lentNext = new Int32Array(count);
   }
 
   /** Buffers that are free. */
@@ -140,13 +148,13 @@ export class NetbufPool {
   readonly allocateInto = (into: Uint32Array, count: number): number => {
     const { offsets, lengths, next, flags, gsoType, headroom } = this;
     const stack = this.#stack;
-    const taken = this.#taken;
+    const owners = this.#owners;
     const given = Math.min(count, this.#available);
     const top = this.#available - 1;
     for (let i = 0; i < given; i++) {
       const buffer = stack[top - i];
       into[i] = buffer;
-      taken[buffer] = 1;
+      owners[buffer] = HELD;
       offsets[buffer] = headroom;
       lengths[buffer] = 0;
       next[buffer] = NONE;
@@ -157,34 +165,68 @@ export class NetbufPool {
     return given;
   };
 
-  /** Gives a packet back, all its buffers. @throws DriverError `invalid` for one that was not allocated */
+  /** Gives a packet back, all its buffers. @throws DriverError `invalid` at one that is not {@link isHeld} */
   release(packet: number): void {
     this.#one[0] = packet;
     this.releaseAll(this.#one, 1);
   }
 
-  /** Gives the first `count` packets back. @throws DriverError `invalid` at one that was not allocated */
+  /** Gives the first `count` packets back. @throws DriverError `invalid` at one that is not {@link isHeld} */
   releaseAll(packets: Uint32Array, count: number): void {
     const { next } = this;
     const stack = this.#stack;
-    const taken = this.#taken;
+    const owners = this.#owners;
     let available = this.#available;
     for (let i = 0; i < count; i++) {
       for (let buffer = packets[i]; buffer !== NONE; buffer = next[buffer]) {
-        if (taken[buffer] !== 1) {
+        if (owners[buffer] !== HELD) {
           this.#available = available;
-          throw new DriverError("invalid", `buffer ${buffer} is not allocated`);
+          const why = owners[buffer] === LENT ? "in the ring of a queue" : "not allocated";
+          throw new DriverError("invalid", `buffer ${buffer} is ${why}`);
         }
-        taken[buffer] = 0;
+        owners[buffer] = FREE;
         stack[available++] = buffer;
       }
     }
     this.#available = available;
   }
 
-  /** Whether a buffer was allocated, and not given back. */
+  /** Whether a buffer was allocated, and not given back: its caller has it, or a queue. */
   isAllocated(buffer: number): boolean {
-    return this.#taken[buffer] === 1;
+    return this.isHeld(buffer) || this.#owners[buffer] === LENT;
+  }
+
+  /** Whether a buffer is its caller's, to be sent, filled or given back: a queue has it not. */
+  isHeld(buffer: number): boolean {
+    return this.#owners[buffer] === HELD;
+  }
+
+  // -- for queues alone
+
+  /** A buffer goes into a ring; it must be {@link isHeld}. @param next the one its packet goes on in */
+  lend(buffer: number, next: number): void {
+    this.#owners[buffer] = LENT;
+    this.#lentNext[buffer] = next;
+  }
+
+  /** A buffer comes out of a ring, and is its caller's. */
+  hold(buffer: number): void {
+    this.#owners[buffer] = HELD;
+  }
+
+  /** The first `count` packets come out of rings, and are free: all the buffers that they were lent with. */
+  takeBack(packets: Uint32Array | Int32Array, count: number): void {
+    const stack = this.#stack;
+    const owners = this.#owners;
+    const lentNext = this.#lentNext;
+    let available = this.#available;
+    for (let i = 0; i < count; i++) {
+      for (let buffer = packets[i]; buffer !== NONE; buffer = lentNext[buffer]) {
+        owners[buffer] = FREE;
+        stack[available++] = buffer;
+      }
+    }
+    this.#available = available;
   }
 
   /** Where a buffer's bytes start in {@link region}. */

@@ -6,13 +6,11 @@
 
 import { DriverError, type DriverTransport } from "@virtio-ts/virtio-driver";
 import { MAX_QUEUE_SIZE } from "@virtio-ts/virtio-queue";
-import { HDR_SIZE } from "../layout/index.ts";
+import { ETHERNET_HEADER, HDR_SIZE } from "../layout/index.ts";
 import type { NetdevQueueInfo } from "./info.ts";
 import type { OpenNic } from "./negotiation.ts";
 import type { NetbufPool } from "./netbuf-pool.ts";
 
-/** Bytes of an Ethernet header. */
-const ETHERNET_HEADER = 14;
 /** Bytes of the smallest buffer a driver may give where one buffer holds a frame: header and frame. */
 const BUFFER_MIN = HDR_SIZE + 1514;
 

@@ -20,7 +20,8 @@ export interface ReceiveBuffers {
   readonly pool: NetbufPool;
   /**
    * Allocates up to `count` buffers of {@link pool} into `into`, and says how many; never more than 64 at a time.
-   * `pool.allocateInto` will do for most.
+   * `pool.allocateInto` will do for most. One that throws has given none; what is not its caller's, because it lies in a
+   * ring already, is not used.
    */
   readonly allocate: (into: Uint32Array, count: number) => number;
 }
@@ -44,12 +45,14 @@ export class ReceiveRing {
   claim(head: number): number {
     const buffer = this.#buffers[head];
     this.#buffers[head] = NONE;
+    this.#source.pool.hold(buffer);
     return buffer;
   }
 
   /** Gives all buffers back: the device has them no more. */
   recover(): void {
-    for (const buffer of this.#buffers) if (buffer !== NO_NETBUF) this.#source.pool.release(buffer);
+    const lent = this.#buffers.filter((buffer) => buffer !== NO_NETBUF);
+    this.#source.pool.takeBack(lent, lent.length);
     this.#buffers.fill(NO_NETBUF);
   }
 
@@ -60,23 +63,28 @@ export class ReceiveRing {
     while (room > 0 && queue.fault === null) {
       const wanted = Math.min(room, FILL);
       const given = Math.min(this.#source.allocate(batch, wanted), wanted);
-      this.#add(queue, given);
-      if (given < wanted) return true;
-      room -= given;
+      if (this.#add(queue, given) < wanted) return true;
+      room -= wanted;
     }
     return false;
   }
 
-  /** Puts the first `count` buffers of the batch into the ring, each from where its header is to be. */
-  #add(queue: DriverQueue, count: number): void {
+  /**
+   * Puts the first `count` buffers of the batch into the ring, each from where its header is to be.
+   * @returns how many of them could be
+   */
+  #add(queue: DriverQueue, count: number): number {
     const { pool } = this.#source;
     const { headerSize, headerApart } = this.#framing;
     const batch = this.#batch;
     const buffers = this.#buffers;
     const { capacity, stride } = pool;
     const first = pool.region.start + pool.base + pool.headroom - headerSize;
+    let added = 0;
     for (let i = 0; i < count; i++) {
-      const address = first + batch[i] * stride;
+      const buffer = batch[i];
+      if (!pool.isHeld(buffer)) continue;
+      const address = first + buffer * stride;
       const head = headerApart
         ? queue.add(
             this.#elements
@@ -85,8 +93,14 @@ export class ReceiveRing {
               .writable(address + headerSize, capacity),
           )
         : queue.addOne(address, headerSize + capacity, true);
-      if (head < 0) pool.release(batch[i]);
-      else buffers[head] = batch[i];
+      if (head < 0) {
+        pool.release(buffer);
+        continue;
+      }
+      buffers[head] = buffer;
+      pool.lend(buffer, NONE);
+      added++;
     }
+    return added;
   }
 }

@@ -5,6 +5,7 @@
 
 import { GSO_NONE, HDR_F_DATA_VALID, HDR_F_NEEDS_CSUM, offloadsNeeded } from "@virtio-ts/net-backends";
 import {
+  ETHERNET_HEADER,
   HDR_CSUM_OFFSET,
   HDR_CSUM_START,
   HDR_GSO_SIZE,
@@ -12,6 +13,8 @@ import {
   HDR_HASH_VALUE,
   HDR_HDR_LEN,
   HDR_NUM_BUFFERS,
+  IP_PACKET_MAX,
+  VLAN_TAGS_MAX,
 } from "../layout/index.ts";
 import type { Framing } from "./framing.ts";
 import type { NetbufPool } from "./netbuf-pool.ts";
@@ -20,10 +23,8 @@ import type { NetbufPool } from "./netbuf-pool.ts";
 const NEEDS_CSUM: number = HDR_F_NEEDS_CSUM;
 /** Where a header says how many buffers its packet has, in 16-bit words. */
 const NUM_BUFFERS: number = HDR_NUM_BUFFERS / 2;
-/** Bytes of an Ethernet header. */
-const FRAME_MIN = 14;
-/** An IP packet of 64 KiB behind Ethernet and VLAN headers. */
-const FRAME_MAX = 65535 + 18;
+const FRAME_MIN: number = ETHERNET_HEADER;
+const FRAME_MAX: number = IP_PACKET_MAX + ETHERNET_HEADER + VLAN_TAGS_MAX;
 
 /** Reads the headers of one receive queue's packets into its pool. */
 export class ReceivedHeader {

@@ -48,6 +48,8 @@ export class RxQueue {
   readonly pool: NetbufPool;
   /** The packet that {@link rxOne} has received last, if it said so: the caller's, to be given back to the pool. */
   packet: number = NO_NETBUF;
+  /** What `allocate` has thrown last, since the driver was started; `null` where it has not: see UNDERRUN. */
+  allocateError: unknown = null;
   /** Counters, live. */
   readonly counters: Readonly<RxCounters>;
   readonly #counters: RxCounters = {
@@ -90,13 +92,18 @@ export class RxQueue {
     this.#ring = new ReceiveRing(size, options, framing);
   }
 
-  /** The device is to have this queue: fills it, with interrupts off. For the driver alone. */
+  /**
+   * The device is to have this queue: fills it, with interrupts off. For the driver alone.
+   * @throws whatever `allocate` throws
+   */
   prepare(virtqueue: Virtqueue<never>): void {
     virtqueue.disableInterrupts();
     virtqueue.onUsed = () => this.#interrupted();
     this.#wanted = false;
     this.#armed = false;
+    this.allocateError = null;
     this.#fill(virtqueue);
+    if (this.allocateError !== null) throw this.allocateError;
   }
 
   /** Packets may come: for the driver alone. */
@@ -132,19 +139,22 @@ export class RxQueue {
    * @param max packets; as many as there is room for by default
    * @returns `NETDEV_STATUS_SUCCESS` with at least one packet, and `NETDEV_STATUS_MORE` beside it while there are more;
    * 0 without; either with `NETDEV_STATUS_UNDERRUN` when buffers were lacking. `NETDEV_EINVAL` when there were only
-   * packets to be dropped, or the call is not allowed now; `NETDEV_EIO`
+   * packets to be dropped, or the call is not allowed now, as from within another that fills the same burst;
+   * `NETDEV_EIO`
    */
   rxBurst(burst: PacketBurst, max: number = burst.packets.length): number {
-    if (this.#receiving) return NETDEV_EINVAL; // and the burst may be the one that is being filled
+    if (this.#receiving || burst.busy) return NETDEV_EINVAL;
     burst.clear();
     const virtqueue = this.#virtqueue;
     if (virtqueue === null) return this.#closed;
     if (this.#armed) return NETDEV_EINVAL;
     this.#receiving = true;
+    burst.busy = true;
     try {
       return this.#receiveAndFill(virtqueue, burst, Math.min(max, burst.packets.length));
     } finally {
       this.#receiving = false;
+      burst.busy = false;
     }
   }
 
@@ -277,7 +287,12 @@ export class RxQueue {
 
   /** Fills the ring up. @returns whether buffers were lacking */
   #fill(virtqueue: Virtqueue<never>): boolean {
-    const lacking = this.#ring.fill(virtqueue.queue);
+    let lacking = true;
+    try {
+      lacking = this.#ring.fill(virtqueue.queue);
+    } catch (cause) {
+      this.allocateError = cause; // what was received is not to be lost for it
+    }
     if (lacking) this.#counters.underruns++;
     virtqueue.notify();
     return lacking;

@@ -10,12 +10,17 @@ import { GSO_NONE, HDR_F_NEEDS_CSUM, offloadsNeeded } from "@virtio-ts/net-backe
 import type { Virtqueue } from "@virtio-ts/virtio-driver";
 import { BufferElements, type DriverQueue, QUEUE_FULL, UsedBurst } from "@virtio-ts/virtio-queue";
 import {
+  ETHERNET_HEADER,
+  ETHERTYPE_AT,
+  ETHERTYPES_SIZE,
   HDR_CSUM_OFFSET,
   HDR_CSUM_START,
   HDR_FLAGS,
   HDR_GSO_SIZE,
   HDR_GSO_TYPE,
   HDR_HDR_LEN,
+  IP_PACKET_MAX,
+  vlanTagBytes,
 } from "../layout/index.ts";
 import type { TxCounters } from "./counters.ts";
 import type { Framing } from "./framing.ts";
@@ -27,13 +32,9 @@ import { NETDEV_EINVAL, NETDEV_EIO, NETDEV_STATUS_MORE, NETDEV_STATUS_SUCCESS } 
 const NONE: number = NO_NETBUF;
 const NEEDS_CSUM: number = HDR_F_NEEDS_CSUM;
 const NO_GSO: number = GSO_NONE;
+const FRAME_MIN: number = ETHERNET_HEADER;
 /** Used packets taken back at a time. */
 const RECLAIM = 64;
-/** Bytes of an Ethernet header, and of a VLAN tag in it. */
-const ETHERNET_HEADER = 14;
-const VLAN_TAG = 4;
-/** Longest packet with segmentation: an IP packet of 64 KiB. */
-const GSO_IP_MAX = 65535;
 
 /** How a transmit queue is set up. */
 export interface TxQueueOptions {
@@ -64,6 +65,7 @@ export class TxQueue {
   readonly #used = new UsedBurst();
   readonly #one = new PacketBurst(1);
   readonly #done = new Uint32Array(RECLAIM);
+  readonly #types = new Uint8Array(ETHERTYPES_SIZE);
   /** The packet that each head of the ring stands for. */
   readonly #packets: Int32Array;
   /** While packets flow. */
@@ -95,7 +97,8 @@ export class TxQueue {
 
   /** The device has been reset: what it had goes back to the pool. For the driver alone. */
   recover(): void {
-    for (const packet of this.#packets) if (packet !== NO_NETBUF) this.pool.release(packet);
+    const lent = this.#packets.filter((packet) => packet !== NO_NETBUF);
+    this.pool.takeBack(lent, lent.length);
     this.#packets.fill(NO_NETBUF);
   }
 
@@ -109,7 +112,8 @@ export class TxQueue {
 
   /**
    * Hands packets to the device, in order, from `burst.next` on, which moves past those that were taken; they belong to
-   * the driver, which gives them back to the pool. Those from `burst.next` on stay with the caller.
+   * the driver, which gives them back to the pool. Those from `burst.next` on stay with the caller. One that is in a
+   * ring already, or has a buffer that is, is not acceptable.
    * @returns `NETDEV_STATUS_SUCCESS` where at least one was taken, with `NETDEV_STATUS_MORE` while there is room; 0 when
    * the queue is full; `NETDEV_EINVAL` when the next packet is not acceptable or frames do not flow, `NETDEV_EIO`
    */
@@ -166,7 +170,7 @@ export class TxQueue {
         done[i] = packets[heads[i]];
         packets[heads[i]] = NONE;
       }
-      this.pool.releaseAll(done, count);
+      this.pool.takeBack(done, count);
     }
   }
 
@@ -174,9 +178,9 @@ export class TxQueue {
   #send(queue: DriverQueue, packet: number): number {
     const { pool } = this;
     const single = pool.next[packet] === NONE;
-    const length = single ? pool.lengths[packet] : this.#measure(packet);
+    const length = single ? pool.lengths[packet] : this.#measure(packet, queue.size);
     const { headerSize, headerApart } = this.#framing;
-    if (pool.offsets[packet] < headerSize || !pool.isAllocated(packet)) return NETDEV_EINVAL;
+    if (pool.offsets[packet] < headerSize || !pool.isHeld(packet)) return NETDEV_EINVAL;
     if (!this.#acceptable(packet, length)) return NETDEV_EINVAL;
     const header = pool.start(packet) - headerSize;
     const address = pool.region.start + header;
@@ -192,26 +196,38 @@ export class TxQueue {
       for (let buffer = pool.next[packet]; buffer !== NONE; buffer = pool.next[buffer]) {
         elements.readable(pool.region.start + pool.start(buffer), pool.lengths[buffer]);
       }
-      if (elements.count > this.size) return NETDEV_EINVAL;
+      if (elements.count > queue.size) return NETDEV_EINVAL;
       this.#writeHeader(packet, header);
       head = queue.add(elements);
     }
     if (head < 0) return head;
     this.#packets[head] = packet;
+    if (single) pool.lend(packet, NONE);
+    else this.#lend(packet);
     if (pool.gsoType[packet] !== NO_GSO) this.#counters.gso++;
     return length;
   }
 
-  /** Bytes of a packet in several buffers; 0 for one that can't be sent: an empty buffer, or more than there can be. */
-  #measure(packet: number): number {
-    const { lengths, next } = this.pool;
+  /**
+   * Bytes of a packet in several buffers; 0 for one that can't be sent: a buffer that is empty or not the caller's, or
+   * more of them than `most`.
+   */
+  #measure(packet: number, most: number): number {
+    const { pool } = this;
+    const { lengths, next } = pool;
     let length = 0;
     let buffers = 0;
     for (let buffer = packet; buffer !== NO_NETBUF; buffer = next[buffer]) {
-      if (lengths[buffer] === 0 || ++buffers > this.size) return 0;
+      if (lengths[buffer] === 0 || !pool.isHeld(buffer) || ++buffers > most) return 0;
       length += lengths[buffer];
     }
     return length;
+  }
+
+  /** The buffers of a packet are in the ring. */
+  #lend(packet: number): void {
+    const { pool } = this;
+    for (let buffer = packet; buffer !== NO_NETBUF; buffer = pool.next[buffer]) pool.lend(buffer, pool.next[buffer]);
   }
 
   /** Whether a packet is one that may be sent (5.1.4.2, 5.1.6.2.1). */
@@ -219,13 +235,15 @@ export class TxQueue {
     const { pool } = this;
     const flags = pool.flags[packet] & NEEDS_CSUM;
     const gsoType = pool.gsoType[packet];
-    if (length < ETHERNET_HEADER) return false;
-    return (flags | gsoType) === 0 ? this.#fits(packet, length) : this.#canBeLeft(packet, length, flags, gsoType);
+    if (length < FRAME_MIN) return false;
+    return (flags | gsoType) === 0
+      ? this.#fits(packet, length, this.#owner.mtu)
+      : this.#canBeLeft(packet, length, flags, gsoType);
   }
 
-  /** Whether a packet is not too long for a frame. */
-  #fits(packet: number, length: number): boolean {
-    return length <= this.#owner.mtu + ETHERNET_HEADER || this.#isTagged(packet, length);
+  /** Whether a packet is not too long for a frame with an IP packet of up to `max` bytes. */
+  #fits(packet: number, length: number, max: number): boolean {
+    return length <= max + FRAME_MIN || length <= max + FRAME_MIN + this.#tagBytes(packet);
   }
 
   /** Whether the device can do what a packet leaves to it. */
@@ -234,18 +252,23 @@ export class TxQueue {
     if ((offloadsNeeded(flags, gsoType) & ~this.#framing.transmitOffloads) !== 0 || flags === 0) return false;
     const checksumEnd = pool.csumStart[packet] + pool.csumOffset[packet] + 2;
     if (checksumEnd > length) return false;
-    if (gsoType === GSO_NONE) return this.#fits(packet, length);
+    if (gsoType === GSO_NONE) return this.#fits(packet, length, this.#owner.mtu);
     if (pool.hdrLen[packet] < checksumEnd || pool.gsoSize[packet] === 0) return false;
-    return length <= GSO_IP_MAX + ETHERNET_HEADER + VLAN_TAG;
+    return this.#fits(packet, length, IP_PACKET_MAX);
   }
 
-  /** Whether a packet is too long only by its VLAN tag. */
-  #isTagged(packet: number, length: number): boolean {
+  /** Bytes of the VLAN tags of a packet, longer than an Ethernet header and they. */
+  #tagBytes(packet: number): number {
     const { pool } = this;
-    if (length > this.#owner.mtu + ETHERNET_HEADER + VLAN_TAG || pool.lengths[packet] < ETHERNET_HEADER) return false;
     const { u8 } = pool.region;
-    const type = pool.start(packet) + 12;
-    return (u8[type] === 0x81 && u8[type + 1] === 0) || (u8[type] === 0x88 && u8[type + 1] === 0xa8);
+    let buffer = packet;
+    let before = 0; // bytes in the buffers before this one
+    for (let i = 0; i < ETHERTYPES_SIZE; i++) {
+      const at = ETHERTYPE_AT + i;
+      for (; at - before >= pool.lengths[buffer]; buffer = pool.next[buffer]) before += pool.lengths[buffer];
+      this.#types[i] = u8[pool.start(buffer) + at - before];
+    }
+    return vlanTagBytes(this.#types);
   }
 
   /** Writes the header to `at`: `num_buffers`, and what follows it, are 0. */

@@ -7,5 +7,6 @@ export * from "./config.ts";
 export * from "./control.ts";
 export * from "./feature-needs.ts";
 export * from "./features.ts";
+export * from "./frame-length.ts";
 export * from "./header.ts";
 export * from "./offloads.ts";

@@ -109,6 +109,14 @@ describe("num_buffers", () => {
     expect(s.pool.packetLength(s.rxqs[0].packet)).toBe(42 * 1548 - 12);
   });
 
+  it("that adds up to an IP packet of 64 KiB behind two VLAN tags: received", async () => {
+    const s = await setupStrict({ device: { ...MERGED, size: 2 }, buffers: 4, capacity: 66_000 });
+    s.device.deliver(0, headed({ numBuffers: 1 }, frame(65_557)));
+    expect([s.rxqs[0].rxOne() & 1, s.pool.packetLength(s.rxqs[0].packet)]).toEqual([1, 65_557]);
+    s.device.deliver(0, headed({ numBuffers: 1 }, frame(65_558)));
+    expect([s.rxqs[0].rxOne(), s.rxqs[0].counters.badLength]).toEqual([EINVAL, 1]);
+  });
+
   it("and the buffers behind the first may be empty, to no harm", async () => {
     const s = await setupStrict({ device: MERGED });
     s.device.deliver(0, headed({ numBuffers: 3 }, frame(60)), [new Uint8Array(1), 0], [new Uint8Array(1), 0]);

@@ -3,7 +3,7 @@ import { feature, VIRTIO_F_RING_PACKED } from "@virtio-ts/virtio-bindings";
 import { DEFAULT_RING_FEATURES } from "@virtio-ts/virtio-device";
 import { describe, expect, it } from "vitest";
 import { NO_NETBUF, PacketBurst } from "../../src/index.ts";
-import { frame } from "../support/nic.ts";
+import { frame, tagged } from "../support/nic.ts";
 import { packetOf, type Strict, setupStrict } from "./support/strict.ts";
 import { F } from "./support/strict-nic.ts";
 
@@ -157,7 +157,7 @@ describe("a packet", () => {
 
   it("above the MTU is not sent, but for a VLAN tag [net.driver.device-configuration-layout.8]", async () => {
     const s = await setupStrict({ device: { features: [F.MTU], config: { 10: [100, 0] } } });
-    const tagged = (type: number, length: number): number => {
+    const withTag = (type: number, length: number): number => {
       const bytes = frame(length);
       bytes.set([type >> 8, type & 0xff], 12);
       return packetOf(s.pool, bytes);
@@ -165,13 +165,44 @@ describe("a packet", () => {
     const statuses = [
       packetOf(s.pool, frame(114)),
       packetOf(s.pool, frame(115)),
-      tagged(0x8100, 118),
-      tagged(0x88a8, 118),
-      tagged(0x8100, 119),
-      tagged(0x0800, 118),
+      withTag(0x8100, 118),
+      withTag(0x88a8, 118),
+      withTag(0x8100, 119),
+      withTag(0x0800, 118),
     ].map((packet) => s.txqs[0].txOne(packet));
     expect(statuses).toEqual([3, EINVAL, 3, 3, EINVAL, EINVAL]);
     expect(s.device.sent.map(({ bytes }) => bytes.length - 12)).toEqual([114, 118, 118]);
+  });
+
+  it("of the MTU may have two VLAN tags, wherever its buffers are cut", async () => {
+    const s = await setupStrict({ device: { features: [F.MTU], config: { 10: [100, 0] } } });
+    const cut = (bytes: Uint8Array, at: number): number => {
+      const packet = packetOf(s.pool, bytes.subarray(0, at));
+      s.pool.next[packet] = packetOf(s.pool, bytes.subarray(at));
+      return packet;
+    };
+    const statuses = [
+      packetOf(s.pool, tagged(122, 0x88a8, 0x8100)),
+      cut(tagged(122, 0x8100, 0x8100), 14),
+      cut(tagged(122, 0x88a8, 0x8100), 17),
+      cut(tagged(118, 0x8100, 0x0800), 13),
+      packetOf(s.pool, tagged(122, 0x8100, 0x0800)),
+      packetOf(s.pool, tagged(123, 0x88a8, 0x8100)),
+    ].map((packet) => s.txqs[0].txOne(packet));
+    expect(statuses).toEqual([3, 3, 3, 3, EINVAL, EINVAL]);
+    expect(s.device.sent.map(({ bytes }) => bytes.length - 12)).toEqual([122, 122, 122, 118]);
+  });
+
+  it("of 64 KiB to be segmented may have two VLAN tags", async () => {
+    const s = await setupStrict({ device: { features: [F.CSUM, F.HOST_TSO4], size: 4 }, buffers: 8, capacity: 66_000 });
+    const send = (length: number): number => {
+      const packet = packetOf(s.pool, tagged(length, 0x88a8, 0x8100));
+      Object.entries({ ...SEGMENTED, gsoType: TCPV4 }).forEach(([name, value]) => {
+        s.pool[name as keyof Offloads][packet] = value;
+      });
+      return s.txqs[0].txOne(packet);
+    };
+    expect([send(65_557), send(65_558)]).toEqual([3, EINVAL]);
   });
 });
 
@@ -243,8 +274,8 @@ describe("offloads", () => {
   });
 
   it.each([
-    [65535 + 18, 3],
-    [65535 + 19, EINVAL],
+    [65535 + 14, 3],
+    [65535 + 15, EINVAL],
   ])("%i bytes to be segmented: %i", async (length, status) => {
     const s = await setupStrict({ device: { features: [F.CSUM, F.HOST_TSO4] }, capacity: 65600, buffers: 20 });
     expect(s.txqs[0].txOne(offloaded(s, length, { ...SEGMENTED, gsoType: TCPV4 }))).toBe(status);

@@ -160,6 +160,13 @@ export function frame(length: number, seed = 1): Uint8Array {
   return bytes;
 }
 
+/** A frame whose type is `outer`, followed by 2 bytes and `inner`. */
+export function tagged(length: number, outer: number, inner: number): Uint8Array {
+  const bytes = frame(length);
+  bytes.set([outer >> 8, outer & 0xff, 0, 5, inner >> 8, inner & 0xff], 12);
+  return bytes;
+}
+
 export function concat(...parts: Uint8Array[]): Uint8Array {
   const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;

@@ -1,0 +1,28 @@
+/**
+ * How long a frame may be for the IP packet in it: VIRTIO 1.4, 5.1.4.2; IEEE 802.1Q. An MTU counts neither the Ethernet
+ * header nor the VLAN tags in it, of which there may be two: a customer's tag (802.1Q) inside a provider's (802.1ad).
+ * @module
+ */
+
+/** Bytes of an Ethernet header without tags: the shortest frame. */
+export const ETHERNET_HEADER = 14;
+/** Bytes of two VLAN tags. */
+export const VLAN_TAGS_MAX = 8;
+/** The longest IP packet, bytes. A frame to be segmented has one of up to that length. */
+export const IP_PACKET_MAX = 65535;
+/** Where the first type of a frame is. */
+export const ETHERTYPE_AT = 12;
+/** Bytes to be read from there by who wants to know a frame's tags: two types and what is between them. */
+export const ETHERTYPES_SIZE = 6;
+
+const VLAN_TAG = 4;
+
+/** Bytes of the VLAN tags of a frame. @param types its bytes from {@link ETHERTYPE_AT} on, {@link ETHERTYPES_SIZE} */
+export function vlanTagBytes(types: Uint8Array): number {
+  if (!isTag(types, 0)) return 0;
+  return isTag(types, VLAN_TAG) ? 2 * VLAN_TAG : VLAN_TAG;
+}
+
+function isTag(types: Uint8Array, at: number): boolean {
+  return (types[at] === 0x81 && types[at + 1] === 0) || (types[at] === 0x88 && types[at + 1] === 0xa8);
+}
