@@ -11,7 +11,7 @@ import type { DeviceCore } from "./core.ts";
 import type { DeviceCoreOptions } from "./core-options.ts";
 import type { ActivationContext, ActiveQueue } from "./device.ts";
 import { DeviceFault } from "./errors.ts";
-import { stepFault } from "./faults.ts";
+import { stepFault, thrownFault } from "./faults.ts";
 import { AREA_DESCRIPTOR, AREA_DEVICE, AREA_DRIVER, type QueueRegisters } from "./queue-registers.ts";
 import type { SharedMemoryList } from "./shared-memory.ts";
 import type { Steps } from "./step.ts";
@@ -197,8 +197,15 @@ export class ActiveDevice implements ActivationContext {
   }
 
   #turn(task: () => void): void {
-    if (!this.#silent && !this.#core.barred) task();
-    else if (this.phase !== "ended") this.#held.push(task);
+    if (this.#silent || this.#core.barred) {
+      if (this.phase !== "ended") this.#held.push(task);
+      return;
+    }
+    try {
+      task();
+    } catch (cause) {
+      this.fail(thrownFault(cause));
+    }
   }
 
   #move(rest: boolean): void {

@@ -33,7 +33,7 @@ export interface DeviceCoreOptions {
   readonly liveQueues?: boolean;
   /** The device's shared memory window, where it has one. */
   readonly sharedMemory?: SharedMemoryList | null;
-  /** Told of each fault that sets DEVICE_NEEDS_RESET. */
+  /** Told of each fault that sets DEVICE_NEEDS_RESET, after the driver. What it throws is lost. */
   readonly onFault?: (fault: DeviceFault) => void;
 }
 

@@ -133,7 +133,12 @@ export class CoreRegisters {
 
   /** Whether a modern driver's choice of features will do. */
   protected get featuresAcceptable(): boolean {
-    return this.features.acceptable && (this.device.acceptsFeatures?.(this.features.written) ?? true);
+    try {
+      return this.features.acceptable && (this.device.acceptsFeatures?.(this.features.written) ?? true);
+    } catch (cause) {
+      this.fail(thrownFault(cause));
+      return false;
+    }
   }
 
   /** The device has been suspended: the driver sees SUSPEND, and configuration space as it is now. */
@@ -166,8 +171,12 @@ export class CoreRegisters {
     const live = (this.bits & STATUS_DRIVER_OK) !== 0;
     const first = (this.bits & STATUS_DEVICE_NEEDS_RESET) === 0;
     this.bits |= STATUS_DEVICE_NEEDS_RESET;
-    this.options.onFault?.(fault);
     if (live && first) this.options.interrupts.config.notify();
+    try {
+      this.options.onFault?.(fault);
+    } catch {
+      // Nobody is left to be told.
+    }
   }
 
   /** Back to how the device came up. */

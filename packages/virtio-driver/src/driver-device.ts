@@ -45,9 +45,12 @@ export class DriverDevice {
   readonly config: DeviceConfig;
   /** The features the device offers, as they were read once. */
   readonly offered: bigint;
-  /** Told when configuration space has changed: in the host's interrupt delivery, and never throwing. */
+  /**
+   * Told when configuration space has changed, in the host's interrupt delivery. The device is given up for what it
+   * throws.
+   */
   onConfigChange: (() => void) | null = null;
-  /** Told once, when the device is given up while it is driven; never throwing. */
+  /** Told once, when the device is given up while it is driven. What it throws is lost. */
   onFailure: ((cause: DriverError) => void) | null = null;
   #features = 0n;
   /** Notifications say how far a queue has come. Asked for with each of them, so it is no bigint. */
@@ -223,7 +226,11 @@ export class DriverDevice {
     this.#queues.shutGate(cause);
     void tellFailed(this.transport);
     this.#queues.fail(cause);
-    this.onFailure?.(cause);
+    try {
+      this.onFailure?.(cause);
+    } catch {
+      // Nobody is left to be told.
+    }
   }
 
   /**
@@ -271,7 +278,13 @@ export class DriverDevice {
   }
 
   #used(index: number): void {
-    if (this.#failure === null) this.#queues.get(index)?.onUsed?.();
+    const queue = this.#queues.get(index);
+    if (queue === undefined || this.#failure !== null) return;
+    try {
+      queue.onUsed?.();
+    } catch (cause) {
+      this.#giveUpFor(`queue ${index}`, cause);
+    }
   }
 
   #configChanged(): void {
@@ -282,7 +295,16 @@ export class DriverDevice {
       this.giveUp(cause as DriverError);
       return;
     }
-    this.onConfigChange?.();
+    try {
+      this.onConfigChange?.();
+    } catch (cause) {
+      this.#giveUpFor("configuration changes", cause);
+    }
+  }
+
+  /** A handler threw: neither the device nor the machine, who brought its interrupt, are to pay for it. */
+  #giveUpFor(what: string, cause: unknown): void {
+    this.giveUp(new DriverError("invalid", `the handler of ${what} threw`, { cause }));
   }
 
   #notify(queue: Virtqueue<unknown>): void {

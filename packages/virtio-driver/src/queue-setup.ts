@@ -22,7 +22,10 @@ export interface QueueOptions {
   readonly indirectEntries?: number;
   /** The most descriptors the device takes in a chain; the queue's size by default. */
   readonly maxChain?: number;
-  /** Called when the device has used buffers, or may have: in the host's interrupt delivery, and never throwing. */
+  /**
+   * Called when the device has used buffers, or may have, in the host's interrupt delivery. The device is given up for
+   * what it throws.
+   */
   readonly onUsed?: () => void;
 }
 

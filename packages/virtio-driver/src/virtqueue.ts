@@ -56,10 +56,14 @@ export class Virtqueue<T> {
   /** The ring itself, for drivers that move bursts. */
   readonly queue: DriverQueue;
   /**
-   * Called when the device has used buffers, or may have. Called from the host's interrupt delivery: it must not throw.
+   * Called when the device has used buffers, or may have, in the host's interrupt delivery. The device is given up for
+   * what it throws.
    */
   onUsed: (() => void) | null;
-  /** Called when nothing comes back any more: the device was given up or closed, or the queue destroyed. */
+  /**
+   * Called when nothing comes back any more: the device was given up or closed, or the queue destroyed. What it throws
+   * is lost.
+   */
   onEnd: ((cause: DriverError) => void) | null = null;
   readonly #gate: QueueGate;
   readonly #tokens: (T | undefined)[];
@@ -156,7 +160,11 @@ export class Virtqueue<T> {
     for (const waiter of this.#waiters.splice(0)) waiter.reject(cause);
     const { onEnd } = this;
     this.onEnd = null;
-    onEnd?.(cause);
+    try {
+      onEnd?.(cause);
+    } catch {
+      // The other queues are still to be told.
+    }
   }
 
   /** The device is done with the queue: for the device alone. */

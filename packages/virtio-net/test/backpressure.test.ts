@@ -221,3 +221,39 @@ describe.each([
     );
   });
 });
+
+describe("a link that throws", () => {
+  it("when it is given frames because it had room again, does not get its own error back: the driver is asked for a reset", () => {
+    const s = setupNic();
+    s.backend.room = 0;
+    transmit(s, frame(60));
+    s.kick(TX);
+    const cause = new Error("not connected");
+    s.backend.onTake = () => {
+      throw cause;
+    };
+    s.backend.room = 10;
+    expect(() => s.backend.peer?.resume()).not.toThrow();
+    expect([s.core.status, s.faults.map((fault) => [fault.code, fault.cause])]).toEqual([
+      15 | 64,
+      [["device-error", cause]],
+    ]);
+  });
+
+  it("is given frames again by the next driver", () => {
+    const s = setupNic();
+    s.backend.onTake = () => {
+      throw new Error("once");
+    };
+    transmit(s, frame(60));
+    s.kick(TX);
+    s.backend.onTake = () => {};
+    s.core.writeStatus(0);
+    s.tx.setAvailIndex(0);
+    s.memory.writeU16(s.tx.areas.deviceArea + 2, 0);
+    s.start();
+    transmit(s, frame(61));
+    s.kick(TX);
+    expect(s.backend.frames.map((f) => f.bytes.length)).toEqual([60, 61]);
+  });
+});

@@ -212,6 +212,37 @@ describe("mergeable receive buffers (5.1.6.3.1)", () => {
     ]);
   });
 
+  it.each([
+    ["in a buffer of its own", [12, 100, 100, 100, 100]],
+    ["in single bytes", [...new Array<number>(14).fill(1), 300, 100]],
+    ["cut after num_buffers' first byte", [11, 300, 100]],
+  ])("num_buffers says so of a header %s [net.device.processing-of-incoming-packets.2]", (_, lengths) => {
+    for (const shape of ["chain", "buffers"] as const) {
+      const s = setupNic({ size: 32, features: [MRG_RXBUF] });
+      if (shape === "chain") s.rx.offer(lengths.map((length) => ({ length, writable: true })));
+      else if (lengths[0] >= 12) for (const length of lengths) s.rx.offer([{ length, writable: true }]);
+      else continue;
+      s.rx.offer([{ length: 100, writable: true }]);
+      expect(s.backend.send(frame(400))).toBe(1);
+      // A chain holds the frame alone; buffers of 12 and 4 * 100 bytes are five.
+      const room = lengths.reduce((sum, length) => sum + length, 0);
+      expect(receive(s)).toMatchObject([{ numBuffers: shape === "buffers" ? 5 : room >= 412 ? 1 : 2 }]);
+    }
+  });
+
+  it("num_buffers is in every header, wherever the buffer lies in memory [net.device.processing-of-incoming-packets.2]", () => {
+    for (let shift = 0; shift < 8; shift++) {
+      const s = setupNic({ size: 32, features: [MRG_RXBUF] });
+      const at = s.rx.allocate(4096) + shift;
+      s.memory.fill(at - shift, 4096, 0xee);
+      for (let i = 0; i < 3; i++) s.rx.offer([{ address: at + 512 * i, length: 100, writable: true }]);
+      expect(s.backend.send(frame(250))).toBe(1);
+      const bytes = new Uint8Array(12);
+      s.memory.read(at, bytes);
+      expect([...bytes]).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3, 0]);
+    }
+  });
+
   it("all of them but the last are full [net.device.processing-of-incoming-packets.3]", () => {
     const s = setupNic({ features: [MRG_RXBUF] });
     for (const length of [100, 37, 512, 2000]) s.rx.add([{ length, writable: true }]);

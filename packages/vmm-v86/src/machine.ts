@@ -90,6 +90,11 @@ export class V86Machine {
   readonly scheduler: Scheduler;
   /** Whether devices can send messages (MSI-X): the emulator was made with `acpi: true`. */
   readonly hasMsi: boolean;
+  /**
+   * Tells of what a device or backend threw, as `V86MachineOptions.onError` says: for the `onFault` of devices that are
+   * plugged in by hand.
+   */
+  readonly report: (cause: unknown) => void;
   readonly #exits: Exits;
   readonly #pages: CodePages;
   readonly #interrupts: Interrupts;
@@ -99,6 +104,7 @@ export class V86Machine {
 
   /** Use {@link attachToV86}. */
   constructor(emulator: V86Emulator, cpu: V86Cpu, onError: (cause: unknown) => void) {
+    this.report = onError;
     const work: ExitWork[] = [];
     this.#exits = new Exits(work, onError);
     this.#pages = new CodePages(cpu, this.#exits);

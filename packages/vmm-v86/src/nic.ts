@@ -6,7 +6,7 @@
  */
 
 import { connect, type Link, type NetBackend } from "@virtio-ts/net-backends";
-import type { DeviceCore } from "@virtio-ts/virtio-device";
+import type { DeviceCore, DeviceCoreOptions, DeviceFault } from "@virtio-ts/virtio-device";
 import { VirtioMmioDevice } from "@virtio-ts/virtio-mmio/device";
 import { NetDevice, type NetDeviceOptions } from "@virtio-ts/virtio-net";
 import { VirtioPciDevice } from "@virtio-ts/virtio-pci";
@@ -192,11 +192,15 @@ function netDevice(options: NicOptions): NetDevice {
   });
 }
 
-function coreOptions({ memory, scheduler }: V86Machine, { ringFeatures }: NicOptions): CoreOptions {
-  return { memory, scheduler, ...(ringFeatures !== undefined && { ringFeatures }) };
+function coreOptions({ memory, scheduler, report }: V86Machine, { ringFeatures }: NicOptions): CoreOptions {
+  // What a guest did wrong shows in the counters; what code of this side did is an error.
+  const onFault = (fault: DeviceFault): void => {
+    if (fault.code === "device-error" || fault.code === "activation-failed") report(fault);
+  };
+  return { memory, scheduler, onFault, ...(ringFeatures !== undefined && { ringFeatures }) };
 }
 
-type CoreOptions = Pick<V86Machine, "memory" | "scheduler"> & Pick<AnyNicOptions, "ringFeatures">;
+type CoreOptions = Pick<DeviceCoreOptions, "memory" | "scheduler" | "onFault" | "ringFeatures">;
 
 /** Joins the NIC to its backend, until it is taken out. */
 function join(options: NicOptions, device: NetDevice, takeOut: () => Promise<void>): Pick<Nic, "link" | "remove"> {

@@ -7,7 +7,7 @@
  */
 
 import { FrameBurst, GSO_NONE, HDR_F_NEEDS_CSUM, type NetPort, offloadsNeeded } from "@virtio-ts/net-backends";
-import type { ActivationContext, ActiveQueue } from "@virtio-ts/virtio-device";
+import { type ActivationContext, type ActiveQueue, DeviceFault } from "@virtio-ts/virtio-device";
 import { ChainBurst } from "@virtio-ts/virtio-queue";
 import type { GuestMemory } from "@virtio-ts/vm-memory";
 import {
@@ -60,6 +60,7 @@ export class Transmitter {
   readonly #chainOf = new Uint32Array(BURST);
   readonly #header = new Uint8Array(HDR_SIZE);
   readonly #types = new Uint8Array(ETHERTYPES_SIZE);
+  /** Stays so when the link has thrown: nothing more is sent before a reset. */
   #running = false;
   #deferred = false;
   #blocked = false;
@@ -125,7 +126,12 @@ export class Transmitter {
     // Frames may be answered from within `take`, and an answer may kick: the loop below sees to it.
     if (this.#running || this.#deferred || this.#context.resting) return;
     this.#running = true;
-    this.#turn();
+    try {
+      this.#turn();
+    } catch (cause) {
+      this.#context.fail(new DeviceFault("device-error", "the link threw when it was given frames", { cause }));
+      return;
+    }
     this.#running = false;
   }
 

@@ -12,7 +12,10 @@ import type { RxQueue } from "./rx-queue.ts";
 import { NETDEV_EIO } from "./status.ts";
 import type { TxQueue } from "./tx-queue.ts";
 
-/** How a driver is to be. Its functions are called in the host's interrupt delivery, and never throw. */
+/**
+ * How a driver is to be. Its functions are called in the host's interrupt delivery; what one throws fails the driver,
+ * and `onFailure` is told, whose own errors are lost.
+ */
 export interface NetDriverOptions {
   /** Features not to be accepted though the driver knows them: of the NIC, or of chapter 6. */
   readonly without?: bigint;

@@ -32,8 +32,9 @@ const NO_GSO: number = GSO_NONE;
 /** How a receive queue is set up. */
 export interface RxQueueOptions extends ReceiveBuffers {
   /**
-   * Told that packets have come, once for each time that interrupts were enabled: in the host's interrupt delivery, and
-   * never throwing. Interrupts of the queue are off then; {@link RxQueue.rxOne} turns them on again.
+   * Told that packets have come, once for each time that interrupts were enabled, in the host's interrupt delivery.
+   * Interrupts of the queue are off then; {@link RxQueue.rxOne} turns them on again. What it throws fails the driver:
+   * see `NetDriverOptions.onFailure`.
    */
   readonly onEvent?: (queue: RxQueue) => void;
 }
