@@ -1,4 +1,4 @@
-import { connect } from "@virtio-ts/net-backends";
+import { connect, OFFLOAD_ALL } from "@virtio-ts/net-backends";
 import { describe, expect, it } from "vitest";
 import {
   concat,
@@ -13,6 +13,10 @@ import {
   transmit,
 } from "./support/nic.ts";
 
+const CSUM = 0;
+const GUEST_CSUM = 1;
+const GUEST_TSO4 = 7;
+const HOST_TSO4 = 11;
 const STATUS = 16;
 
 describe("the link (5.1.4)", () => {
@@ -238,5 +242,29 @@ describe("another NIC on the same memory", () => {
     expect(other.backend.frames.length).toBe(1);
     expect(receive(other).map((f) => f.bytes)).toEqual([frame(60, 2)]);
     expect(other.core.status).toBe(15);
+  });
+});
+
+describe("what one driver negotiated", () => {
+  it("ends with it: until the next one, frames of every kind are taken, to be dropped; then as that one wants them", () => {
+    const s = setupNic({ features: [GUEST_CSUM, GUEST_TSO4] });
+    expect(s.nic.accepts).toBe(1 | 2);
+    s.core.writeStatus(0);
+    expect(s.nic.accepts).toBe(OFFLOAD_ALL);
+    const second = setupNic();
+    expect(second.nic.accepts).toBe(0);
+    second.core.writeStatus(0);
+    expect(second.nic.accepts).toBe(OFFLOAD_ALL);
+  });
+
+  it("is nothing to the next one: it is sent no offloads, and its own are refused, where it has negotiated none", () => {
+    const features = [CSUM, GUEST_CSUM, HOST_TSO4, GUEST_TSO4];
+    const s = setupNic({ features });
+    s.core.writeStatus(0);
+    s.start([]);
+    expect(s.nic.accepts).toBe(0);
+    transmit(s, frame(60), header({ flags: 1, csumStart: 34, csumOffset: 16 }));
+    s.kick(TX);
+    expect([s.backend.frames.length, s.nic.counters.dropped.txBadHeader]).toEqual([0, 1]);
   });
 });

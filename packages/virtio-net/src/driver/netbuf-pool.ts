@@ -74,7 +74,10 @@ export class NetbufPool {
   readonly hdrLen: Uint16Array;
   /** With a partial checksum: where it starts, bytes from the packet's start. */
   readonly csumStart: Uint16Array;
-  /** With a partial checksum: where it is stored, bytes from its start. */
+  /**
+   * With a partial checksum: where it is stored, bytes from its start. There whoever sends the packet has stored the sum
+   * of the pseudo header, with all checksums before it complete (5.1.6.2.1): the driver sends bytes as they are.
+   */
   readonly csumOffset: Uint16Array;
   /** Of a received packet, with HASH_REPORT: its hash. */
   readonly hashValue: Uint32Array;

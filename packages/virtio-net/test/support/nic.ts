@@ -110,7 +110,8 @@ export function setupNic(options: NicOptions = {}) {
     rx: new MockSplitDriver(memory, { size, base: 0x1000 + (options.offset ?? 0) }),
     tx: new MockSplitDriver(memory, { size, base: 0x40_0000 + (options.offset ?? 0) }),
     kick: (index: number): void => core.notify(index),
-    start: (): void => start(rig, options),
+    /** Brings the device up; features as before by default. */
+    start: (features: readonly number[] = options.features ?? []): void => start(rig, { ...options, features }),
     interruptsOf: (index: number): number => interrupts.queueCounts[index] ?? 0,
   };
   if (options.asleep !== true) rig.start();
