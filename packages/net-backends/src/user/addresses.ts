@@ -85,9 +85,18 @@ export function isHostOf(address: number, subnet: Subnet): boolean {
   return inSubnet(address, subnet) && address !== subnet.base && address !== subnet.broadcast;
 }
 
-/** Whether an address names many machines: multicast (RFC 1112), or the limited broadcast. */
-export function isMulticastOrBroadcast(address: number): boolean {
-  return address >>> 28 === 0xe || address === IPV4_BROADCAST;
+/**
+ * Whether an address names many machines: multicast (RFC 1112), the limited broadcast or the subnet's, or what was
+ * a broadcast once, with a host part of 0 (RFC 1122, 3.3.6).
+ */
+export function isMany(address: number, subnet: Subnet): boolean {
+  return (
+    address >>> 28 === 0xe ||
+    address === IPV4_BROADCAST ||
+    address === subnet.broadcast ||
+    address === subnet.base ||
+    address === 0
+  );
 }
 
 /**

@@ -4,7 +4,7 @@
  */
 
 /** Tables of a network that have a limit. */
-export const TABLES = ["tcp"] as const;
+export const TABLES = ["tcp", "fragments"] as const;
 
 /** A table of a network that has a limit. */
 export type UserNetworkTable = (typeof TABLES)[number];
@@ -27,6 +27,8 @@ export interface UserNetworkDrops {
   etherType: number;
   /** An IP protocol other than ICMP, UDP and TCP. */
   protocol: number;
+  /** Its time to live would have ended on the way. */
+  ttl: number;
   /** A checksum was wrong. */
   checksum: number;
   /** A source address that is not a guest's. */
@@ -130,6 +132,7 @@ export function newCounters(): UserNetworkCounters {
       notForUs: 0,
       etherType: 0,
       protocol: 0,
+      ttl: 0,
       checksum: 0,
       spoofed: 0,
       prohibited: 0,

@@ -1,11 +1,11 @@
 /**
  * ICMP (RFC 792): answers echo requests to the gateway and the name server, and tells guests what is out of
- * reach. Echo requests to others are refused, not swallowed: ordinary host sockets can't send them.
+ * reach, or ended here. Echo requests to others are refused, not swallowed: ordinary host sockets can't send them.
  * @module
  */
 
 import { checksumAdd, checksumFold } from "../checksum.ts";
-import { isMulticastOrBroadcast } from "./addresses.ts";
+import { inSubnet, isMany } from "./addresses.ts";
 import type { HostFailure } from "./host-sockets.ts";
 import type { Packet } from "./packet.ts";
 import type { Stack } from "./stack.ts";
@@ -14,7 +14,10 @@ import {
   ETH_SOURCE,
   ICMP_ECHO,
   ICMP_ECHO_REPLY,
+  ICMP_TIME_EXCEEDED,
   ICMP_UNREACHABLE,
+  IP_FRAGMENT,
+  IP_OFFSET_MASK,
   PROTOCOL_ICMP,
   UNREACHABLE_HOST,
   UNREACHABLE_NETWORK,
@@ -48,34 +51,47 @@ export class Icmp {
     }
     if (packet.head[packet.payload] !== ICMP_ECHO) return; // errors about datagrams of ours change nothing
     if (packet.destination === config.gateway || packet.destination === config.dns) this.#echo(packet);
+    else if (inSubnet(packet.destination, config.subnet)) this.unreachable(packet, UNREACHABLE_HOST);
     else this.unreachable(packet, UNREACHABLE_PROHIBITED);
   }
 
   /** Says that a packet can't be delivered; `code` is an `UNREACHABLE_*`. */
-  unreachable(packet: Packet, code: number, mtu = 0): void {
-    const quoted = Math.min(packet.ipHeader + QUOTED_PAYLOAD, packet.headLength - ETH_HEADER);
-    this.unreachableQuoting(
-      packet.head.subarray(ETH_HEADER, ETH_HEADER + quoted),
-      packet.source,
-      packet.destination,
-      code,
-      mtu,
-    );
+  unreachable(packet: Packet, code: number): void {
+    this.#error(packet, ICMP_UNREACHABLE, code);
+  }
+
+  /** Says that a packet's time to live ended at the gateway. */
+  timeExceeded(packet: Packet): void {
+    this.#error(packet, ICMP_TIME_EXCEEDED, 0);
   }
 
   /**
-   * Says that a packet can't be delivered.
+   * Says that a packet to one machine can't be delivered.
    * @param quoted its IP header and 8 bytes more
    * @param guest who sent it
-   * @param destination where it should have gone: never a group of machines (RFC 1122, 3.2.2)
    * @param mtu of the next link, where the packet was too large (RFC 1191)
    */
-  unreachableQuoting(quoted: Uint8Array, guest: number, destination: number, code: number, mtu = 0): void {
+  unreachableQuoting(quoted: Uint8Array, guest: number, code: number, mtu = 0): void {
+    const mac = this.#stack.neighbours.find(guest);
+    if (mac !== undefined) this.#send(mac, guest, ICMP_UNREACHABLE, code, mtu, quoted);
+  }
+
+  /** Says nothing of what was meant for many, who would all say it, nor of a packet's later fragments (RFC 1122, 3.2.2). */
+  #error(packet: Packet, type: number, code: number): void {
+    const { neighbours, config } = this.#stack;
+    const { view, head, headLength, source, destination, ipHeader } = packet;
+    if ((head[0] & 1) !== 0 || isMany(destination, config.subnet)) return;
+    if ((view.getUint16(ETH_HEADER + IP_FRAGMENT) & IP_OFFSET_MASK) !== 0) return;
+    const mac = neighbours.find(source);
+    if (mac === undefined) return;
+    const quoted = Math.min(ipHeader + QUOTED_PAYLOAD, headLength - ETH_HEADER);
+    this.#send(mac, source, type, code, 0, head.subarray(ETH_HEADER, ETH_HEADER + quoted));
+  }
+
+  #send(mac: Uint8Array, guest: number, type: number, code: number, mtu: number, quoted: Uint8Array): void {
     const stack = this.#stack;
-    const mac = stack.neighbours.find(guest);
-    if (mac === undefined || isMulticastOrBroadcast(destination)) return;
     const view = stack.payloadView;
-    view.setUint16(0, (ICMP_UNREACHABLE << 8) | code);
+    view.setUint16(0, (type << 8) | code);
     view.setUint32(2, 0);
     view.setUint16(6, mtu);
     stack.payload.set(quoted, ICMP_HEADER);

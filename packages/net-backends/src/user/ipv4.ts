@@ -4,7 +4,7 @@
  */
 
 import { checksumAdd, checksumFold } from "../checksum.ts";
-import { isHostOf } from "./addresses.ts";
+import { inSubnet, isHostOf, isMany } from "./addresses.ts";
 import type { Icmp } from "./icmp.ts";
 import { Packet } from "./packet.ts";
 import { Reassembly } from "./reassembly.ts";
@@ -22,6 +22,7 @@ import {
   IP_PROTOCOL,
   IP_SOURCE,
   IP_TOTAL_LENGTH,
+  IP_TTL,
   PROTOCOL_ICMP,
   PROTOCOL_TCP,
   PROTOCOL_UDP,
@@ -76,6 +77,11 @@ export class Ipv4 {
       dropped.spoofed++;
       return;
     }
+    if (head[ETH_HEADER + IP_TTL] <= 1 && this.#isForwarded(packet.destination)) {
+      dropped.ttl++;
+      this.#icmp.timeExceeded(packet);
+      return;
+    }
     if ((view.getUint16(ETH_HEADER + IP_FRAGMENT) & (IP_OFFSET_MASK | IP_MORE_FRAGMENTS)) !== 0) {
       this.#fragment(packet);
       return;
@@ -94,7 +100,7 @@ export class Ipv4 {
         break;
       default:
         dropped.protocol++;
-        if (packet.destination === this.#stack.config.gateway) this.#icmp.unreachable(packet, UNREACHABLE_PROTOCOL);
+        this.#icmp.unreachable(packet, UNREACHABLE_PROTOCOL);
     }
   }
 
@@ -111,6 +117,12 @@ export class Ipv4 {
     if (!isHostOf(source, config.subnet) || source === config.gateway || source === config.dns) return false;
     if (neighbours.learn(source, packet.head, ETH_SOURCE)) this.#learned();
     return true;
+  }
+
+  /** Whether a packet would leave the guests' network, and so be a hop further (RFC 791, 3.2). */
+  #isForwarded(destination: number): boolean {
+    const { subnet } = this.#stack.config;
+    return !inSubnet(destination, subnet) && !isMany(destination, subnet);
   }
 
   #fragment(packet: Packet): void {

@@ -8,9 +8,13 @@
 
 import { checksumFrame } from "../checksum.ts";
 import type { FrameBurst } from "../frame-burst.ts";
+import { ETH_HEADER, ETH_TYPE } from "./wire.ts";
 
-/** Ethernet, IPv4 and TCP with all their options. */
-const HEAD_SIZE = 14 + 60 + 60;
+/** Ethernet with a priority tag, IPv4 and TCP with all their options. */
+const HEAD_SIZE = 14 + 4 + 60 + 60;
+const ETH_TYPE_VLAN = 0x8100;
+const VLAN_TAG = 4;
+const VLAN_ID_MASK = 0xfff;
 
 /** One frame from a guest. */
 export class Packet {
@@ -37,6 +41,8 @@ export class Packet {
 
   #burst: FrameBurst | undefined;
   #frame = 0;
+  /** Bytes of a priority tag that was taken out. */
+  #tag = 0;
 
   /** Looks at a frame of a burst. */
   load(burst: FrameBurst, frame: number): void {
@@ -45,6 +51,8 @@ export class Packet {
     this.length = burst.lengths[frame];
     this.flags = burst.flags[frame];
     this.headLength = burst.copyFrame(frame, 0, this.head, 0, HEAD_SIZE);
+    this.#tag = 0;
+    if (this.headLength >= ETH_HEADER + VLAN_TAG && this.view.getUint16(ETH_TYPE) === ETH_TYPE_VLAN) this.#untag();
   }
 
   /** Lets go of the frame. */
@@ -54,11 +62,20 @@ export class Packet {
 
   /** Copies bytes of the frame out; returns how many there were. */
   copy(from: number, target: Uint8Array, at: number, length: number): number {
-    return this.#burst === undefined ? 0 : this.#burst.copyFrame(this.#frame, from, target, at, length);
+    return this.#burst === undefined ? 0 : this.#burst.copyFrame(this.#frame, from + this.#tag, target, at, length);
   }
 
   /** The partial checksum of a range of the frame. */
   sum(from: number, length: number, initial: number): number {
-    return this.#burst === undefined ? 0 : checksumFrame(this.#burst, this.#frame, from, length, initial);
+    return this.#burst === undefined ? 0 : checksumFrame(this.#burst, this.#frame, from + this.#tag, length, initial);
+  }
+
+  /** A tag of VLAN 0 carries a priority only: the frame is one of no VLAN (IEEE 802.1Q, 6.9). */
+  #untag(): void {
+    if ((this.view.getUint16(ETH_HEADER) & VLAN_ID_MASK) !== 0) return;
+    this.#tag = VLAN_TAG;
+    this.head.copyWithin(ETH_TYPE, ETH_TYPE + VLAN_TAG, this.headLength);
+    this.headLength -= VLAN_TAG;
+    this.length -= VLAN_TAG;
   }
 }

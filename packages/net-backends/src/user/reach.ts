@@ -3,7 +3,7 @@
  * @module
  */
 
-import { formatIpv4, inSubnet, isMulticastOrBroadcast, isNeverDialled } from "./addresses.ts";
+import { formatIpv4, inSubnet, isMany, isNeverDialled } from "./addresses.ts";
 import type { Stack } from "./stack.ts";
 
 /** Why a destination is out of reach. */
@@ -30,7 +30,7 @@ export function reach(
   port: number,
 ): { readonly address: string } | OutOfReach {
   const { config } = stack;
-  if (isMulticastOrBroadcast(destination) || destination === config.subnet.broadcast) return "group";
+  if (isMany(destination, config.subnet)) return "group";
   if (destination === config.dns) return "closed";
   let address: string;
   if (destination === config.gateway) {

@@ -1,14 +1,15 @@
 /**
  * Puts fragments of IPv4 packets together again (RFC 791, 3.2; RFC 815), with bounds: so many packets at a time,
- * each of 64 KiB at most, none with fragments that overlap, none older than half a minute.
+ * each of 64 KiB at most, none with fragments that contradict each other, none older than half a minute. A fragment
+ * that came twice, unchanged, is none the worse.
  * @module
  */
 
 import { checksumAdd, checksumFold } from "../checksum.ts";
 import { FrameBurst } from "../frame-burst.ts";
+import { BoundedTable } from "./bounded-table.ts";
 import type { Packet } from "./packet.ts";
 import type { Stack } from "./stack.ts";
-import { Timer } from "./timers.ts";
 import {
   ETH_HEADER,
   IP_CHECKSUM,
@@ -24,28 +25,38 @@ import {
 const LIFETIME_MS = 30_000;
 const MAX_PAYLOAD = 0xffff - IP_HEADER;
 const HEADERS = ETH_HEADER + IP_HEADER;
+/** Fragments start at multiples of so many bytes. */
+const UNIT = 8;
 
 interface Partial {
   /** The frame it becomes. */
   readonly frame: Uint8Array;
-  /** Which 8-byte units of the payload have come. */
+  /** Which units of the payload have come. */
   readonly units: Uint8Array;
   /** Bytes of payload that have come. */
   received: number;
+  /** Where the last of them ends. */
+  end: number;
   /** Bytes of payload in all, once the last fragment has come. */
   total: number;
-  readonly until: number;
 }
 
 /** Packets of which fragments have come. */
 export class Reassembly {
   readonly #stack: Stack;
-  readonly #partials = new Map<string, Partial>();
-  readonly #timer: Timer = new Timer(() => this.#expire());
+  readonly #partials: BoundedTable<string, Partial>;
   readonly #burst = new FrameBurst(1, 1);
 
   constructor(stack: Stack) {
     this.#stack = stack;
+    this.#partials = new BoundedTable<string, Partial>(stack, {
+      name: "fragments",
+      limit: stack.config.limits.fragmentedPackets,
+      ranks: [{ idleMs: LIFETIME_MS }], // since its first fragment: the later ones are no use of it
+      ended: (_partial, _key, why) => {
+        if (why !== "cleared") this.#count();
+      },
+    });
   }
 
   /**
@@ -56,49 +67,45 @@ export class Reassembly {
   add(packet: Packet): FrameBurst | undefined {
     const { view, head } = packet;
     const word = view.getUint16(ETH_HEADER + IP_FRAGMENT);
-    const offset = (word & IP_OFFSET_MASK) * 8;
+    const offset = (word & IP_OFFSET_MASK) * UNIT;
     const last = (word & IP_MORE_FRAGMENTS) === 0;
     const length = packet.payloadLength;
+    const end = offset + length;
     const key = `${packet.source}>${packet.destination}/${head[ETH_HEADER + IP_PROTOCOL]}#${view.getUint16(ETH_HEADER + IP_ID)}`;
-    if (length === 0 || offset + length > MAX_PAYLOAD || (!last && length % 8 !== 0)) return this.#drop(key);
+    if (length === 0 || end > MAX_PAYLOAD || (!last && length % UNIT !== 0)) return this.#drop(key);
     const partial = this.#partials.get(key) ?? this.#begin(key, packet);
+    if (!fits(partial, end, last)) return this.#drop(key);
 
-    const firstUnit = offset / 8;
-    const endUnit = Math.ceil((offset + length) / 8);
-    for (let unit = firstUnit; unit < endUnit; unit++) {
-      if (partial.units[unit] !== 0) return this.#drop(key); // nobody honest sends overlapping fragments (RFC 5722)
-      partial.units[unit] = 1;
+    const from = offset / UNIT;
+    const to = Math.ceil(end / UNIT);
+    let known = 0;
+    for (let unit = from; unit < to; unit++) known += partial.units[unit];
+    if (known > 0) {
+      const isDuplicate = known === to - from && (!last || partial.total === end);
+      if (isDuplicate && isSame(packet, partial.frame, HEADERS + offset, length)) return undefined;
+      return this.#drop(key); // nobody honest sends overlapping fragments (RFC 5722)
     }
-    if (last ? partial.total !== 0 : partial.total !== 0 && offset + length > partial.total) return this.#drop(key);
+    partial.units.fill(1, from, to);
     packet.copy(packet.payload, partial.frame, HEADERS + offset, length);
     partial.received += length;
-    if (last) partial.total = offset + length;
+    partial.end = Math.max(partial.end, end);
+    if (last) partial.total = end;
     if (partial.total === 0 || partial.received < partial.total) return undefined;
     this.#partials.delete(key);
-    if (partial.received > partial.total) return this.#count();
     return this.#finish(partial);
   }
 
   /** Forgets all fragments. */
   clear(): void {
     this.#partials.clear();
-    this.#stack.timers.remove(this.#timer);
     this.#burst.release();
   }
 
   #begin(key: string, packet: Packet): Partial {
-    if (this.#partials.size >= this.#stack.config.limits.fragmentedPackets) {
-      for (const oldest of this.#partials.keys()) {
-        this.#drop(oldest);
-        break;
-      }
-    }
     const frame = new Uint8Array(HEADERS + MAX_PAYLOAD);
     frame.set(packet.head.subarray(0, HEADERS)); // options are for the way, which ends here
-    const until = this.#stack.now + LIFETIME_MS;
-    const partial: Partial = { frame, units: new Uint8Array(8192), received: 0, total: 0, until };
+    const partial: Partial = { frame, units: new Uint8Array(8192), received: 0, end: 0, total: 0 };
     this.#partials.set(key, partial);
-    if (this.#timer.deadline === Number.POSITIVE_INFINITY) this.#stack.timers.set(this.#timer, until);
     return partial;
   }
 
@@ -124,14 +131,18 @@ export class Reassembly {
     this.#stack.counters.dropped.fragment++;
     return undefined;
   }
+}
 
-  #expire(): void {
-    for (const [key, partial] of this.#partials) {
-      if (partial.until > this.#stack.now) {
-        this.#stack.timers.set(this.#timer, partial.until); // oldest first: the others are younger
-        return;
-      }
-      this.#drop(key);
-    }
-  }
+/** Whether a fragment agrees with those that came about where the packet ends. */
+function fits(partial: Partial, end: number, last: boolean): boolean {
+  if (last) return end >= partial.end && (partial.total === 0 || partial.total === end);
+  return partial.total === 0 || end < partial.total;
+}
+
+/** Whether a packet's payload is what lies there already. */
+function isSame(packet: Packet, frame: Uint8Array, at: number, length: number): boolean {
+  const bytes = new Uint8Array(length);
+  packet.copy(packet.payload, bytes, 0, length);
+  for (let i = 0; i < length; i++) if (bytes[i] !== frame[at + i]) return false;
+  return true;
 }

@@ -77,7 +77,7 @@ export function tellUnreachable(icmp: Icmp, connection: TcpConnection, failure: 
   view.setUint16(IP_HEADER, connection.guestPort);
   view.setUint16(IP_HEADER + 2, connection.remotePort);
   view.setInt32(IP_HEADER + TCP_SEQUENCE, (connection.receiver.next - 1) | 0);
-  icmp.unreachableQuoting(quoted, connection.guest, connection.remote, code);
+  icmp.unreachableQuoting(quoted, connection.guest, code);
   return true;
 }
 

@@ -240,7 +240,7 @@ class UdpFlow implements HostUdpHandlers {
     try {
       const quoted = remote.quoted.subarray(0, (remote.quoted[0] & 15) * 4 + 8);
       const mtu = code === UNREACHABLE_TOO_BIG ? stack.config.mtu : 0;
-      this.#icmp.unreachableQuoting(quoted, this.#guest, remote.address, code, mtu);
+      this.#icmp.unreachableQuoting(quoted, this.#guest, code, mtu);
     } finally {
       stack.leave();
     }

@@ -1,7 +1,19 @@
 /** ARP, ICMP, and what an IPv4 header may not be. */
 import { describe, expect, test } from "vitest";
 import { type Bench, bench } from "./test-guest.ts";
-import { DNS, GATEWAY, GATEWAY_MAC, GUEST, GUEST_MAC, ipv4Frame, slowSum, udpFrame, WORLD } from "./wire-test.ts";
+import {
+  DNS,
+  GATEWAY,
+  GATEWAY_MAC,
+  GUEST,
+  GUEST_MAC,
+  ipv4Frame,
+  slowSum,
+  tagged,
+  tcpFrame,
+  udpFrame,
+  WORLD,
+} from "./wire-test.ts";
 
 const BROADCAST = new Uint8Array(6).fill(255);
 
@@ -114,6 +126,84 @@ describe("ICMP", () => {
     expect([source, payload[0], payload[1]]).toEqual([GATEWAY, 3, 13]);
   });
 
+  test("an echo request to a neighbour says that it is not there", () => {
+    const { guest } = bench();
+    guest.send(ipv4Frame(echo(new Uint8Array(8)), { protocol: 1, destination: 0x0a000263 }));
+    expect([...guest.one().payload.subarray(0, 2)]).toEqual([3, 1]);
+  });
+
+  test.each([
+    ["the subnet's broadcast", 0x0a0002ff],
+    ["the limited broadcast", 0xffff_ffff],
+    ["the subnet's old broadcast", 0x0a000200],
+    ["a multicast group", 0xe000_0001],
+    ["no address at all", 0],
+  ])("nothing is said of what was sent to %s (RFC 1122, 3.2.2)", (_what, destination) => {
+    const { guest, network } = bench();
+    const to = { destination, toMac: BROADCAST };
+    guest.send(ipv4Frame(echo(new Uint8Array(8)), { ...to, protocol: 1, ttl: 1 }));
+    guest.send(ipv4Frame(new Uint8Array(8), { ...to, protocol: 2, ttl: 1 }));
+    guest.send(udpFrame(1, 2, Uint8Array.of(1), { ...to, ttl: 1 }));
+    guest.send(tcpFrame({ ...to, fromPort: 1, toPort: 2, sequence: 1, flags: 2 }));
+    expect(guest.got()).toEqual([]);
+    expect(network.counters.icmpErrors).toBe(0);
+  });
+
+  test("nothing is said of a frame to everybody, whatever its IP header says (RFC 1122, 3.2.2)", () => {
+    const { guest } = bench();
+    guest.send(ipv4Frame(echo(new Uint8Array(8)), { destination: WORLD, toMac: BROADCAST, protocol: 1 }));
+    expect(guest.got()).toEqual([]);
+  });
+
+  test.each([1, 0])("a packet to the world with a TTL of %i ends at the gateway, which says so", (ttl) => {
+    const { guest, host, network } = bench();
+    const sent = [
+      udpFrame(33434, 33435, Uint8Array.of(1, 2, 3), { destination: WORLD, ttl }),
+      tcpFrame({ fromPort: 1000, toPort: 80, sequence: 5, flags: 2, ttl }),
+      ipv4Frame(echo(new Uint8Array(8)), { protocol: 1, destination: WORLD, ttl }),
+    ];
+    for (const frame of sent) {
+      guest.send(frame);
+      const { payload, source } = guest.one();
+      expect(source).toBe(GATEWAY);
+      expect([...payload.subarray(0, 2), ...payload.subarray(4, 8)]).toEqual([11, 0, 0, 0, 0, 0]);
+      expect([...payload.subarray(8)]).toEqual([...frame.subarray(14, 14 + 28)]);
+    }
+    expect([host.sockets, host.connections]).toEqual([[], []]);
+    expect(network.counters.dropped.ttl).toBe(3);
+  });
+
+  test("of a fragmented packet with a TTL of 1 the first fragment is answered only", () => {
+    const { guest, network } = bench();
+    for (const fragment of [0x2000, 1]) {
+      guest.send(ipv4Frame(new Uint8Array(8), { destination: WORLD, ttl: 1, fragment }));
+    }
+    expect(guest.one().payload[0]).toBe(11);
+    guest.send(ipv4Frame(new Uint8Array(8), { destination: WORLD, ttl: 2, fragment: 1 }));
+    network.close();
+    expect(network.counters.dropped).toMatchObject({ ttl: 2, fragment: 0 });
+  });
+
+  test("a TTL of 1 is enough for the gateway and the name server", () => {
+    const { guest } = bench();
+    for (const destination of [GATEWAY, DNS]) {
+      guest.send(ipv4Frame(echo(new Uint8Array(8)), { protocol: 1, destination, ttl: 1 }));
+      expect(guest.one().payload[0]).toBe(0);
+    }
+  });
+
+  test.each([
+    ["world", WORLD],
+    ["gateway", GATEWAY],
+    ["name server", DNS],
+  ])("another protocol than ICMP, TCP and UDP to the %s: protocol unreachable", (_who, destination) => {
+    const { guest, network } = bench();
+    guest.send(ipv4Frame(new Uint8Array(4), { protocol: 47, destination }));
+    const { payload, source } = guest.one();
+    expect([source, payload[0], payload[1], payload.length]).toEqual([GATEWAY, 3, 2, 8 + 24]); // all there is of it
+    expect(network.counters.dropped.protocol).toBe(1);
+  });
+
   test("a wrong checksum or a cut header is dropped", () => {
     const { guest, network } = bench();
     const wrong = echo(new Uint8Array(8));
@@ -163,6 +253,32 @@ describe("IPv4", () => {
     const b = bench();
     b.guest.send(ipv4Frame(ping, { protocol: 1, ipOptions: Uint8Array.of(1, 1, 1, 0), padding: 6 }));
     expect(b.guest.one().payload.length).toBe(ping.length);
+  });
+
+  test("a frame with a priority tag is one without; one of a VLAN is not for us", () => {
+    const b = bench();
+    b.guest.send(tagged(arp(1, GUEST, GATEWAY), 5, 0));
+    expect(b.guest.one().etherType).toBe(0x0806);
+    b.guest.send(tagged(ipv4Frame(ping, { protocol: 1, padding: 6 }), 7, 0));
+    const { payload, etherType } = b.guest.one();
+    expect([etherType, payload.length]).toEqual([0x0800, ping.length]);
+    b.guest.send(tagged(udpFrame(1000, 2000, Uint8Array.of(1, 2, 3), { destination: WORLD }), 1, 0));
+    b.guest.send(tagged(udpFrame(1000, 2000, Uint8Array.of(4), { destination: WORLD, udpChecksum: 1 }), 1, 0));
+    b.guest.send(udpFrame(1000, 2000, Uint8Array.of(5, 6), { destination: WORLD }));
+    expect(b.host.sockets[0].sent.map(({ bytes }) => [...bytes])).toEqual([
+      [1, 2, 3],
+      [5, 6],
+    ]);
+    expect(b.network.counters.dropped.checksum).toBe(1);
+    for (const vlan of [1, 0xfff]) {
+      expect(drops(b, tagged(ipv4Frame(ping, { protocol: 1 }), 5, vlan))).toEqual({ etherType: 1 });
+    }
+    expect(drops(b, tagged(tagged(ipv4Frame(ping, { protocol: 1 }), 5, 0), 5, 0))).toEqual({ etherType: 1 });
+    const short = tagged(ipv4Frame(ping, { protocol: 1 }), 5, 0);
+    for (const length of [14, 16, 17]) expect(drops(b, short.slice(0, length))).toEqual({ etherType: 1 });
+    const lie = ipv4Frame(ping, { protocol: 1, totalLength: 20 + ping.length + 4 });
+    expect(drops(b, tagged(lie, 5, 0))).toEqual({ malformed: 1 });
+    for (const length of [18, 30, 37]) expect(drops(b, short.slice(0, length))).toEqual({ malformed: 1 });
   });
 
   test("fragments that overlap, lie past the end, or never come", () => {

@@ -33,6 +33,7 @@ export interface FrameFields {
   protocol?: number;
   id?: number;
   fragment?: number;
+  ttl?: number;
   ipOptions?: Uint8Array;
   /** Lies. */
   versionIhl?: number;
@@ -53,7 +54,7 @@ export function ipv4Frame(payload: Uint8Array, fields: FrameFields = {}): Uint8A
   view.setUint16(16, fields.totalLength ?? header + payload.length);
   view.setUint16(18, fields.id ?? 1);
   view.setUint16(20, fields.fragment ?? 0);
-  view.setUint8(22, 64);
+  view.setUint8(22, fields.ttl ?? 64);
   view.setUint8(23, fields.protocol ?? 17);
   view.setUint32(26, fields.source ?? GUEST);
   view.setUint32(30, fields.destination ?? GATEWAY);
@@ -61,6 +62,15 @@ export function ipv4Frame(payload: Uint8Array, fields: FrameFields = {}): Uint8A
   view.setUint16(24, fields.ipChecksum ?? 0xffff - slowSum(frame, 14, 14 + header));
   frame.set(payload, 14 + header);
   return frame;
+}
+
+/** The same frame with a tag (IEEE 802.1Q, 9.6) of a priority and a VLAN. */
+export function tagged(frame: Uint8Array, priority: number, vlan: number): Uint8Array {
+  return Uint8Array.from([
+    ...frame.subarray(0, 12),
+    ...[0x81, 0, (priority << 5) | (vlan >> 8), vlan & 255],
+    ...frame.subarray(12),
+  ]);
 }
 
 export function udpFrame(
