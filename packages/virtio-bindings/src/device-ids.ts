@@ -13,8 +13,16 @@ export const VIRTIO_ID_CONSOLE = 3;
 export const VIRTIO_ID_ENTROPY = 4;
 /** Traditional memory balloon (5.5). */
 export const VIRTIO_ID_BALLOON = 5;
+/** Remote processor messaging; no chapter of its own. */
+export const VIRTIO_ID_RPMSG = 7;
 /** SCSI host (5.6). */
 export const VIRTIO_ID_SCSI = 8;
+/** 9P transport; no chapter of its own. */
+export const VIRTIO_ID_9P = 9;
+/** Remote processor's serial line; no chapter of its own. */
+export const VIRTIO_ID_RPROC_SERIAL = 11;
+/** CAIF modem; no chapter of its own. */
+export const VIRTIO_ID_CAIF = 12;
 /** GPU (5.7). */
 export const VIRTIO_ID_GPU = 16;
 /** Input device (5.8). */
@@ -31,3 +39,5 @@ export const VIRTIO_ID_SOUND = 25;
 export const VIRTIO_ID_FS = 26;
 /** Persistent memory device (5.19). */
 export const VIRTIO_ID_PMEM = 27;
+/** L4Re's own socket protocol, on its transport alone: no id of the standard, and not {@link VIRTIO_ID_VSOCK}. */
+export const L4VIRTIO_ID_SOCK = 0x9999;

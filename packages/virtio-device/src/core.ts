@@ -8,7 +8,6 @@
 import {
   STATUS_ACKNOWLEDGE,
   STATUS_DEVICE_NEEDS_RESET,
-  STATUS_DRIVER,
   STATUS_DRIVER_OK,
   STATUS_FAILED,
   STATUS_FEATURES_OK,
@@ -104,6 +103,7 @@ export class DeviceCore extends CoreRegisters {
       return;
     }
     queue.reset();
+    this.options.interrupts.resetQueue?.(index);
     this.early.delete(index);
     if (active === null || !live) return;
     queue.resetting = true;
@@ -151,9 +151,9 @@ export class DeviceCore extends CoreRegisters {
       if (this.#activate()) this.notify(index);
     } else {
       this.counters.strayKicks++;
-      const life = this.bits & (STATUS_DRIVER | STATUS_DRIVER_OK | STATUS_SUSPEND);
-      const early = life === STATUS_DRIVER || (this.legacy && (life & STATUS_DRIVER_OK) === 0);
-      if (early && this.queues[index] !== undefined) this.early.add(index);
+      const live = (this.bits & (STATUS_DRIVER_OK | STATUS_SUSPEND)) !== 0;
+      // At any time before: iPXE kicks a legacy device before it has written any status at all.
+      if (!live && this.queues[index] !== undefined) this.early.add(index);
     }
   }
 

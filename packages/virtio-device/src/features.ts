@@ -57,7 +57,6 @@ export function offeredFeatures(device: VirtioDevice, ringFeatures: bigint, tran
 }
 
 const PAGE = 0xffff_ffffn;
-const VERSION_1 = feature(VIRTIO_F_VERSION_1);
 const LEGACY_ONLY = feature(VIRTIO_F_ANY_LAYOUT);
 
 /** Pages of feature bits a transport may ask for; those above read as zero. */
@@ -103,8 +102,12 @@ export class FeatureNegotiation {
     return this.written & (this.offered | LEGACY_ONLY) & PAGE;
   }
 
-  /** Whether a modern driver's choice is one: a subset of what is offered, with VERSION_1 (6.1, 2.2.2). */
+  /**
+   * Whether a modern driver's choice is one: a subset of what is offered (2.2.2). It may leave VERSION_1 out, and is
+   * a legacy driver then, behind newer registers (2.2.3): 6.1 lets a device stop there or go on, and Haiku's driver
+   * needs it to go on.
+   */
   get acceptable(): boolean {
-    return (this.written & ~this.offered) === 0n && (this.written & VERSION_1) !== 0n;
+    return (this.written & ~this.offered) === 0n;
   }
 }

@@ -21,6 +21,8 @@ export interface TransportInterrupts {
   queue(index: number): InterruptNotifier;
   /** The device is reset, by whomever: nothing is pending any more. */
   reset?(): void;
+  /** Queue `index` is reset alone: what the driver set up for its interrupts is as the device came up with. */
+  resetQueue?(index: number): void;
 }
 
 /** Notifies nobody: for drivers that poll, and for tests. */

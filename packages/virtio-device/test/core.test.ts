@@ -103,11 +103,13 @@ describe("feature negotiation (2.2)", () => {
     expect(s.core.negotiated).toBe(0x1_0000_0001n);
   });
 
-  it("does not set FEATURES_OK without VERSION_1 [basic.device.reserved-feature-bits.2]", () => {
+  it("goes on with a driver that leaves VERSION_1 out, as one without it [basic.device.reserved-feature-bits.2]", () => {
     const s = setup();
     s.core.writeStatus(3);
     s.core.writeStatus(11);
-    expect(s.core.status).toBe(3);
+    expect(s.core.status).toBe(11);
+    s.core.writeStatus(15);
+    expect([s.core.status, s.core.legacy, s.device.context?.features]).toEqual([15, false, 0n]);
   });
 
   it("does not set FEATURES_OK where the device can't work with the subset", () => {

@@ -244,7 +244,6 @@ describe("a snapshot that is not this device's, or lies, is refused with nothing
     ["being active without DRIVER_OK", edit({ status: 11 }), "state"],
     ["an interface in reset", { ...asleep(), status: 0, legacy: true }, "state"],
     ["features that are not offered", edit({ driverFeatures: [0x4000, 1, 0, 0] }), "mismatch"],
-    ["features without VERSION_1", edit({ driverFeatures: [0x20, 0, 0, 0] }), "mismatch"],
     [
       "features that are not offered, before DRIVER_OK",
       { ...asleep(), status: 11, driverFeatures: [0, 5, 0, 0] },

@@ -52,13 +52,33 @@ describe("the registers of legacy version 1 (4.2.4)", () => {
     expect(s.device.context?.queues.map((active) => active?.queue.size)).toEqual([16, 256]);
   });
 
-  it("have pages and alignments of 4096 bytes unless told otherwise, after a reset too", () => {
-    for (const { guest, mmio } of [legacy(), setupUsed()]) {
+  it("have pages and alignments of 4096 bytes unless told otherwise, after a reset by the machine too", () => {
+    const used = setupUsed();
+    used.mmio.reset();
+    for (const { guest, mmio } of [legacy(), used]) {
       guest.status = 3;
       guest.select(0);
       guest.write(0x40, 4);
       expect([...mmio.core.queues[0].halves]).toEqual([0x4000, 0, 0x4100, 0, 0x5000, 0]);
     }
+  });
+
+  it("keep the page size over a driver's reset: Linux sets it when it finds the device, and resets that later", () => {
+    const { guest, mmio } = setupUsed();
+    guest.status = 3;
+    guest.select(0);
+    guest.write(0x40, 16);
+    expect([...mmio.core.queues[0].halves]).toEqual([0x4000, 0, 0x4100, 0, 0x5000, 0]);
+  });
+
+  it("ignore a size of 0, by which rcore's virtio-drivers take a queue back", () => {
+    const { guest, mmio } = legacy();
+    guest.status = 3;
+    guest.select(0);
+    guest.write(0x38, 8);
+    guest.write(0x38, 0);
+    guest.write(0x40, 4);
+    expect([mmio.core.queues[0].size, mmio.core.queues[0].enabled]).toEqual([8, true]);
   });
 
   it("ignore a page size or an alignment that is no power of 2", () => {

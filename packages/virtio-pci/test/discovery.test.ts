@@ -12,6 +12,7 @@ const TRANSITIONAL = [
   [8, 0x1004],
   [4, 0x1005],
   [9, 0x1009],
+  [19, 0x1012], // vsock: not the standard's, but what QEMU and seL4's VMM give it
 ];
 
 /** Options of functions of every kind. */

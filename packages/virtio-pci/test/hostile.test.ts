@@ -73,7 +73,13 @@ describe("a hostile driver's set-up", () => {
     comesBack(s, others);
   });
 
-  it.each([4, 7, 8, 12, 15, 2, 0x84])("status %i as the first step is out of order", (status) => {
+  it("all steps at once are steps in their order: the device is live, without a feature and without a queue", () => {
+    const s = setup();
+    s.guest.status = 15;
+    expect([s.guest.status, s.device.context?.features, s.device.context?.queues]).toEqual([15, 0n, [null, null]]);
+  });
+
+  it.each([4, 7, 8, 12, 2, 0x84])("status %i as the first step is out of order", (status) => {
     const s = setup();
     const others = bystander(s.machine);
     s.guest.status = status;

@@ -1,4 +1,6 @@
+import { type ActivationContext, QueueWorker } from "@virtio-ts/virtio-device";
 import { FlexibleDevice, RecordingDevice } from "@virtio-ts/virtio-device/testing";
+import { MockSplitDriver } from "@virtio-ts/virtio-queue/testing";
 import { describe, expect, it } from "vitest";
 import { COMMON } from "./support/guest.ts";
 import { type Setup, setup } from "./support/setup.ts";
@@ -16,6 +18,33 @@ function live(device: RecordingDevice = new FlexibleDevice(), features = RING_RE
   s.guest.status = 15;
   device.events.length = 0;
   return s;
+}
+
+/** Every register of the selected queue, the 32 bits of its addresses one by one. */
+function allRegisters({ guest }: Setup): Record<string, number> {
+  const wide = [32, 36, 40, 44, 48, 52].map((at) => [`area at ${at}`, guest.read(COMMON, at, 4)]);
+  return {
+    size: guest.read(COMMON, 24, 2),
+    vector: guest.read(COMMON, 26, 2),
+    enable: guest.read(COMMON, 28, 2),
+    notifyOff: guest.read(COMMON, 30, 2),
+    notifConfigData: guest.read(COMMON, 56, 2),
+    reset: guest.read(COMMON, 58, 2),
+    ...Object.fromEntries(wide),
+  };
+}
+
+/** Answers each buffer of queue 1 with one byte. */
+class Answering extends FlexibleDevice {
+  worker: QueueWorker | null = null;
+  override activate(context: ActivationContext): void {
+    super.activate(context);
+    this.worker = new QueueWorker(context, 1, (burst, i) => burst.copyIn(i, 0, Uint8Array.of(7), 0, 1));
+  }
+  override queueNotify(index: number): void {
+    super.queueNotify(index);
+    if (index === 1) this.worker?.run();
+  }
 }
 
 const registers = ({ guest }: Setup) => [guest.read(COMMON, QUEUE_RESET, 2), guest.read(COMMON, QUEUE_ENABLE, 2)];
@@ -72,6 +101,80 @@ describe("queue_reset (4.1.4.3.1)", () => {
     expect(s.device.context?.queues[1]?.queue.size).toBe(8);
     s.guest.kick(1);
     expect(s.device.events.at(-1)).toBe("notify 1");
+  });
+
+  it("has every register of the queue as the device came up with, its vector too, and no other queue's [basic.device.virtqueue-reset.2]", () => {
+    const s = setup({}, new FlexibleDevice());
+    s.guest.negotiate(0, RING_RESET);
+    s.guest.select(1);
+    const fresh = {
+      size: 16,
+      vector: 0xffff,
+      enable: 0,
+      notifyOff: 1,
+      notifConfigData: 0,
+      reset: 0,
+      ...{ "area at 32": 0, "area at 36": 0, "area at 40": 0, "area at 44": 0, "area at 48": 0, "area at 52": 0 },
+    };
+    expect(allRegisters(s)).toEqual(fresh);
+    for (const queue of [0, 1]) {
+      s.guest.setQueue(queue, 8);
+      for (const high of [36, 44, 52]) s.guest.write(COMMON, high, 4, 0);
+      s.guest.write(COMMON, 26, 2, queue + 1);
+    }
+    s.guest.status = 15;
+    s.guest.write(COMMON, QUEUE_RESET, 2, 1);
+    expect(allRegisters(s)).toEqual(fresh);
+    s.guest.select(0);
+    expect([s.guest.read(COMMON, 24, 2), s.guest.read(COMMON, 26, 2), s.guest.read(COMMON, 28, 2)]).toEqual([8, 1, 1]);
+  });
+
+  it("has the queue begin both of its rings anew, whichever way they had come [basic.device.virtqueue-reset.2]", () => {
+    const device = new Answering();
+    const s = live(device);
+    const memory = s.machine.memory;
+    const drivers = [0x8000, 0xa000].map((base) => new MockSplitDriver(memory, { size: 8, base }));
+    for (const [round, driver] of drivers.entries()) {
+      s.guest.write(COMMON, QUEUE_RESET, 2, 1);
+      const { size, descriptorArea, driverArea, deviceArea } = driver.areas;
+      s.guest.write(COMMON, 24, 2, size);
+      s.guest.write(COMMON, 32, 4, descriptorArea);
+      s.guest.write(COMMON, 40, 4, driverArea);
+      s.guest.write(COMMON, 48, 4, deviceArea);
+      s.guest.write(COMMON, QUEUE_ENABLE, 2, 1);
+      for (let i = 0; i < 3 - round; i++) driver.offer([{ length: 4, writable: true }]);
+      s.guest.kick(1);
+    }
+    expect(drivers.map(({ usedIndex }) => usedIndex)).toEqual([3, 2]);
+    expect(drivers[1].collect().map(({ head }) => head)).toEqual([0, 1]);
+  });
+
+  it("has the driver heard no more by the old vector: the queue interrupts by the one it is given then", () => {
+    const device = new FlexibleDevice();
+    const s = live(device);
+    s.guest.setMsix(true);
+    for (const vector of [0, 1, 2]) s.guest.setVector(vector, 0xfee0_0000, vector);
+    s.guest.write(COMMON, 26, 2, 1);
+    s.guest.write(COMMON, QUEUE_RESET, 2, 1);
+    s.guest.setQueue(1, 8, 0x9000);
+    device.context?.queues[1]?.notifier.notify();
+    expect(s.slot.messages).toEqual([]);
+    s.guest.write(COMMON, 26, 2, 2);
+    device.context?.queues[1]?.notifier.notify();
+    expect(s.slot.messages).toEqual([[0xfee0_0000, 2]]);
+  });
+
+  it("forgets a kick that came before DRIVER_OK: the queue set up anew has not been kicked", () => {
+    const s = setup({}, new FlexibleDevice());
+    s.guest.negotiate(0, RING_RESET);
+    for (const queue of [0, 1]) {
+      s.guest.setQueue(queue);
+      s.guest.kick(queue);
+    }
+    s.guest.write(COMMON, QUEUE_RESET, 2, 1);
+    s.guest.setQueue(1);
+    s.guest.status = 15;
+    expect(s.device.events.filter((event) => event.startsWith("notify"))).toEqual(["notify 0"]);
   });
 
   it("ignores other values, queues that are not there, and drivers that did not negotiate RING_RESET", () => {

@@ -189,7 +189,6 @@ describe("the registers of a card with a modern driver", () => {
 
   it.each([
     ["which were not offered", (1n << 32n) | (1n << 63n)],
-    ["without VERSION_1", 1n << 5n],
     ["that need others", (1n << 32n) | (1n << 7n)],
   ])("refuse FEATURES_OK for features %s [basic.device.feature-bits.2]", (_, features) => {
     const pair = new Pair("modern");

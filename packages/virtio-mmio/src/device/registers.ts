@@ -85,10 +85,13 @@ export class ControlRegisters implements RegisterSet {
     }
   }
 
-  /** Any size is taken: the register can't be read, so a driver learns of one that can't be when it goes live. */
+  /**
+   * Any size is taken: the register can't be read, so a driver learns of one that can't be when it goes live. But for
+   * 0 of a legacy driver, which takes a queue back with it (rcore's virtio-drivers) and need not set it again.
+   */
   #setSize(value: number): void {
-    const { core } = this.#transport;
+    const { core, legacy } = this.#transport;
     const queue = core.selectedQueue;
-    if (queue !== null && core.queueWritable) queue.size = value;
+    if (queue !== null && core.queueWritable && !(legacy && value === 0)) queue.size = value;
   }
 }

@@ -23,7 +23,10 @@ export class MmioTransport {
   driverFeaturesSel = 0;
   /** SHMSel. */
   shmSel = 0;
-  /** GuestPageSize: a power of 2. */
+  /**
+   * GuestPageSize: a power of 2. It outlives the driver's resets: Linux sets it when it finds the device, and resets
+   * that afterwards.
+   */
   guestPageSize: number = DEFAULT_PAGE;
   /** QueueAlign of each queue: a power of 2. */
   readonly queueAligns: Uint32Array;
@@ -42,14 +45,15 @@ export class MmioTransport {
 
   /** The driver writes Status. */
   writeStatus(value: number): void {
-    if (value === 0) this.reset();
-    else this.core.writeStatus(value, this.legacy);
+    if (value === 0) this.#clear();
+    this.core.writeStatus(value, this.legacy);
   }
 
-  /** Resets the virtio device and what this transport adds to it. */
+  /** The machine resets the virtio device and what this transport adds to it. */
   reset(): void {
     this.core.reset();
     this.#clear();
+    this.guestPageSize = DEFAULT_PAGE;
   }
 
   /** Takes the virtio device out of the machine, for good. */
@@ -63,7 +67,6 @@ export class MmioTransport {
     this.deviceFeaturesSel = 0;
     this.driverFeaturesSel = 0;
     this.shmSel = 0;
-    this.guestPageSize = DEFAULT_PAGE;
     this.queueAligns.fill(DEFAULT_PAGE);
   }
 }

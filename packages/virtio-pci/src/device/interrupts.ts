@@ -73,6 +73,11 @@ export class PciInterrupts implements TransportInterrupts {
     this.isr.clear();
   }
 
+  /** A queue's reset unmaps it, too: its vector is set anew when the queue is (2.6.1.1, 4.1.4.3). */
+  resetQueue(index: number): void {
+    this.queueVectors[index] = NO_VECTOR;
+  }
+
   /** As plain data. */
   save(): InterruptState {
     const { isr, configVector, queueVectors } = this;

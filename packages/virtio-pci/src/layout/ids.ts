@@ -5,6 +5,7 @@
  */
 
 import {
+  VIRTIO_ID_9P,
   VIRTIO_ID_BALLOON,
   VIRTIO_ID_BLOCK,
   VIRTIO_ID_CONSOLE,
@@ -12,10 +13,8 @@ import {
   VIRTIO_ID_GPU,
   VIRTIO_ID_NET,
   VIRTIO_ID_SCSI,
+  VIRTIO_ID_VSOCK,
 } from "@virtio-ts/virtio-bindings";
-
-/** Device id of the 9P transport (5): it has a transitional PCI id, but no chapter of its own. */
-const VIRTIO_ID_9P = 9;
 
 /** PCI vendor id of every virtio device. */
 export const VIRTIO_PCI_VENDOR_ID = 0x1af4;
@@ -30,6 +29,7 @@ export const VIRTIO_PCI_MODERN_REVISION = 1;
 /** Revision id of transitional and legacy devices. */
 export const VIRTIO_PCI_LEGACY_REVISION = 0;
 
+/** Those of the standard (4.1.2.1), and vsock's, which QEMU and seL4's VMM give it. */
 const TRANSITIONAL_IDS: ReadonlyMap<number, number> = new Map([
   [VIRTIO_ID_NET, 0x1000],
   [VIRTIO_ID_BLOCK, 0x1001],
@@ -38,6 +38,7 @@ const TRANSITIONAL_IDS: ReadonlyMap<number, number> = new Map([
   [VIRTIO_ID_SCSI, 0x1004],
   [VIRTIO_ID_ENTROPY, 0x1005],
   [VIRTIO_ID_9P, 0x1009],
+  [VIRTIO_ID_VSOCK, 0x1012],
 ]);
 
 /** The transitional PCI device id of a virtio device id, or `null` where there is none. */
