@@ -91,11 +91,7 @@ export function isHostOf(address: number, subnet: Subnet): boolean {
  */
 export function isMany(address: number, subnet: Subnet): boolean {
   return (
-    address >>> 28 === 0xe ||
-    address === IPV4_BROADCAST ||
-    address === subnet.broadcast ||
-    address === subnet.base ||
-    address === 0
+    address >>> 28 === 0xe || address === IPV4_BROADCAST || address === subnet.broadcast || address === subnet.base
   );
 }
 
