@@ -6,6 +6,7 @@
 import { FrameBurst } from "./frame-burst.ts";
 import { type CaptureSink, INBOUND, OUTBOUND, PcapngWriter } from "./pcapng.ts";
 import type { NetBackend, NetPort } from "./port.ts";
+import { watch } from "./report.ts";
 
 /** How a {@link Capture} is made. */
 export interface CaptureOptions {
@@ -34,7 +35,7 @@ export interface CaptureCounters {
  * from the NIC: its own frames are outbound. Frames are recorded as they pass here, so those which a NIC left
  * to be segmented are large, but checksums are filled in, as on the wire.
  *
- * Frames never wait for the sink, nor fail with it: if it throws, the capture ends and {@link error} says why.
+ * Frames never wait for the sink, nor fail with it: if it throws, or answers with a promise that is rejected, the capture ends and {@link error} says why.
  */
 export class Capture implements NetBackend {
   /** What was recorded. */
@@ -59,7 +60,7 @@ export class Capture implements NetBackend {
     if (inner.mac !== undefined) this.mac = inner.mac;
     this.#now = options.now ?? (() => Date.now() * 1000);
     this.#writer = new PcapngWriter(
-      options.sink,
+      (bytes) => watch(options.sink(bytes) as unknown, (cause) => this.#end(cause)),
       options.name ?? "virtio-net",
       options.snapLength ?? 0x4_0000,
       options.chunkSize ?? 0x1_0000,
@@ -98,6 +99,11 @@ export class Capture implements NetBackend {
     this.#inner.detach();
   }
 
+  /** @inheritDoc */
+  linkChanged(up: boolean): void {
+    this.#inner.linkChanged?.(up);
+  }
+
   /** Hands the sink what is recorded so far. */
   flush(): void {
     this.#guard((writer) => writer.flush());
@@ -110,24 +116,31 @@ export class Capture implements NetBackend {
   }
 
   #pass(to: NetPort, burst: FrameBurst, first: number, direction: number): number {
-    if (this.#writer === undefined) {
-      const end = to.take(burst, first);
-      this.counters.missed += end - first;
-      return end;
-    }
-    const time = this.#now();
+    const time = this.#writer === undefined ? 0 : this.#now();
+    let end = first;
     this.#depth++;
-    const end = to.take(burst, first);
-    this.#depth--;
-    if (this.#depth > 0) {
-      for (let i = first; i < end; i++) this.#held.add(burst, i, direction, time);
+    try {
+      end = to.take(burst, first);
       return end;
+    } finally {
+      // Also where it threw, or the frames that are held would be there for good.
+      this.#depth--;
+      this.#note(burst, first, end, direction, time);
     }
-    for (let i = first; i < end; i++) this.#record(burst, i, direction, time);
+  }
+
+  #note(burst: FrameBurst, first: number, end: number, direction: number, time: number): void {
+    if (this.#writer === undefined) {
+      this.counters.missed += end - first;
+    } else if (this.#depth > 0) {
+      for (let i = first; i < end; i++) this.#held.add(burst, i, direction, time);
+      return;
+    } else {
+      for (let i = first; i < end; i++) this.#record(burst, i, direction, time);
+    }
     const held = this.#held;
     for (let i = 0; i < held.burst.count; i++) this.#record(held.burst, i, held.directions[i], held.times[i]);
     held.clear();
-    return end;
   }
 
   #record(burst: FrameBurst, i: number, direction: number, time: number): void {
@@ -141,10 +154,14 @@ export class Capture implements NetBackend {
       write(this.#writer);
       return true;
     } catch (error) {
-      this.error = error;
-      this.#writer = undefined;
+      this.#end(error);
       return false;
     }
+  }
+
+  #end(error: unknown): void {
+    this.error = error;
+    this.#writer = undefined;
   }
 }
 
@@ -172,6 +189,9 @@ class HeldFrames {
   }
 
   clear(): void {
-    if (this.burst.count > 0) this.burst.release();
+    if (this.burst.count === 0) return;
+    this.burst.release();
+    this.directions.length = 0;
+    this.times.length = 0;
   }
 }

@@ -19,56 +19,61 @@ export class FrameBurst {
   /** Segments in the burst, those of an unfinished frame included. */
   segments = 0;
   /** First segment of each frame; `first[count]` is the end of the last. */
-  first: Uint32Array;
+  first!: Uint32Array;
   /** Length of each frame, bytes. */
-  lengths: Uint32Array;
+  lengths!: Uint32Array;
   /** `HDR_F_*` of each frame. */
-  flags: Uint8Array;
+  flags!: Uint8Array;
   /** `GSO_*` of each frame. */
-  gsoType: Uint8Array;
+  gsoType!: Uint8Array;
   /** Bytes of Ethernet, IP and TCP header of each frame to be segmented (a hint: check it). */
-  hdrLen: Uint16Array;
+  hdrLen!: Uint16Array;
   /** Payload bytes of each segment of a frame to be segmented. */
-  gsoSize: Uint16Array;
+  gsoSize!: Uint16Array;
   /** Where the checksum that is still to be done starts, bytes from the start of the frame. */
-  csumStart: Uint16Array;
+  csumStart!: Uint16Array;
   /** Where that checksum is stored, bytes from `csumStart`. */
-  csumOffset: Uint16Array;
+  csumOffset!: Uint16Array;
   /** The bytes each segment lies in. */
-  readonly views: Uint8Array[];
+  views!: Uint8Array[];
   /** Where each segment starts in its view. */
-  offsets: Uint32Array;
+  offsets!: Uint32Array;
   /** Length of each segment, bytes. */
-  segmentLengths: Uint32Array;
+  segmentLengths!: Uint32Array;
+  /** Views from here on are {@link EMPTY}, but for those of the burst as it is now. */
+  #written = 0;
+  /** Room that {@link release} leaves. */
+  readonly #keptFrames: number;
+  readonly #keptSegments: number;
 
   /**
    * @param frames frames to make room for; grows by itself
    * @param segments segments to make room for; grows by itself
    */
   constructor(frames = 64, segments: number = frames * 4) {
-    this.first = new Uint32Array(frames + 1);
-    this.lengths = new Uint32Array(frames);
-    this.flags = new Uint8Array(frames);
-    this.gsoType = new Uint8Array(frames);
-    this.hdrLen = new Uint16Array(frames);
-    this.gsoSize = new Uint16Array(frames);
-    this.csumStart = new Uint16Array(frames);
-    this.csumOffset = new Uint16Array(frames);
-    this.views = new Array<Uint8Array>(segments).fill(EMPTY);
-    this.offsets = new Uint32Array(segments);
-    this.segmentLengths = new Uint32Array(segments);
+    this.#keptFrames = Math.max(frames, KEPT_FRAMES);
+    this.#keptSegments = Math.max(segments, KEPT_SEGMENTS);
+    this.#makeFrames(frames);
+    this.#makeSegments(segments);
   }
 
   /** Empties the burst. Views stay referenced until they are overwritten; see {@link release}. */
   clear(): void {
+    this.#noteWritten();
     this.count = 0;
     this.segments = 0;
   }
 
-  /** Empties the burst and drops every view it holds, so that their memory can be freed. */
+  /**
+   * Empties the burst and drops every view it holds, so that their memory can be freed; gives back room that only an
+   * unusually large burst needs.
+   */
   release(): void {
     this.clear();
-    this.views.fill(EMPTY);
+    if (this.offsets.length > this.#keptSegments) this.#makeSegments(this.#keptSegments);
+    else this.views.fill(EMPTY, 0, this.#written);
+    if (this.lengths.length > this.#keptFrames) this.#makeFrames(this.#keptFrames);
+    this.#written = 0;
   }
 
   /** Adds `length` bytes of `view` from `offset` to the frame being built. */
@@ -100,6 +105,7 @@ export class FrameBurst {
 
   /** Drops the segments of the frame being built. */
   abandonFrame(): void {
+    this.#noteWritten();
     this.segments = this.first[this.count];
   }
 
@@ -170,29 +176,51 @@ export class FrameBurst {
     return length - left;
   }
 
+  /** Segments are about to be forgotten, but their views are still there. */
+  #noteWritten(): void {
+    if (this.segments > this.#written) this.#written = this.segments;
+  }
+
+  #makeFrames(n: number): void {
+    this.first = new Uint32Array(n + 1);
+    this.lengths = new Uint32Array(n);
+    this.flags = new Uint8Array(n);
+    this.gsoType = new Uint8Array(n);
+    this.hdrLen = new Uint16Array(n);
+    this.gsoSize = new Uint16Array(n);
+    this.csumStart = new Uint16Array(n);
+    this.csumOffset = new Uint16Array(n);
+  }
+
+  #makeSegments(n: number): void {
+    this.views = new Array<Uint8Array>(n).fill(EMPTY);
+    this.offsets = new Uint32Array(n);
+    this.segmentLengths = new Uint32Array(n);
+  }
+
   #growFrames(): void {
-    const n = this.lengths.length * 2;
-    this.first = grown(this.first, new Uint32Array(n + 1));
-    this.lengths = grown(this.lengths, new Uint32Array(n));
-    this.flags = grown(this.flags, new Uint8Array(n));
-    this.gsoType = grown(this.gsoType, new Uint8Array(n));
-    this.hdrLen = grown(this.hdrLen, new Uint16Array(n));
-    this.gsoSize = grown(this.gsoSize, new Uint16Array(n));
-    this.csumStart = grown(this.csumStart, new Uint16Array(n));
-    this.csumOffset = grown(this.csumOffset, new Uint16Array(n));
+    const { first, lengths, flags, gsoType, hdrLen, gsoSize, csumStart, csumOffset } = this;
+    this.#makeFrames(lengths.length * 2 || 1);
+    this.first.set(first);
+    this.lengths.set(lengths);
+    this.flags.set(flags);
+    this.gsoType.set(gsoType);
+    this.hdrLen.set(hdrLen);
+    this.gsoSize.set(gsoSize);
+    this.csumStart.set(csumStart);
+    this.csumOffset.set(csumOffset);
   }
 
   #growSegments(): void {
-    const n = this.offsets.length * 2;
-    while (this.views.length < n) this.views.push(EMPTY);
-    this.offsets = grown(this.offsets, new Uint32Array(n));
-    this.segmentLengths = grown(this.segmentLengths, new Uint32Array(n));
+    const { views, offsets, segmentLengths } = this;
+    this.#makeSegments(offsets.length * 2 || 1);
+    for (let i = 0; i < views.length; i++) this.views[i] = views[i];
+    this.offsets.set(offsets);
+    this.segmentLengths.set(segmentLengths);
   }
 }
 
 const EMPTY = new Uint8Array(0);
-
-function grown<T extends Uint8Array | Uint16Array | Uint32Array>(from: T, to: T): T {
-  to.set(from);
-  return to;
-}
+/** Room for this many frames and segments stays once it was needed: as many as a NIC and Linux make of a burst. */
+const KEPT_FRAMES = 256;
+const KEPT_SEGMENTS = 2048;

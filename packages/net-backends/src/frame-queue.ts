@@ -5,14 +5,19 @@
  */
 
 import { FrameBurst } from "./frame-burst.ts";
+import { Handover } from "./handover.ts";
 import type { NetPort } from "./port.ts";
+import type { OnError } from "./report.ts";
+import { enterTurn, inLaterTurn, leaveTurn } from "./turn.ts";
 
-/** Bounds of a {@link FrameQueue}. */
+/** How a {@link FrameQueue} is made. */
 export interface FrameQueueOptions {
   /** Frames it holds at most; 512 by default. */
   frames?: number;
   /** Bytes it holds at most, allocated with the first frame that has to wait; 1 MiB by default. */
   bytes?: number;
+  /** Told of what the target throws; the host by default, where it shows uncaught errors. */
+  onError?: OnError;
 }
 
 /** What became of the frames given to a {@link FrameQueue}. */
@@ -27,6 +32,8 @@ export interface FrameQueueCounters {
   droppedFull: number;
   /** Frames dropped by {@link FrameQueue.clear}. */
   droppedCleared: number;
+  /** Frames lost with a `take` of the target that threw. */
+  droppedFailed: number;
 }
 
 /** Frames offered at a time. */
@@ -38,8 +45,15 @@ const BATCH = 64;
  */
 export class FrameQueue implements NetPort {
   /** What became of the frames. */
-  readonly counters: FrameQueueCounters = { frames: 0, bytes: 0, queued: 0, droppedFull: 0, droppedCleared: 0 };
-  readonly #target: NetPort;
+  readonly counters: FrameQueueCounters = {
+    frames: 0,
+    bytes: 0,
+    queued: 0,
+    droppedFull: 0,
+    droppedCleared: 0,
+    droppedFailed: 0,
+  };
+  readonly #target: Handover;
   readonly #capacity: number;
   readonly #size: number;
   #ring: Uint8Array | undefined;
@@ -54,11 +68,18 @@ export class FrameQueue implements NetPort {
   /** As in {@link FrameBurst}, five to a slot: flags and GSO type, hdrLen, gsoSize, csumStart, csumOffset. */
   readonly #offloads: Uint16Array;
   readonly #out = new FrameBurst(BATCH, BATCH);
-  #busy = false;
+  /** The oldest frames, of which the target has views in hand: they stay until it has answered. */
+  #inHand = 0;
+  /** The target left frames, and has not called {@link flush} since. */
+  #full = false;
+  /** Something was called while the target had frames in hand: {@link flush}, {@link clear}. */
+  #again = false;
+  #cleared = false;
+  #postponed = false;
 
   /** @param target whom the frames are for */
   constructor(target: NetPort, options: FrameQueueOptions = {}) {
-    this.#target = target;
+    this.#target = new Handover(target, options.onError);
     this.#capacity = options.frames ?? 512;
     this.#size = options.bytes ?? 1 << 20;
     this.#at = new Uint32Array(this.#capacity);
@@ -82,20 +103,13 @@ export class FrameQueue implements NetPort {
    * @returns `burst.count`, always
    */
   take(burst: FrameBurst, first: number): number {
+    const { count } = burst;
     let i = first;
-    if (this.#count === 0 && !this.#busy) {
-      this.#busy = true;
-      i = this.#target.take(burst, first);
-      this.#busy = false;
-      for (let taken = first; taken < i; taken++) this.#sent(burst.lengths[taken]);
-    }
-    if (i === burst.count) {
-      // Frames that came from within that call were queued, and the target, not being full, won't call.
-      if (this.#count > 0) this.flush();
-      return i;
-    }
-    for (; i < burst.count; i++) this.push(burst, i);
-    return i;
+    if (this.#count === 0 && this.#target.ready) i = this.#give(burst, first);
+    for (; i < count; i++) this.push(burst, i);
+    // Who is not full won't call for what waits: it came from within its take, or when the turn was spent.
+    if (!this.#full) this.#drain();
+    return count;
   }
 
   /** The source has room again for what the target sends: tells the target. */
@@ -137,29 +151,74 @@ export class FrameQueue implements NetPort {
    * @returns whether nothing waits any longer
    */
   flush(): boolean {
-    if (this.#busy) return false;
-    const out = this.#out;
-    this.#busy = true;
-    while (this.#count > 0) {
-      this.#fill(out);
-      const taken = this.#target.take(out, 0);
-      for (let i = 0; i < taken; i++) this.#sent(out.lengths[i]);
-      this.#drop(Math.min(taken, this.#count));
-      if (taken < out.count) break;
+    this.#full = false;
+    this.#again = true;
+    return this.#drain();
+  }
+
+  /** Drops all that waits, and what the target leaves of the frames it has in hand. */
+  clear(): void {
+    this.counters.droppedCleared += this.#count - this.#inHand;
+    this.#count = this.#inHand;
+    this.#full = false;
+    this.#cleared = this.#target.inHand;
+    if (this.#count === 0) return;
+    const last = (this.#head + this.#count - 1) % this.#capacity;
+    this.#end = this.#at[last] + this.#lengths[last];
+  }
+
+  #drain(): boolean {
+    if (this.#target.inHand) return false; // that call goes on with it
+    enterTurn();
+    try {
+      while (this.#count > 0 && !this.#full) {
+        if (!this.#target.ready) {
+          this.#postpone();
+          break;
+        }
+        const out = this.#out;
+        this.#fill(out);
+        this.#inHand = out.count;
+        const done = this.#give(out, 0);
+        this.#inHand = 0;
+        this.#drop(done);
+      }
+    } finally {
+      leaveTurn();
     }
-    this.#busy = false;
     return this.#count === 0;
   }
 
-  /** Drops all that waits. */
-  clear(): void {
-    this.counters.droppedCleared += this.#count;
-    this.#drop(this.#count);
+  #postpone(): void {
+    if (this.#postponed) return;
+    this.#postponed = true;
+    inLaterTurn(() => {
+      this.#postponed = false;
+      this.#drain();
+    });
   }
 
-  #sent(length: number): void {
-    this.counters.frames++;
-    this.counters.bytes += length;
+  /** Gives the target a burst, of the source's or of those that waited. @returns the first frame that stays */
+  #give(burst: FrameBurst, first: number): number {
+    const { count } = burst;
+    const target = this.#target;
+    const { counters } = this;
+    const { failed } = target;
+    this.#again = false;
+    this.#cleared = false;
+    const next = target.take(burst, first);
+    if (target.failed !== failed) {
+      counters.droppedFailed += count - first;
+    } else {
+      counters.frames += next - first;
+      for (let i = first; i < next; i++) counters.bytes += burst.lengths[i];
+    }
+    if (this.#cleared) {
+      counters.droppedCleared += count - next;
+      return count;
+    }
+    this.#full = next < count && !this.#again;
+    return next;
   }
 
   /** @returns where in the ring `length` bytes in one piece are free, -1 if nowhere */

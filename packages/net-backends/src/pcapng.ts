@@ -126,7 +126,7 @@ export class PcapngWriter {
 
   /** Makes room for a block in one piece: chunks end between blocks. */
   #room(length: number): void {
-    if (this.#at + length > this.#chunk.length) this.flush();
+    while (this.#at > 0 && this.#at + length > this.#chunk.length) this.flush(); // the sink may have called us meanwhile
     if (length <= this.#chunk.length) return;
     this.#chunk = new Uint8Array(length);
     this.#view = new DataView(this.#chunk.buffer);

@@ -7,8 +7,8 @@
 import type { FrameBurst } from "./frame-burst.ts";
 
 /**
- * One end of a link. Nothing in it throws: what can't be taken is counted and dropped, or left to the other
- * end by back-pressure.
+ * One end of a link. Nothing in it should throw: what can't be taken is counted and dropped, or left to the other
+ * end by back-pressure. What does throw is reported by the link (`onError` of its options), and the burst is lost.
  */
 export interface NetPort {
   /**
@@ -21,7 +21,8 @@ export interface NetPort {
    * Takes frames of a burst, in order, from frame `first` on. Their bytes are good until this call returns.
    * @returns the first frame *not* taken, `burst.count` when all were. If any were left this end is full: it
    * will call the other end's {@link resume} when it has room again, and nothing is lost if the other end waits.
-   * It may send, even before it returns: whoever calls it must be ready to take frames meanwhile.
+   * It may send, even before it returns: whoever calls it must be ready to take frames meanwhile. A link does not call
+   * it again before it has returned: the sender is told to go on after.
    */
   take(burst: FrameBurst, first: number): number;
 
@@ -46,4 +47,9 @@ export interface NetBackend extends NetPort {
   attach(peer: NetPort): void;
   /** The other end is gone: lets go of it, and of whatever it did for it (connections, leases). */
   detach(): void;
+  /**
+   * The link went down, or up again, between {@link attach}, with which it is up, and {@link detach}. What is sent
+   * while it is down is dropped.
+   */
+  linkChanged?(up: boolean): void;
 }

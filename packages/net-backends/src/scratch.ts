@@ -3,6 +3,9 @@
  * @module
  */
 
+/** Bytes that stay: more, which only an unusual burst needs, is given back. */
+const KEPT = 0x1_0000;
+
 /** A growing array that is handed out piece by piece. */
 export class Scratch {
   /** The array the last piece lies in. */
@@ -25,6 +28,7 @@ export class Scratch {
 
   /** Takes all pieces back. */
   clear(): void {
+    if (this.bytes.length > KEPT) this.bytes = new Uint8Array(KEPT);
     this.#used = 0;
   }
 }

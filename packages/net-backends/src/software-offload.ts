@@ -8,8 +8,10 @@
 
 import { checksumAdd, checksumFold, checksumFrame } from "./checksum.ts";
 import { FrameBurst } from "./frame-burst.ts";
+import { Handover } from "./handover.ts";
 import { GSO_NONE, HDR_F_NEEDS_CSUM, OFFLOAD_ALL, OFFLOAD_CSUM, OFFLOAD_UNKNOWN, offloadsNeeded } from "./offload.ts";
 import type { NetPort } from "./port.ts";
+import type { OnError } from "./report.ts";
 import { Scratch } from "./scratch.ts";
 import { type SegmentFault, TcpSegmenter } from "./tcp-segmenter.ts";
 
@@ -23,8 +25,10 @@ export interface OffloadCounters {
   segments: number;
   /** Segments that had to be copied, since the taker was full in the middle of a frame. */
   kept: number;
-  /** Segments kept for a taker that went away. */
+  /** Segments kept for a taker that went away, or threw. */
   discarded: number;
+  /** Frames lost with a `take` that threw. */
+  droppedFailed: number;
   /** Dropped: the checksum field does not lie inside the frame. */
   droppedChecksum: number;
   /** Dropped: an unknown GSO type. */
@@ -52,27 +56,33 @@ export class SoftwareOffload implements NetPort {
     segments: 0,
     kept: 0,
     discarded: 0,
+    droppedFailed: 0,
     droppedChecksum: 0,
     droppedGsoType: 0,
     droppedGsoSize: 0,
     droppedHeaders: 0,
   };
-  readonly #target: NetPort;
+  /** Frames dropped so far, by whatever fault: the sum of the counters. */
+  dropped = 0;
+  readonly #target: Handover;
   readonly #out = new FrameBurst(BATCH, BATCH * 4);
   readonly #headers = new Scratch();
   readonly #segmenter = new TcpSegmenter();
   /** First frame of #out that was made of each frame gathered. */
-  readonly #starts: number[] = [];
+  readonly #starts = new Uint32Array(BATCH);
   /** The rest of a frame of which the target took but the first segments. */
   readonly #kept = new FrameBurst(BATCH, BATCH);
   readonly #keptBytes = new Scratch();
   #keptNext = 0;
-  #busy = false;
-  #refused = false;
+  #owes = false;
+  #discarding = false;
 
-  /** @param target whom frames go to, as it accepts them */
-  constructor(target: NetPort) {
-    this.#target = target;
+  /**
+   * @param target whom frames go to, as it accepts them
+   * @param onError told of what it throws; the host by default
+   */
+  constructor(target: NetPort, onError?: OnError) {
+    this.#target = new Handover(target, onError);
   }
 
   /** Every offload there is. */
@@ -80,20 +90,36 @@ export class SoftwareOffload implements NetPort {
     return OFFLOAD_ALL;
   }
 
+  /**
+   * Whether the sender is to be told that it may go on, by whoever owns this; to be set to false then. It was refused
+   * for another reason than that the target is full, or the target has room again.
+   */
+  get owes(): boolean {
+    return this.#owes && !this.#target.inHand && this.#kept.count === 0;
+  }
+
+  set owes(owes: boolean) {
+    this.#owes = owes;
+  }
+
   /** @inheritDoc */
   take(burst: FrameBurst, first: number): number {
-    if (this.#busy) {
+    if (!this.#target.ready) {
       // The target answered from within its take, and was answered: the frames come after those in hand.
-      this.#refused = true;
+      this.#owes = true;
       return first;
     }
-    if (this.#kept.count !== 0 && !this.flush()) return first;
+    if (this.#kept.count !== 0 && !this.#giveKept()) return first;
     const lacking = ~this.#target.accepts;
     for (let i = first; i < burst.count; i++) {
       if ((offloadsNeeded(burst.flags[i], burst.gsoType[i]) & lacking) !== 0)
         return this.#convert(burst, first, lacking);
     }
-    return this.#target.take(burst, first);
+    const { failed } = this.#target;
+    const end = this.#target.take(burst, first);
+    if (this.#target.failed !== failed) this.#drop("droppedFailed", end - first);
+    this.#settle();
+    return end;
   }
 
   /** The sender has room again for what the target sends: tells the target. */
@@ -103,59 +129,80 @@ export class SoftwareOffload implements NetPort {
 
   /**
    * The target has room again: gives it what was kept.
-   * @returns whether all of it went, so that the sender may be told
+   * @returns whether all of it went, so that the sender may be told ({@link owes})
    */
   flush(): boolean {
-    const kept = this.#kept;
-    if (this.#busy) return false;
-    if (kept.count === 0) return true;
-    this.#busy = true;
-    this.#keptNext = this.#target.take(kept, this.#keptNext);
-    this.#busy = false;
-    if (this.#keptNext < kept.count) return false;
-    kept.clear();
-    this.#keptNext = 0;
-    return true;
+    this.#owes = true;
+    return !this.#target.inHand && this.#giveKept();
   }
 
-  /** Drops what was kept. */
+  /** Drops what was kept, and what the target leaves of the frames that it is being given. */
   discard(): void {
+    this.#discarding = true;
+    if (!this.#target.inHand) this.#settle();
+  }
+
+  #giveKept(): boolean {
+    const kept = this.#kept;
+    if (kept.count === 0) return true;
+    const { failed } = this.#target;
+    const next = this.#target.take(kept, this.#keptNext);
+    if (this.#target.failed !== failed) this.counters.discarded += next - this.#keptNext;
+    this.#keptNext = next;
+    this.#settle();
+    if (next < kept.count) return false;
+    this.#forgetKept();
+    return true;
+  }
+
+  /** After a call of the target: does what was asked for meanwhile. */
+  #settle(): void {
+    if (!this.#discarding) return;
+    this.#discarding = false;
     this.counters.discarded += this.#kept.count - this.#keptNext;
-    this.#kept.clear();
+    this.#forgetKept();
+  }
+
+  #forgetKept(): void {
+    this.#kept.release();
+    this.#keptBytes.clear();
     this.#keptNext = 0;
   }
 
-  /**
-   * Whether frames were refused because they came from within the handing over of others, and room was
-   * therefore never going to be announced by the target: the sender must be told. Asking forgets it.
-   */
-  takeRefusal(): boolean {
-    if (!this.#refused || this.#busy || this.#kept.count !== 0) return false;
-    this.#refused = false;
-    return true;
+  #drop(reason: "droppedFailed" | Fault, frames: number): void {
+    this.counters[reason] += frames;
+    this.dropped += frames;
   }
 
   /** The slow road: gathers frames as the target accepts them, and hands them over in batches. */
   #convert(burst: FrameBurst, first: number, lacking: number): number {
     let base = first;
-    this.#begin();
-    for (let i = first; i < burst.count; i++) {
-      this.#starts[i - base] = this.#out.count;
-      const fault = this.#gather(burst, i, lacking);
-      if (fault === undefined && this.#out.count < BATCH) continue;
-      // A faulty frame is dropped in its turn only, or one of a burst that is offered again would count twice.
-      const to = fault === undefined ? i + 1 : i;
-      const end = this.#send(burst, base, to);
-      if (end !== to || this.#kept.count !== 0) return end;
-      if (fault !== undefined) this.counters[fault]++;
-      base = i + 1;
+    try {
+      for (let i = first; i < burst.count; i++) {
+        this.#starts[i - base] = this.#out.count;
+        const fault = this.#gather(burst, i, lacking);
+        if (fault === undefined && this.#out.count < BATCH) continue;
+        // A faulty frame is dropped in its turn only, or one of a burst that is offered again would count twice.
+        const to = fault === undefined ? i + 1 : i;
+        const end = this.#send(burst, base, to);
+        if (end !== to || this.#kept.count !== 0) return end;
+        if (fault !== undefined) this.#drop(fault, 1);
+        base = i + 1;
+        if (!this.#target.ready && base < burst.count) {
+          this.#owes = true; // the turn is spent: what one burst is cut into may be a thousand times as long
+          return base;
+        }
+        this.#begin();
+      }
+      return this.#send(burst, base, burst.count);
+    } finally {
       this.#begin();
     }
-    return this.#send(burst, base, burst.count);
   }
 
+  /** Lets go of what was gathered. */
   #begin(): void {
-    this.#out.clear();
+    this.#out.release();
     this.#headers.clear();
   }
 
@@ -195,12 +242,20 @@ export class SoftwareOffload implements NetPort {
   #send(burst: FrameBurst, base: number, end: number): number {
     const out = this.#out;
     if (out.count === 0) return end;
-    this.#busy = true;
+    const { failed } = this.#target;
     const taken = this.#target.take(out, 0);
-    this.#busy = false;
+    let next = end;
+    if (this.#target.failed !== failed) this.#drop("droppedFailed", end - base);
+    else next = this.#account(burst, base, end, taken);
+    this.#settle();
+    return next;
+  }
+
+  /** Counts what was done to frames of which `taken` of #out were taken. @returns as {@link #send} */
+  #account(burst: FrameBurst, base: number, end: number, taken: number): number {
     for (let i = base; i < end; i++) {
       const from = this.#starts[i - base];
-      const to = i + 1 < end ? this.#starts[i - base + 1] : out.count;
+      const to = i + 1 < end ? this.#starts[i - base + 1] : this.#out.count;
       if (taken <= from) return i;
       this.#count(burst, i, from, to);
       if (taken < to) {
@@ -229,8 +284,6 @@ export class SoftwareOffload implements NetPort {
   #keep(from: number, to: number): void {
     const out = this.#out;
     const store = this.#keptBytes;
-    store.clear();
-    this.#keptNext = 0;
     for (let i = from; i < to; i++) {
       const length = out.lengths[i];
       const at = store.reserve(length);

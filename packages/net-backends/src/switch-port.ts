@@ -12,6 +12,8 @@ import type { NetBackend, NetPort } from "./port.ts";
 export interface SwitchPortCounters {
   /** Frames the switch took from whoever is connected. */
   taken: number;
+  /** Frames that were for this port while nobody was connected, and those that it got after it was removed. */
+  droppedDetached: number;
   /** Frames on their way to whoever is connected; all zero while nobody is. */
   given: FrameQueueCounters;
 }
@@ -20,7 +22,7 @@ export interface SwitchPortCounters {
 export interface SwitchFabric {
   /** Passes on the frames of a burst, from frame `first` on. */
   forward(from: SwitchPort, burst: FrameBurst, first: number): void;
-  /** Nobody is connected to the port any longer: nothing is to be looked for there. */
+  /** Nobody is connected to the port any longer, or the link is down: nothing is to be looked for there. */
   forget(port: SwitchPort): void;
 }
 
@@ -33,8 +35,9 @@ export class SwitchPort implements NetBackend {
   readonly #queueOptions: FrameQueueOptions;
   readonly #out = new FrameBurst();
   #queue: FrameQueue | undefined;
-  #given: FrameQueueCounters = { frames: 0, bytes: 0, queued: 0, droppedFull: 0, droppedCleared: 0 };
+  #given: FrameQueueCounters = { frames: 0, bytes: 0, queued: 0, droppedFull: 0, droppedCleared: 0, droppedFailed: 0 };
   #taken = 0;
+  #droppedDetached = 0;
   #delivering = false;
   #closed = false;
 
@@ -51,15 +54,19 @@ export class SwitchPort implements NetBackend {
 
   /** The counters as they are now. Those of `given` start anew with each peer. */
   get counters(): SwitchPortCounters {
-    return { taken: this.#taken, given: { ...this.#given } };
+    return { taken: this.#taken, droppedDetached: this.#droppedDetached, given: { ...this.#given } };
   }
 
   /** @inheritDoc */
   take(burst: FrameBurst, first: number): number {
-    if (this.#closed) return burst.count;
-    this.#taken += burst.count - first;
-    this.#fabric.forward(this, burst, first);
-    return burst.count;
+    const { count } = burst;
+    if (this.#closed) {
+      this.#droppedDetached += count - first;
+    } else {
+      this.#taken += count - first;
+      this.#fabric.forward(this, burst, first);
+    }
+    return count;
   }
 
   /** @inheritDoc */
@@ -78,25 +85,50 @@ export class SwitchPort implements NetBackend {
   detach(): void {
     this.#queue?.clear();
     this.#queue = undefined;
+    if (!this.#delivering) {
+      this.#given.droppedCleared += this.#out.count;
+      this.#out.release();
+    }
     this.#fabric.forget(this);
   }
 
-  /** Adds a frame to what this port gives its peer with the next {@link deliver}. For the switch. */
-  add(burst: FrameBurst, i: number): void {
-    if (this.#queue === undefined) return;
-    // The peer is being given a burst, and this comes of what it answered: the burst is not ours to change.
-    if (this.#delivering) this.#queue.push(burst, i);
-    else this.#out.addFrameOf(burst, i);
+  /** A station is not to be looked for behind a link that is down (IEEE 802.1Q, 8.8). */
+  linkChanged(up: boolean): void {
+    if (!up) this.#fabric.forget(this);
+  }
+
+  /**
+   * Adds a frame to what this port gives its peer with the next {@link deliver}, which must come before the call that
+   * lent the frame returns. For the switch.
+   * @returns whether it is the first one
+   */
+  add(burst: FrameBurst, i: number): boolean {
+    if (this.#queue === undefined) {
+      this.#droppedDetached++;
+      return false;
+    }
+    if (this.#delivering) {
+      // The peer is being given a burst, and this comes of what it answered: the burst is not ours to change.
+      this.#queue.push(burst, i);
+      return false;
+    }
+    this.#out.addFrameOf(burst, i);
+    return this.#out.count === 1;
   }
 
   /** Gives the peer what was added. For the switch. */
   deliver(): void {
+    const queue = this.#queue;
     const out = this.#out;
-    if (this.#delivering || out.count === 0) return;
+    if (queue === undefined || out.count === 0) return;
     this.#delivering = true;
-    this.#queue?.take(out, 0);
-    out.release();
-    this.#delivering = false;
+    try {
+      queue.take(out, 0);
+    } finally {
+      out.release();
+      this.#delivering = false;
+    }
+    if (this.#queue !== queue) this.#queue?.flush(); // another peer came meanwhile, and frames for it
   }
 
   /** Takes and gives nothing any more. For the switch. */

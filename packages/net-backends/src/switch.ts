@@ -8,12 +8,20 @@ import { AddressTable, type AddressTableOptions } from "./address-table.ts";
 import { ETHERNET_HEADER, FrameAddresses, isGroupAddress, isReservedAddress } from "./ethernet.ts";
 import type { FrameBurst } from "./frame-burst.ts";
 import type { FrameQueueOptions } from "./frame-queue.ts";
+import { attempt, reportToHost } from "./report.ts";
 import { SwitchPort } from "./switch-port.ts";
+import { turnIsSpent } from "./turn.ts";
 
 /** How a {@link Switch} is made. */
 export interface SwitchOptions extends AddressTableOptions {
   /** Bounds of the queue in front of each port. */
   queue?: FrameQueueOptions;
+  /**
+   * Told that frames are flooded faster than they can be handed over, once for each burst of them: in most cases, links
+   * form a loop, in which every broadcast goes round for ever. Take one of the links down.
+   * `from` is the port they came from.
+   */
+  onStorm?: (from: SwitchPort) => void;
 }
 
 /** What a {@link Switch} did with the frames its ports took. */
@@ -24,6 +32,11 @@ export interface SwitchCounters {
   flooded: number;
   /** Frames whose destination is on the port they came from: the switch has nothing to do with them. */
   filtered: number;
+  /**
+   * Frames among the flooded that go on in a later turn of the event loop, since they came in a turn that was spent.
+   * It grows all the time while links form a loop.
+   */
+  storm: number;
   /** Dropped: shorter than an Ethernet header. */
   droppedShort: number;
   /** Dropped: for an address that bridges don't forward, such as pause frames and spanning tree. */
@@ -40,18 +53,25 @@ export class Switch {
     forwarded: 0,
     flooded: 0,
     filtered: 0,
+    storm: 0,
     droppedShort: 0,
     droppedReserved: 0,
   };
   /** Which address is on which port. */
   readonly addresses: AddressTable<SwitchPort>;
   readonly #queue: FrameQueueOptions;
+  readonly #onStorm: (from: SwitchPort) => void;
   readonly #ports: SwitchPort[] = [];
+  /** Ports that frames were added to: `#dueFirst .. #dueEnd - 1` have yet to give them to their peers. */
+  readonly #due: (SwitchPort | undefined)[] = [];
+  #dueFirst = 0;
+  #dueEnd = 0;
   readonly #frame = new FrameAddresses();
 
   /** Makes a switch without ports. */
   constructor(options: SwitchOptions = {}) {
     this.#queue = options.queue ?? {};
+    this.#onStorm = options.onStorm ?? (() => {});
     this.addresses = new AddressTable(options);
   }
 
@@ -84,6 +104,7 @@ export class Switch {
   #forward(from: SwitchPort, burst: FrameBurst, first: number): void {
     const now = this.addresses.tick();
     const frame = this.#frame;
+    let storm = 0;
     for (let i = first; i < burst.count; i++) {
       if (burst.lengths[i] < ETHERNET_HEADER) {
         this.counters.droppedShort++;
@@ -98,16 +119,37 @@ export class Switch {
       const to = isGroupAddress(frame.destination) ? undefined : this.addresses.find(frame.destination, now);
       if (to === undefined) {
         this.counters.flooded++;
-        for (const port of this.#ports) if (port !== from) port.add(burst, i);
+        if (turnIsSpent()) storm++;
+        for (const port of this.#ports) if (port !== from) this.#add(port, burst, i);
       } else if (to === from) {
         this.counters.filtered++;
       } else {
         this.counters.forwarded++;
-        to.add(burst, i);
+        this.#add(to, burst, i);
       }
     }
-    // Ports may come and go from within a port's take: then the next one is looked at twice or not at all, and
-    // what it missed goes with its next burst at the latest.
-    for (const port of this.#ports) port.deliver();
+    this.#deliver();
+    if (storm === 0) return;
+    this.counters.storm += storm;
+    attempt(() => this.#onStorm(from), reportToHost);
+  }
+
+  #add(port: SwitchPort, burst: FrameBurst, i: number): void {
+    if (port.add(burst, i)) this.#due[this.#dueEnd++] = port;
+  }
+
+  /**
+   * Lets every port that is due give its frames. They are lent: a peer that sends from within its `take` does not get
+   * back before all of them are given, those of the calls around its own included.
+   */
+  #deliver(): void {
+    const due = this.#due;
+    while (this.#dueFirst < this.#dueEnd) {
+      const port = due[this.#dueFirst];
+      due[this.#dueFirst++] = undefined;
+      port?.deliver();
+    }
+    this.#dueFirst = 0;
+    this.#dueEnd = 0;
   }
 }

@@ -10,7 +10,7 @@ describe("a frame queue", () => {
     const burst = new FrameBurst();
     burst.addFrame(new Uint8Array(60));
     expect(queue.take(burst, 0)).toBe(1);
-    expect(queue.counters).toEqual({ frames: 1, bytes: 60, queued: 0, droppedFull: 0, droppedCleared: 0 });
+    expect(queue.counters).toMatchObject({ frames: 1, bytes: 60, queued: 0, droppedFull: 0, droppedCleared: 0 });
   });
 
   it("keeps a frame's offloads", () => {

@@ -146,7 +146,7 @@ function addPciNic(machine: V86Machine, options: PciNicOptions): PciNic {
     vectors: 2,
   });
   const plugged = machine.plugPci(pci, { name: "virtio-net", ...options });
-  const joined = join(options, device, async () => {
+  const joined = join(machine, options, device, async () => {
     plugged.unplug();
     await pci.remove();
   });
@@ -168,7 +168,7 @@ function addMmioNic(machine: V86Machine, options: MmioNicOptions): MmioNic {
     pin.disconnect();
     throw cause;
   }
-  const joined = join(options, device, async () => {
+  const joined = join(machine, options, device, async () => {
     mapping.unmap();
     await mmio.remove();
     pin.disconnect();
@@ -203,8 +203,14 @@ function coreOptions({ memory, scheduler, report }: V86Machine, { ringFeatures }
 type CoreOptions = Pick<DeviceCoreOptions, "memory" | "scheduler" | "onFault" | "ringFeatures">;
 
 /** Joins the NIC to its backend, until it is taken out. */
-function join(options: NicOptions, device: NetDevice, takeOut: () => Promise<void>): Pick<Nic, "link" | "remove"> {
-  const link = options.backend === undefined ? null : connect(device, options.backend);
+function join(
+  machine: V86Machine,
+  options: NicOptions,
+  device: NetDevice,
+  takeOut: () => Promise<void>,
+): Pick<Nic, "link" | "remove"> {
+  const { backend } = options;
+  const link = backend === undefined ? null : connect(device, backend, { onError: machine.report });
   const remove = async (): Promise<void> => {
     const out = takeOut();
     link?.disconnect();

@@ -88,6 +88,19 @@ describe.each(["at-once", "gathered"] as const)("a backend that throws, frames s
   });
 });
 
+test("a backend that throws behind a link is reported each time, and the guest has done nothing wrong", () => {
+  const v86 = new FakeV86();
+  const errors: unknown[] = [];
+  attachToV86(v86, { onError: (cause) => errors.push(cause) });
+  const backend = new Thrower();
+  const nic = addNic(v86, { transport: "mmio-legacy", transmit: "at-once", backend });
+  const driver = drive(v86);
+  driver.send();
+  driver.send();
+  expect([driver.status(), errors]).toEqual([7, [backend.cause, backend.cause]]);
+  expect(nic.link!.aToB).toMatchObject({ frames: 0, droppedFailed: 2 });
+});
+
 test("a guest that breaks a ring is its own matter: nothing is reported as an error of ours", () => {
   const v86 = new FakeV86();
   const errors: unknown[] = [];

@@ -3,7 +3,7 @@
  * @module
  */
 
-import { connect, FrameBurst, type NetBackend, type NetPort } from "@virtio-ts/net-backends";
+import { connect, FrameBurst, type Link, type NetBackend, type NetPort } from "@virtio-ts/net-backends";
 import type { DeviceFault } from "@virtio-ts/virtio-device";
 import { NetDevice, type NetDeviceOptions } from "@virtio-ts/virtio-net/device";
 import type { VirtioPciOptions } from "@virtio-ts/virtio-pci/device";
@@ -102,6 +102,7 @@ export class Nic {
   headerSize = 12;
   #rxBuffers = new Map<number, number>();
 
+  #link: Link | undefined;
   readonly #plugInto: (machine: Machine) => PciAttachment;
 
   constructor(machine: Machine, id: string, face: Interface, options: NicOptions = {}) {
@@ -109,7 +110,7 @@ export class Nic {
     const { ringSize = 256, interrupt = "intx", pci = {}, ...net } = options;
     this.device = new NetDevice({ queueSize: ringSize, ...net });
     this.#plugInto = (into) => {
-      connect(this.device, this.wire);
+      this.#link = connect(this.device, this.wire);
       const attach = onPci(into, {
         mode: face === "legacy" ? "transitional" : "modern",
         interrupt,
@@ -132,7 +133,7 @@ export class Nic {
    * The wire is plugged over.
    */
   moveTo(machine: Machine, state: unknown): void {
-    this.device.detach();
+    this.#link?.disconnect();
     this.machine = machine;
     this.device = new NetDevice({ queueSize: this.rx.size, mac: this.device.mac });
     this.attachment = this.#plugInto(machine);
