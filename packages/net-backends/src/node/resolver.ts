@@ -1,80 +1,69 @@
 /**
- * Names, by the system's resolver.
- *
- * Addresses are asked for as any program of the host does (getaddrinfo: the hosts file, private names and a VPN's
- * rules count), all other records of the name servers the system is configured for. With servers given, both are
- * asked of those.
+ * Passes questions on to name servers: each in turn, over UDP, over TCP where the answer is too long for it. Names of
+ * the hosts file are answered by it. Search lists are the business of who asks, and never applied.
  * @module
  */
 
-import { promises as dns } from "node:dns";
-import type { DnsRecord, DnsRecordType, DnsResolution } from "../user/host-sockets.ts";
+import { FLAG_TRUNCATED, RCODE_NOT_IMPLEMENTED, RCODE_REFUSED, RCODE_SERVER_FAILURE } from "../user/dns-wire.ts";
+import { askTcp, askUdp, type NameServer } from "./dns-exchange.ts";
+import type { HostsFile } from "./hosts-file.ts";
+import type { NameServers } from "./name-servers.ts";
+
+/** How long each server is waited for, in the first round and the second, ms (RFC 1035, 7.2: 2 to 5 seconds). */
+const ROUNDS: readonly number[] = [2000, 4000];
 
 /** Resolves names for guests. */
 export class NodeResolver {
-  readonly #resolver: dns.Resolver = new dns.Resolver({ timeout: 4000, tries: 2 });
-  readonly #hasServers: boolean;
+  readonly #servers: NameServers;
+  readonly #hosts: HostsFile | undefined;
+  readonly #rounds: readonly number[];
 
-  /** @param servers addresses of name servers, with `:port` where it isn't 53; the system's unless given */
-  constructor(servers: readonly string[] | undefined) {
-    this.#hasServers = servers !== undefined;
-    if (servers !== undefined) this.#resolver.setServers(servers);
+  /**
+   * @param hosts what is answered by the hosts file; nothing unless given
+   * @param rounds how long each server is waited for, by round, ms
+   */
+  constructor(servers: NameServers, hosts?: HostsFile, rounds: readonly number[] = ROUNDS) {
+    this.#servers = servers;
+    this.#hosts = hosts;
+    this.#rounds = rounds;
   }
 
-  /** The records of a name. */
-  async resolve(name: string, type: DnsRecordType): Promise<DnsResolution> {
-    try {
-      return type === "A" && !this.#hasServers ? await lookUp(name) : await this.#query(name, type);
-    } catch (error) {
-      return resolutionOf(error);
+  /** The answer to a query; rejected when no server has one. See `HostSockets.resolve`. */
+  async resolve(query: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
+    const known = await this.#hosts?.answer(query);
+    if (known !== undefined) return known;
+    let second: Uint8Array | undefined;
+    for (const timeoutMs of this.#rounds) {
+      for (const server of this.#servers.current()) {
+        const answer = await this.#ask(server, query, timeoutMs, signal);
+        if (signal.aborted) throw signal.reason;
+        if (answer !== undefined && !isFailure(answer) && !isTruncated(answer)) return answer;
+        if (second === undefined || isFailure(second)) second = answer ?? second;
+      }
+      if (second !== undefined) return second; // they all spoke, or will not
     }
+    throw new Error("no name server answered");
   }
 
-  async #query(name: string, type: DnsRecordType): Promise<DnsRecord[]> {
-    const resolver = this.#resolver;
-    switch (type) {
-      case "A":
-        return (await resolver.resolve4(name, { ttl: true })).map(({ address, ttl }) => ({ type, address, ttl }));
-      case "CNAME":
-        return (await resolver.resolveCname(name)).map((target) => ({ type, target }));
-      case "NS":
-        return (await resolver.resolveNs(name)).map((target) => ({ type, target }));
-      case "PTR":
-        return (await resolver.resolvePtr(name)).map((target) => ({ type, target }));
-      case "MX":
-        return (await resolver.resolveMx(name)).map(({ priority, exchange }) => ({
-          type,
-          preference: priority,
-          target: exchange,
-        }));
-      case "TXT":
-        return (await resolver.resolveTxt(name)).map((strings) => ({ type, strings }));
-      case "SRV":
-        return (await resolver.resolveSrv(name)).map(({ priority, weight, port, name: target }) => ({
-          type,
-          priority,
-          weight,
-          port,
-          target,
-        }));
-    }
+  async #ask(
+    server: NameServer,
+    query: Uint8Array,
+    timeoutMs: number,
+    signal: AbortSignal,
+  ): Promise<Uint8Array | undefined> {
+    const short = await askUdp(server, query, timeoutMs, signal);
+    if (short === undefined && !signal.aborted) this.#servers.demote(server);
+    if (short === undefined || !isTruncated(short)) return short;
+    return (await askTcp(server, query, timeoutMs, signal)) ?? short;
   }
 }
 
-async function lookUp(name: string): Promise<DnsRecord[]> {
-  const found = await dns.lookup(name, { family: 4, all: true });
-  return found.map(({ address }) => ({ type: "A", address }));
+function isTruncated(answer: Uint8Array): boolean {
+  return (((answer[2] << 8) | answer[3]) & FLAG_TRUNCATED) !== 0;
 }
 
-function resolutionOf(error: unknown): DnsResolution {
-  switch (typeof error === "object" && error !== null && "code" in error ? error.code : undefined) {
-    case "ENOTFOUND":
-      return "no-such-name";
-    case "ENODATA":
-      return [];
-    case "ENOTIMP":
-      return "not-implemented";
-    default:
-      return "failed"; // EAI_AGAIN, ESERVFAIL, ETIMEOUT, EREFUSED
-  }
+/** Whether a server can't or won't answer, which says nothing of what others do. */
+function isFailure(answer: Uint8Array): boolean {
+  const rcode = answer[3] & 15;
+  return rcode === RCODE_SERVER_FAILURE || rcode === RCODE_NOT_IMPLEMENTED || rcode === RCODE_REFUSED;
 }

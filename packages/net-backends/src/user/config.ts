@@ -3,7 +3,8 @@
  * @module
  */
 
-import { formatIpv4, isHostOf, parseIpv4, requireIpv4, requireMac, requireSubnet, type Subnet } from "./addresses.ts";
+import { formatIpv4, isHostOf, requireIpv4, requireMac, requireSubnet, type Subnet } from "./addresses.ts";
+import { isName } from "./dns-names.ts";
 import { UserNetworkError } from "./errors.ts";
 import type { UserNetworkTrace } from "./trace.ts";
 
@@ -42,8 +43,10 @@ export interface UserNetworkLimits {
   readonly udpFlows: number;
   /** After so long without a datagram a flow is forgotten, ms; 3 minutes. */
   readonly udpIdleMs: number;
-  /** DNS questions that wait for an answer, at a time; 128. */
+  /** DNS questions that wait for the host's servers, at a time; 128. The oldest gives way (SERVFAIL). */
   readonly dnsPending: number;
+  /** DNS answers kept while they are good, 4 KiB each at most; 1024. */
+  readonly dnsCache: number;
   /** Fragmented IP packets that are not whole yet, at a time; 16. */
   readonly fragmentedPackets: number;
 }
@@ -58,8 +61,24 @@ const DEFAULT_LIMITS: UserNetworkLimits = {
   udpFlows: 1024,
   udpIdleMs: 180_000,
   dnsPending: 128,
+  dnsCache: 1024,
   fragmentedPackets: 16,
 };
+
+/** A road out of the network: a connection, a datagram, a question about a name. */
+export type EgressProtocol = "tcp" | "udp" | "dns";
+
+/**
+ * Asked before anything leaves for the host's side: whether a guest may. One function covers every road, so that what
+ * knows no more than some addresses or ports closes all others. Only `true` is a yes: one that throws or answers with
+ * a promise has refused.
+ *
+ * @param protocol - by which road; more may come, so allow those you know
+ * @param destination - the address (`93.184.216.34`); for `dns` the name that is asked for, in lower case, without a
+ *   dot at its end, `""` for the root
+ * @param port - the port; 53 for `dns`
+ */
+export type EgressPolicy = (protocol: EgressProtocol, destination: string, port: number) => boolean;
 
 /** What a user may say of a network. All of it has a default, the addresses those of QEMU's `-netdev user`. */
 export interface UserNetworkOptions {
@@ -85,15 +104,12 @@ export interface UserNetworkOptions {
   readonly domain?: string;
   /** How long DHCP's leases last, seconds; a day. */
   readonly leaseSeconds?: number;
-  /** Names answered by the name server itself, and their addresses. */
+  /** Names answered by the name server itself, and their addresses; so are the names of these addresses (PTR). */
   readonly names?: Readonly<Record<string, string>>;
   /** Ports of the host that lead to guests. */
   readonly forwards?: readonly ForwardOptions[];
-  /**
-   * Asked before anything is sent to a host: whether a guest may reach it. Only `true` is a yes: one that throws or
-   * answers with a promise has refused.
-   */
-  readonly allow?: (protocol: "tcp" | "udp", address: string, port: number) => boolean;
+  /** What a guest may reach; all that the host reaches unless given. */
+  readonly allow?: EgressPolicy;
   /** Told what ended, and why, and what failed that is not the network's own. */
   readonly trace?: UserNetworkTrace;
   /** Bounds, where the defaults do not suit. */
@@ -113,9 +129,11 @@ export interface UserNetworkConfig {
   readonly hostname: string | undefined;
   readonly domain: string | undefined;
   readonly leaseSeconds: number;
-  /** By name, in lower case. */
+  /** Addresses by name, in lower case. */
   readonly names: ReadonlyMap<string, string>;
-  readonly allow: ((protocol: "tcp" | "udp", address: string, port: number) => boolean) | undefined;
+  /** The name of an address, the first that was given. */
+  readonly owners: ReadonlyMap<number, string>;
+  readonly allow: EgressPolicy | undefined;
   readonly trace: UserNetworkTrace | undefined;
   readonly limits: UserNetworkLimits;
 }
@@ -145,9 +163,18 @@ export function readOptions(options: UserNetworkOptions): UserNetworkConfig {
     );
   }
   const names = new Map<string, string>();
-  for (const [name, value] of Object.entries(options.names ?? {})) {
-    if (parseIpv4(value) === undefined) requireIpv4(value, `the address of "${name}"`);
-    names.set(name.toLowerCase().replace(/\.$/, ""), value);
+  const owners = new Map<number, string>();
+  for (const [given, value] of Object.entries({ localhost: "127.0.0.1", ...options.names })) {
+    const address = requireIpv4(value, `the address of "${given}"`);
+    const name = given.toLowerCase().replace(/\.$/, "");
+    if (!isName(name)) {
+      throw new UserNetworkError(
+        "BAD_VALUE",
+        `a name is ${JSON.stringify(given)}: expected labels of 1 to 63 ASCII letters joined by dots, 253 in all`,
+      );
+    }
+    names.set(name, value);
+    if (!owners.has(address)) owners.set(address, name);
   }
   return {
     subnet,
@@ -162,6 +189,7 @@ export function readOptions(options: UserNetworkOptions): UserNetworkConfig {
     domain: requireText(options.domain, "domain"),
     leaseSeconds: requireInteger(options.leaseSeconds ?? 86_400, "leaseSeconds", 60, 0xffff_fffe),
     names,
+    owners,
     allow: options.allow,
     trace: options.trace,
     limits: readLimits(options.limits ?? {}),

@@ -4,7 +4,7 @@
  */
 
 /** Tables of a network that have a limit. */
-export const TABLES = ["tcp", "fragments"] as const;
+export const TABLES = ["tcp", "fragments", "dns", "dnsCache"] as const;
 
 /** A table of a network that has a limit. */
 export type UserNetworkTable = (typeof TABLES)[number];
@@ -43,8 +43,6 @@ export interface UserNetworkDrops {
   tcpUnexpected: number;
   /** A UDP datagram above the limit of flows, or from someone who was not asked. */
   udp: number;
-  /** A DNS question above the limit of pending ones. */
-  dnsLimit: number;
   /** A frame for the guest that waited in a full queue, or had no guest to go to. */
   toGuest: number;
 }
@@ -67,8 +65,10 @@ export interface UserNetworkCounters {
   dhcpAnswered: number;
   /** Addresses that guests declined, for someone else had them. */
   dhcpDeclined: number;
-  /** DNS questions answered. */
+  /** DNS questions answered; of those, answered by what was still known; questions put to the host's servers. */
   dnsAnswered: number;
+  dnsCached: number;
+  dnsForwarded: number;
   /** Datagrams sent to hosts, and brought back. */
   udpToHost: number;
   udpFromHost: number;
@@ -110,6 +110,8 @@ export function newCounters(): UserNetworkCounters {
     dhcpAnswered: 0,
     dhcpDeclined: 0,
     dnsAnswered: 0,
+    dnsCached: 0,
+    dnsForwarded: 0,
     udpToHost: 0,
     udpFromHost: 0,
     tcpOpened: 0,
@@ -140,7 +142,6 @@ export function newCounters(): UserNetworkCounters {
       tcpLimit: 0,
       tcpUnexpected: 0,
       udp: 0,
-      dnsLimit: 0,
       toGuest: 0,
     },
   };

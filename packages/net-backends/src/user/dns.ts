@@ -1,113 +1,71 @@
 /**
- * The network's name server: answers the names the user gave, and asks the host's resolver for all others.
- *
- * The network carries IPv4 only, so a name has no AAAA records here: a guest that got some would try them in vain.
+ * The network's name server: answers what it knows itself, and passes on all else to the host's servers, message by
+ * message, where the network's policy lets it.
  * @module
  */
 
-import {
-  type DnsQuestion,
-  RCODE_NO_SUCH_NAME,
-  RCODE_NOT_IMPLEMENTED,
-  RCODE_OK,
-  RCODE_REFUSED,
-  RCODE_SERVER_FAILURE,
-  readQuestion,
-  recordTypeOf,
-  TYPE_A,
-  TYPE_AAAA,
-  TYPE_HTTPS,
-  writeAnswer,
-  writeRefusal,
-} from "./dns-message.ts";
-import type { DnsRecord, DnsResolution } from "./host-sockets.ts";
+import { DnsForwarder } from "./dns-forwarder.ts";
+import { answerHere } from "./dns-local.ts";
+import { readQuestion } from "./dns-question.ts";
+import { type DnsReply, ownReply, writeRefusal, writeReply } from "./dns-reply.ts";
+import { RCODE_REFUSED } from "./dns-wire.ts";
 import type { Stack } from "./stack.ts";
+import { IP_HEADER, UDP_HEADER } from "./wire.ts";
 
 /** The port of a name server (RFC 1035, 4.2). */
 export const DNS_PORT = 53;
 const MAX_TCP_SIZE = 0xffff;
-const NONE: readonly DnsRecord[] = [];
 
 /** Answers questions. */
 export class Dns {
   readonly #stack: Stack;
-  #pending = 0;
+  readonly #forwarder: DnsForwarder;
 
   constructor(stack: Stack) {
     this.#stack = stack;
+    this.#forwarder = new DnsForwarder(stack);
   }
 
   /**
    * Answers a question.
-   * @param message the question; kept until the answer
+   * @param message the question; not looked at later
    * @param stream whether it came over TCP, where answers may be long
-   * @param answered gets the answer, at once or later; not called when there is none to give
+   * @param answered gets the answer, once, at once or later
+   * @returns withdraws the question; `undefined` when it is none, and is not answered
    */
-  ask(message: Uint8Array, stream: boolean, answered: (answer: Uint8Array) => void): void {
-    const stack = this.#stack;
+  ask(message: Uint8Array, stream: boolean, answered: (answer: Uint8Array) => void): (() => void) | undefined {
+    const { counters, config } = this.#stack;
     const question = readQuestion(message);
     if (question === undefined) {
-      stack.counters.dropped.malformed++;
-      return;
+      counters.dropped.malformed++;
+      return undefined;
     }
-    const limit = stream ? MAX_TCP_SIZE : typeof question === "number" ? 0 : question.udpSize;
-    const answer = (rcode: number, records: readonly DnsRecord[]): void => {
-      stack.counters.dnsAnswered++;
-      answered(
-        typeof question === "number" ? writeRefusal(message, rcode) : writeAnswer(question, rcode, records, limit),
-      );
+    const answer = (bytes: Uint8Array): void => {
+      counters.dnsAnswered++;
+      answered(bytes);
     };
-    if (typeof question === "number") answer(question, NONE);
-    else if (!this.#answerHere(question, answer)) this.#askHost(question, answer);
+    if (typeof question === "number") {
+      answer(writeRefusal(message, question));
+      return () => {};
+    }
+    // An answer in one packet: fragments get lost, and guests may not take them.
+    const limit = stream ? MAX_TCP_SIZE : Math.min(question.udpSize, config.mtu - IP_HEADER - UDP_HEADER);
+    const done = (reply: DnsReply, age: number): void => answer(writeReply(question, reply, age, limit));
+    const here = answerHere(question, config);
+    if (here !== undefined) {
+      done(here, 0);
+      return () => {};
+    }
+    if (!this.#stack.allows("dns", question.name, DNS_PORT)) {
+      counters.dropped.prohibited++;
+      done(ownReply(question, RCODE_REFUSED), 0);
+      return () => {};
+    }
+    return this.#forwarder.ask(question, done);
   }
 
-  /** Answers what needs no host. */
-  #answerHere(question: DnsQuestion, answer: (rcode: number, records: readonly DnsRecord[]) => void): boolean {
-    if (!question.internet) {
-      answer(RCODE_REFUSED, NONE);
-      return true;
-    }
-    const address = this.#stack.config.names.get(question.name);
-    if (address !== undefined) {
-      answer(RCODE_OK, question.type === TYPE_A ? [{ type: "A", address }] : NONE);
-      return true;
-    }
-    if (question.type === TYPE_AAAA || question.type === TYPE_HTTPS) {
-      answer(RCODE_OK, NONE);
-      return true;
-    }
-    if (recordTypeOf(question.type) === undefined) {
-      answer(RCODE_NOT_IMPLEMENTED, NONE);
-      return true;
-    }
-    if (question.name === "") {
-      answer(RCODE_REFUSED, NONE); // the root: nothing a stub resolver asks for, and a lot of answer
-      return true;
-    }
-    return false;
-  }
-
-  #askHost(question: DnsQuestion, answer: (rcode: number, records: readonly DnsRecord[]) => void): void {
-    const stack = this.#stack;
-    const type = recordTypeOf(question.type);
-    if (type === undefined) return;
-    if (this.#pending >= stack.config.limits.dnsPending) {
-      stack.counters.dropped.dnsLimit++;
-      return;
-    }
-    this.#pending++;
-    const done = (resolution: DnsResolution): void => {
-      this.#pending--;
-      stack.enter();
-      try {
-        if (resolution === "no-such-name") answer(RCODE_NO_SUCH_NAME, NONE);
-        else if (resolution === "failed") answer(RCODE_SERVER_FAILURE, NONE);
-        else if (resolution === "not-implemented") answer(RCODE_NOT_IMPLEMENTED, NONE);
-        else answer(RCODE_OK, resolution);
-      } finally {
-        stack.leave();
-      }
-    };
-    stack.host.resolve(question.name, type).then(done, () => done("failed"));
+  /** The guest is gone: nothing it asked is answered any more, and nothing of it is kept. */
+  clear(): void {
+    this.#forwarder.clear();
   }
 }

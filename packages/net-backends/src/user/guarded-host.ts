@@ -14,7 +14,7 @@ export interface HostGuard {
   later(run: () => void): void;
 }
 
-/** A host whose methods never throw. The promises of `listenTcp` and `listenUdp` may still be rejected. */
+/** A host whose methods never throw. The promises of `listenTcp`, `listenUdp` and `resolve` may still be rejected. */
 export function guardHost(host: HostSockets, guard: HostGuard): HostSockets {
   return {
     connectTcp(address, port, handlers) {
@@ -51,13 +51,15 @@ export function guardHost(host: HostSockets, guard: HostGuard): HostSockets {
         close: () => udp.close(),
       };
     },
-    async resolve(name, type) {
+    async resolve(query, signal) {
+      let answer: Promise<Uint8Array>;
       try {
-        return await host.resolve(name, type);
+        answer = host.resolve(query, signal);
       } catch (cause) {
         guard.threw("resolve", cause);
-        return "failed";
+        throw cause;
       }
+      return answer;
     },
   };
 }

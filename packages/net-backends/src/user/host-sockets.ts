@@ -7,6 +7,8 @@
  * @module
  */
 
+import type { CancelSignal } from "./cancel.ts";
+
 /** Why a host socket failed, as far as a guest can be told. */
 export type HostFailure =
   /** Nobody listens there. */
@@ -85,30 +87,6 @@ export interface HostListener {
   close(): void;
 }
 
-/** One record of a DNS answer, by the type of its data (RFC 1035, 3.3; RFC 2782; RFC 3596). */
-export type DnsRecord = { readonly name?: string; readonly ttl?: number } & (
-  | { readonly type: "A"; readonly address: string }
-  | { readonly type: "CNAME" | "NS" | "PTR"; readonly target: string }
-  | { readonly type: "MX"; readonly preference: number; readonly target: string }
-  | { readonly type: "TXT"; readonly strings: readonly string[] }
-  | {
-      readonly type: "SRV";
-      readonly priority: number;
-      readonly weight: number;
-      readonly port: number;
-      readonly target: string;
-    }
-);
-
-/** The types of records a host can be asked for. */
-export type DnsRecordType = DnsRecord["type"];
-
-/**
- * What the host's resolver says of a name: records (none when the name has none of that type), that there is no
- * such name, or that it could not tell.
- */
-export type DnsResolution = readonly DnsRecord[] | "no-such-name" | "failed" | "not-implemented";
-
 /** The machine a network runs on, as far as the network needs it. */
 export interface HostSockets {
   /** Opens a connection. */
@@ -128,6 +106,12 @@ export interface HostSockets {
   openUdp(handlers: HostUdpHandlers): HostUdp;
   /** Opens a UDP socket on a port others send to; rejected like {@link listenTcp}. */
   listenUdp(address: string, port: number, handlers: HostUdpHandlers): Promise<HostListener & HostUdp>;
-  /** Asks the host's resolver for the records of a name. */
-  resolve(name: string, type: DnsRecordType): Promise<DnsResolution>;
+  /**
+   * Asks the host's name servers: a function from message to message (RFC 1035, 4), as DNS over HTTPS is (RFC 8484).
+   * @param query one question, with an id of its own, in memory of its own
+   * @param signal aborted when nobody waits for an answer any more
+   * @returns the whole answer, with the query's id. Rejected when none was to be had: the guest is told (SERVFAIL), as
+   *   it is of what does not answer the query
+   */
+  resolve(query: Uint8Array<ArrayBuffer>, signal: CancelSignal): Promise<Uint8Array>;
 }

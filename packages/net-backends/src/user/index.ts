@@ -3,8 +3,15 @@
  * @module
  */
 
+export type { CancelSignal } from "./cancel.ts";
 export { type Alarm, type Clock, type Random, systemClock, systemRandom } from "./clock.ts";
-export type { ForwardOptions, UserNetworkLimits, UserNetworkOptions } from "./config.ts";
+export type {
+  EgressPolicy,
+  EgressProtocol,
+  ForwardOptions,
+  UserNetworkLimits,
+  UserNetworkOptions,
+} from "./config.ts";
 export type {
   UserNetworkCounters,
   UserNetworkDrops,
@@ -14,9 +21,6 @@ export type {
 export { UserNetworkError, type UserNetworkErrorCode } from "./errors.ts";
 export type { Forward } from "./forwards.ts";
 export type {
-  DnsRecord,
-  DnsRecordType,
-  DnsResolution,
   HostFailure,
   HostListener,
   HostSockets,

@@ -6,7 +6,7 @@
 
 import { checksumAdd, checksumFold } from "../checksum.ts";
 import type { Clock, Random } from "./clock.ts";
-import type { UserNetworkConfig } from "./config.ts";
+import type { EgressProtocol, UserNetworkConfig } from "./config.ts";
 import { newCounters, type UserNetworkCounters } from "./counters.ts";
 import { Egress, type FrameSource } from "./egress.ts";
 import { UserNetworkError } from "./errors.ts";
@@ -119,15 +119,15 @@ export class Stack {
   }
 
   /**
-   * Whether the user lets guests reach an address of the host's side. Only a plain `true` does: a policy that fails
+   * Whether the user lets guests reach an address of the host's side, or ask for a name. Only a plain `true` does: a policy that fails
    * must not open what it closes.
    */
-  allows(protocol: "tcp" | "udp", address: string, port: number): boolean {
+  allows(protocol: EgressProtocol, destination: string, port: number): boolean {
     const { allow } = this.config;
     if (allow === undefined) return true;
     let answer: unknown;
     try {
-      answer = allow(protocol, address, port);
+      answer = allow(protocol, destination, port);
     } catch (cause) {
       this.report("CALLBACK_FAILED", "allow threw", cause);
       return false;

@@ -191,7 +191,7 @@ export class Tcp {
     const connection = this.#connections.add(PHASE_CONNECTING, source, guestPort, destination, remotePort);
     takeSyn(connection, segment);
     connection.host = isDns
-      ? new DnsStream(this.#dns, connection)
+      ? new DnsStream(this.#stack, this.#dns, connection)
       : host.connectTcp(target.address, remotePort, connection);
   }
 

@@ -57,6 +57,7 @@ export class UserNetwork implements NetBackend {
   readonly #stack: Stack;
   readonly #arp: Arp;
   readonly #dhcp: Dhcp;
+  readonly #dns: Dns;
   readonly #udpForwards: UdpForwards;
   readonly #udp: Udp;
   readonly #tcp: Tcp;
@@ -86,6 +87,7 @@ export class UserNetwork implements NetBackend {
     const learned = (): void => this.#tcp.learned();
     const icmp = new Icmp(stack);
     const dns = new Dns(stack);
+    this.#dns = dns;
     this.#dhcp = new Dhcp(stack);
     this.#udpForwards = new UdpForwards(stack);
     this.#udp = new Udp(stack, icmp, this.#dhcp, dns, this.#udpForwards);
@@ -123,6 +125,7 @@ export class UserNetwork implements NetBackend {
     this.#udp.clear();
     this.#udpForwards.clear();
     this.#dhcp.clear();
+    this.#dns.clear();
     this.#ipv4.clear();
     neighbours.clear();
     egress.detach();

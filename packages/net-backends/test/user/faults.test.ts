@@ -31,7 +31,7 @@ function benchOn(broken: (host: MemoryHost) => Partial<HostSockets>, options: Us
     listenTcp: (address, port, accept) => host.listenTcp(address, port, accept),
     openUdp: (handlers) => host.openUdp(handlers),
     listenUdp: (address, port, handlers) => host.listenUdp(address, port, handlers),
-    resolve: (name, type) => host.resolve(name, type),
+    resolve: (query, signal) => host.resolve(query, signal),
     ...broken(host),
   };
   const network = new UserNetwork({ host: whole, clock, random: seeded(1), options });

@@ -1,7 +1,6 @@
 /** A host of which every socket is played by the test. Nothing happens by itself: {@link MemoryHost.run} does it. */
 import type {
-  DnsRecordType,
-  DnsResolution,
+  CancelSignal,
   HostFailure,
   HostListener,
   HostSockets,
@@ -162,10 +161,11 @@ export class MemoryHost implements HostSockets {
   readonly connections: MemoryTcp[] = [];
   readonly sockets: MemoryUdp[] = [];
   readonly listeners: Listener[] = [];
-  readonly questions: { name: string; type: DnsRecordType }[] = [];
+  readonly queries: { message: Uint8Array; signal: CancelSignal }[] = [];
   /** What becomes of a connection: it stands, fails, or nobody ever answers. */
   verdict: (address: string, port: number) => "stands" | "silence" | HostFailure = () => "stands";
-  names: (name: string, type: DnsRecordType) => DnsResolution | Promise<DnsResolution> = () => "no-such-name";
+  /** What the host's name servers say; nothing, unless said otherwise. */
+  names: (query: Uint8Array) => Uint8Array | Promise<Uint8Array> = () => new Promise(() => {});
   taken = new Set<number>();
   #events: (() => void)[] = [];
 
@@ -241,8 +241,8 @@ export class MemoryHost implements HostSockets {
     return { address, port: bound, send: (bytes, to, toPort) => udp.send(bytes, to, toPort), close: () => udp.close() };
   }
 
-  async resolve(name: string, type: DnsRecordType): Promise<DnsResolution> {
-    this.questions.push({ name, type });
-    return this.names(name, type);
+  async resolve(message: Uint8Array, signal: CancelSignal): Promise<Uint8Array> {
+    this.queries.push({ message: message.slice(), signal });
+    return this.names(message);
   }
 }

@@ -6,7 +6,7 @@ import { UserNetwork, type UserNetworkOptions } from "../../src/index.ts";
 import { nodeHostSockets } from "../../src/node/index.ts";
 import { TcpModel } from "./tcp-model.ts";
 import { segmentOf, TestGuest } from "./test-guest.ts";
-import { DNS, GATEWAY, GUEST, GUEST_MAC, udpFrame } from "./wire-test.ts";
+import { GATEWAY, udpFrame } from "./wire-test.ts";
 
 const open: (() => void)[] = [];
 afterEach(() => {
@@ -239,40 +239,5 @@ describe("UDP", () => {
     const { payload } = guest.one();
     guest.send(udpFrame(7, payload[0] * 256 + payload[1], Buffer.from("ho")));
     await until(() => answer === "ho");
-  });
-});
-
-describe("names", () => {
-  test("localhost is known to the system's resolver, .invalid is not (RFC 6761)", async () => {
-    const host = nodeHostSockets();
-    expect(await host.resolve("localhost", "A")).toEqual([{ type: "A", address: "127.0.0.1" }]);
-    expect(["no-such-name", "failed"]).toContain(await host.resolve("virtio.invalid", "A"));
-  });
-
-  test("a name server that was given is asked, over UDP, for all types", async () => {
-    const server = createSocket("udp4");
-    open.push(() => server.close());
-    server.on("message", (question, sender) => {
-      const type = question.readUInt16BE(question.indexOf(0, 12) + 1);
-      const end = question.indexOf(0, 12) + 5;
-      const data = type === 1 ? [0, 4, 192, 0, 2, 7] : [0, 5, 0, 10, 1, 109, 0];
-      const answer = Buffer.from([...question.subarray(0, end), 0xc0, 12, 0, type, 0, 1, 0, 0, 0, 9, ...data]);
-      answer.writeUInt16BE(0x8180, 2);
-      answer.writeUInt16BE(1, 6);
-      answer.writeUInt16BE(0, 10);
-      server.send(answer, sender.port, sender.address);
-    });
-    await new Promise<void>((resolve) => server.bind(0, "127.0.0.1", resolve));
-    const host = nodeHostSockets({ nameServers: [`127.0.0.1:${server.address().port}`] });
-    expect(await host.resolve("a.test", "A")).toEqual([{ type: "A", address: "192.0.2.7", ttl: 9 }]);
-    expect(await host.resolve("a.test", "MX")).toEqual([{ type: "MX", preference: 10, target: "m" }]);
-  });
-
-  test("a guest's question gets there and back", async () => {
-    const { guest } = start();
-    const question = [0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 9, ...Buffer.from("localhost"), 0, 0, 1, 0, 1];
-    guest.send(udpFrame(4000, 53, Uint8Array.from(question), { source: GUEST, destination: DNS, fromMac: GUEST_MAC }));
-    await until(() => guest.frames.length > 0);
-    expect([...guest.one().payload.subarray(-4)]).toEqual([127, 0, 0, 1]);
   });
 });

@@ -1,0 +1,49 @@
+/**
+ * Names and addresses that are known here or on the host, as records to answer by.
+ * @module
+ */
+
+import { parseIpv4 } from "./addresses.ts";
+import type { OwnRecord } from "./dns-reply.ts";
+import { TYPE_A, TYPE_ANY, TYPE_PTR } from "./dns-wire.ts";
+
+const REVERSE = ".in-addr.arpa";
+
+/** An A record. */
+export function addressRecord(address: string, ttl: number): OwnRecord {
+  const value = parseIpv4(address) ?? 0;
+  const data = Uint8Array.of(value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255);
+  return { type: TYPE_A, ttl, data };
+}
+
+/** A PTR record. */
+export function nameRecord(name: string, ttl: number): OwnRecord {
+  const data = new Uint8Array(name.length + 2);
+  let at = 0;
+  for (const label of name.split(".")) {
+    data[at++] = label.length;
+    for (let i = 0; i < label.length; i++) data[at++] = label.charCodeAt(i);
+  }
+  return { type: TYPE_PTR, ttl, data };
+}
+
+/** Whether a name can be written by {@link nameRecord} and asked for (RFC 1035, 2.3.4). */
+export function isName(name: string): boolean {
+  return name.length <= 253 && /^[\x21-\x2d\x2f-\x7e]{1,63}(\.[\x21-\x2d\x2f-\x7e]{1,63})*$/.test(name);
+}
+
+/** Whether a question of one type, or of all, asks for records of a type. */
+export function asks(asked: number, type: number): boolean {
+  return asked === type || asked === TYPE_ANY;
+}
+
+/** The address that a name of in-addr.arpa stands for, as far as it goes; `undefined` for other names. */
+export function reverseAddress(name: string): { readonly address: number; readonly octets: number } | undefined {
+  if (!name.endsWith(REVERSE)) return undefined;
+  const octets = name.slice(0, -REVERSE.length).split(".").reverse();
+  if (octets.length > 4 || !octets.every((octet) => /^(0|[1-9]\d{0,2})$/.test(octet) && Number(octet) < 256)) {
+    return undefined;
+  }
+  const address = octets.reduce((sum, octet, i) => sum + Number(octet) * 2 ** (24 - 8 * i), 0);
+  return { address, octets: octets.length };
+}

@@ -1,0 +1,124 @@
+/**
+ * DNS messages by the byte (RFC 1035, 4.1; RFC 6891): the numbers, and names and records found in hostile bytes.
+ *
+ * Written here, for a forwarder needs little of it (questions, times to live, OPT), the libraries for it work on
+ * Node's Buffer, and this runs in browsers.
+ * @module
+ */
+
+export const RCODE_OK = 0;
+export const RCODE_FORMAT_ERROR = 1;
+export const RCODE_SERVER_FAILURE = 2;
+export const RCODE_NO_SUCH_NAME = 3;
+export const RCODE_NOT_IMPLEMENTED = 4;
+export const RCODE_REFUSED = 5;
+/** RFC 6891, 9. */
+export const RCODE_BAD_VERSION = 16;
+
+export const TYPE_A = 1;
+export const TYPE_SOA = 6;
+export const TYPE_PTR = 12;
+export const TYPE_AAAA = 28;
+export const TYPE_OPT = 41;
+export const TYPE_IXFR = 251;
+export const TYPE_AXFR = 252;
+export const TYPE_ANY = 255;
+export const CLASS_IN = 1;
+
+export const FLAG_RESPONSE = 0x8000;
+export const FLAG_OPCODE = 0x7800;
+export const FLAG_TRUNCATED = 0x0200;
+export const FLAG_RECURSION_DESIRED = 0x0100;
+export const FLAG_RECURSION_AVAILABLE = 0x0080;
+/** RFC 4035, 3.2. */
+export const FLAG_AUTHENTIC_DATA = 0x0020;
+export const FLAG_CHECKING_DISABLED = 0x0010;
+
+/** Bytes of a header. */
+export const DNS_HEADER = 12;
+/** Bytes of an OPT record without options. */
+export const OPT_LENGTH = 11;
+/** DO, in the lower half of the TTL of an OPT record (RFC 3225). */
+export const OPT_DNSSEC_OK = 0x8000;
+/** What goes over UDP at most: larger messages might be fragmented (RFC 9715). */
+export const MAX_UDP_SIZE = 1232;
+/** Bytes of a name at most, lengths and the root included. */
+const MAX_NAME = 255;
+/** Bytes of a label at most. */
+const MAX_LABEL = 63;
+
+/** As many as a name can have labels. */
+const MAX_POINTERS = 127;
+/** Type, class, TTL and the length of the data. */
+const RECORD_FIXED = 10;
+
+/** Where a record lies in a message. */
+export interface RecordPlace {
+  readonly type: number;
+  readonly class: number;
+  /** Where its TTL is, in bytes from the message's start. */
+  readonly ttlAt: number;
+  /** Where its data starts. */
+  readonly dataAt: number;
+  /** Where it ends. */
+  readonly end: number;
+}
+
+/** Finds the end of the name at `at`, following pointers to see that it is one; -1 when it is none. */
+export function endOfName(bytes: Uint8Array, at: number): number {
+  let end = -1;
+  let length = 1;
+  let pointers = 0;
+  // Each pointer leads to before where it was found, so there is no loop (RFC 1035, 4.1.4: "a prior occurrence").
+  let limit = at;
+  for (;;) {
+    if (at >= bytes.length) return -1;
+    const first = bytes[at];
+    if (first === 0) return end < 0 ? at + 1 : end;
+    if (first <= MAX_LABEL) {
+      at += 1 + first;
+      length += 1 + first;
+      if (length > MAX_NAME) return -1;
+      continue;
+    }
+    if (first < 0xc0 || at + 1 >= bytes.length || ++pointers > MAX_POINTERS) return -1;
+    if (end < 0) end = at + 2;
+    at = ((first & 0x3f) << 8) | bytes[at + 1];
+    if (at < DNS_HEADER || at >= limit) return -1;
+    limit = at;
+  }
+}
+
+/** Finds a record; `undefined` when the bytes hold none, or not all of it. */
+export function recordAt(bytes: Uint8Array, view: DataView, at: number): RecordPlace | undefined {
+  const fixed = endOfName(bytes, at);
+  if (fixed < 0 || fixed + RECORD_FIXED > bytes.length) return undefined;
+  const dataAt = fixed + RECORD_FIXED;
+  const end = dataAt + view.getUint16(fixed + 8);
+  if (end > bytes.length) return undefined;
+  return { type: view.getUint16(fixed), class: view.getUint16(fixed + 2), ttlAt: fixed + 4, dataAt, end };
+}
+
+/** A view of bytes. */
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+/** A byte of a name, in lower case if it is an ASCII letter: the others have no case (RFC 4343). */
+export function fold(byte: number): number {
+  return byte >= 0x41 && byte <= 0x5a ? byte + 0x20 : byte;
+}
+
+/**
+ * Writes an OPT record without options (RFC 6891, 6.1.2).
+ * @param rcode the response code, 12 bits; its upper 8 go here
+ */
+export function writeOpt(view: DataView, at: number, rcode: number, dnssecOk: boolean): void {
+  view.setUint8(at, 0);
+  view.setUint16(at + 1, TYPE_OPT);
+  view.setUint16(at + 3, MAX_UDP_SIZE);
+  view.setUint8(at + 5, rcode >> 4);
+  view.setUint8(at + 6, 0);
+  view.setUint16(at + 7, dnssecOk ? OPT_DNSSEC_OK : 0);
+  view.setUint16(at + 9, 0);
+}
