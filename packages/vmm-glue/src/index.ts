@@ -6,6 +6,7 @@
 
 export * from "./bus/address-bus.ts";
 export { BusError, type BusErrorCode } from "./bus/bus-error.ts";
+export type { Reservation } from "./bus/ledger.ts";
 export * from "./bus/range-pool.ts";
 export * from "./devices/device-manager.ts";
 export * from "./devices/on-mmio.ts";
@@ -20,6 +21,7 @@ export * from "./pci/config-mechanism.ts";
 export * from "./pci/host-bridge.ts";
 export * from "./pci/pci-root.ts";
 export { PciSlot } from "./pci/pci-slot.ts";
+export * from "./report.ts";
 export * from "./scheduler.ts";
 export * from "./sel4/io-port-list.ts";
 export * from "./sel4/make-error.ts";

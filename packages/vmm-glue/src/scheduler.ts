@@ -4,14 +4,13 @@
  */
 
 import type { Scheduler } from "@virtio-ts/vm-device";
+import { reportToHost } from "./report.ts";
 
 /** What of the host's event loop is used; none of it is part of the language. */
 interface EventLoop {
   setImmediate?: (task: () => void) => unknown;
   MessageChannel?: new () => { port1: Port; port2: Port };
   setTimeout?: (task: () => void, ms: number) => unknown;
-  reportError?: (cause: unknown) => void;
-  console?: { error(...values: unknown[]): void };
 }
 
 interface Port {
@@ -96,10 +95,4 @@ function messageTurns(MessageChannel: new () => { port1: Port; port2: Port }): (
     runs.push(run);
     port2.postMessage(null);
   };
-}
-
-function reportToHost(cause: unknown): void {
-  const host = globalThis as unknown as EventLoop;
-  if (host.reportError !== undefined) host.reportError(cause);
-  else host.console?.error("virtio-ts: a deferred task threw:", cause);
 }

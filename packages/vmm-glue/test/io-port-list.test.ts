@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type IoPortInterface, IoPortList } from "../src/index.ts";
+import { AddressBus, type IoPortInterface, IoPortList, Machine } from "../src/index.ts";
 
 /** An interface that remembers, and fails at `badPort`. */
 function recorder(name: string, badPort = -1): IoPortInterface<string> & { readonly log: string[] } {
@@ -29,7 +29,7 @@ describe("the I/O port list", () => {
       size: 2,
     });
     list.addHandler({ start: 0x60, end: 0x6f, size: 0 }, high, "address");
-    expect(list.emulate(0x71, true, 1)).toEqual({ outcome: "handled", value: 0x1122_3344 });
+    expect(list.emulate(0x71, true, 1)).toEqual({ outcome: "handled", value: 0x44 });
     expect(list.emulate(0x60, false, 4, 0xcafe)).toEqual({ outcome: "handled", value: 0 });
     expect([low.log, high.log]).toEqual([["low in 71 1"], ["high out 60 4 cafe"]]);
   });
@@ -74,5 +74,65 @@ describe("the I/O port list", () => {
     expect(list.emulate(0x9000, true, 1).outcome).toBe("unhandled");
     expect(list.addHandler({ start: 0, end: 0, size }, recorder("nic"), "free")?.range.start).toBe(0x9000);
     expect(list.addHandler({ start: 0, end: 0, size: 0x8000 }, recorder("nic"), "free")).toBeNull();
+  });
+
+  it("cuts values to the size of the access, as a guest's registers do", () => {
+    const list = new IoPortList(0x9000);
+    const handler = recorder("card");
+    list.addHandler({ start: 0x70, end: 0x77, size: 0 }, handler, "address");
+    expect([1, 2, 4].map((size) => list.emulate(0x70, true, size).value)).toEqual([0x44, 0x3344, 0x1122_3344]);
+    for (const size of [1, 2, 4]) list.emulate(0x74, false, size, 0xfedc_ba98);
+    expect(handler.log.slice(3)).toEqual(["card out 74 1 98", "card out 74 2 ba98", "card out 74 4 fedcba98"]);
+  });
+
+  it("reads and writes the lowest port first where an access runs from one handler into the next", () => {
+    const list = new IoPortList(0x9000);
+    const low = recorder("low");
+    list.addHandler({ start: 0x70, end: 0x71, size: 0 }, low, "address");
+    list.addHandler(
+      { start: 0x72, end: 0x72, size: 0 },
+      {
+        ...recorder("high"),
+        portIn: (cookie, port, size) => {
+          low.log.push(`${cookie} in ${port.toString(16)} ${size}`);
+          return 0x55;
+        },
+      },
+      "address",
+    );
+    expect(list.emulate(0x70, true, 4)).toEqual({ outcome: "handled", value: 0xff55_4444 });
+    expect(low.log).toEqual(["low in 70 1", "low in 71 1", "high in 72 1"]);
+  });
+
+  it("makes an error of what a handler throws, reports it, and goes on", () => {
+    const thrown: unknown[] = [];
+    const bus = new AddressBus({ size: 0x1_0000, onError: (cause) => thrown.push(cause) });
+    const list = new IoPortList(0x9000, bus);
+    const fail = (cookie: string): never => {
+      throw new Error(cookie);
+    };
+    list.addHandler(
+      { start: 0x70, end: 0x71, size: 0 },
+      { ...recorder("bad"), portIn: fail, portOut: fail },
+      "address",
+    );
+    list.addHandler({ start: 0x72, end: 0x73, size: 0 }, recorder("good"), "address");
+    expect(list.emulate(0x70, true, 2)).toEqual({ outcome: "error", value: 0xffff });
+    expect(list.emulate(0x71, false, 1, 7)).toEqual({ outcome: "error", value: 0 });
+    expect(list.emulate(0x71, true, 2)).toEqual({ outcome: "error", value: 0x44ff });
+    expect(list.emulate(0x72, true, 2)).toEqual({ outcome: "handled", value: 0x3344 });
+    expect([thrown.map(String), bus.errors]).toEqual([["Error: bad", "Error: bad", "Error: bad"], 3]);
+  });
+
+  it("shares one ledger with all who hand out ports of the bus: other lists, and firmware's BARs", () => {
+    const machine = new Machine({ memory: 4096 });
+    const [first, second] = [new IoPortList(0xb800, machine.ports), new IoPortList(0xb800, machine.ports)];
+    const range = { start: 0, end: 0, size: 0x400 };
+    const starts = [first, second, first].map((list) => list.reserve(range, "free", 0x400).address);
+    expect(starts).toEqual([0xb800, 0xbc00, 0xc000]);
+    expect(machine.barPools.ports.take(0x20, 0x20).address).toBe(0xc400);
+    expect(second.reserve(range, "free", 0x400).address).toBe(0xc800);
+    expect(() => machine.barPools.ports.takeAt(0xbfff, 2)).toThrow(expect.objectContaining({ code: "overlap" }));
+    expect(first.addHandler({ start: 0xbc00, end: 0xbc00, size: 0 }, recorder("late"), "address")).toBeNull();
   });
 });

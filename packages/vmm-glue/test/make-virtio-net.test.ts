@@ -1,8 +1,21 @@
+import { NetDevice } from "@virtio-ts/virtio-net/device";
 import { describe, expect, it } from "vitest";
-import { IoPortList, Machine, RawBackendError, virtioNetDefaultBackend } from "../src/index.ts";
+import {
+  AddressBus,
+  ConfigMechanism1,
+  IoPortList,
+  Machine,
+  onPci,
+  PCI_CONFIG_PORTS,
+  PciRoot,
+  PORT_SPACE,
+  RawBackendError,
+  virtioNetDefaultBackend,
+} from "../src/index.ts";
 import { codeOf } from "./support/block.ts";
 import { frame, Wire } from "./support/nic.ts";
 import { TestFunction } from "./support/pci-function.ts";
+import type { Config } from "./support/registers.ts";
 import { arrive, MAC, PortGuest, RecordingFuncs, TestVm } from "./support/sel4.ts";
 
 describe("the make call", () => {
@@ -194,5 +207,92 @@ describe("the default backend", () => {
 
   it("is another one at each call", () => {
     expect(virtioNetDefaultBackend()).not.toBe(virtioNetDefaultBackend());
+  });
+});
+
+describe("the card's ports", () => {
+  /** What a driver does to learn a BAR's size. */
+  const sizeOf = (config: Config): number => {
+    const before = config.read(0x10, 4);
+    config.write(0x10, 4, 0xffff_ffff);
+    const size = -(config.read(0x10, 4) & ~3) >>> 0;
+    config.write(0x10, 4, before);
+    return size;
+  };
+
+  it.each([
+    ["1 KiB that was found", { portType: "free", ioportRange: { start: 0, end: 0, size: 0x400 } }, 0x9000, 0x400],
+    [
+      "a size that is no power of two",
+      { portType: "free", ioportRange: { start: 0, end: 0, size: 0x50 } },
+      0x9000,
+      0x40,
+    ],
+    ["a given range", { portType: "address", ioportRange: { start: 0x6000, end: 0x60ff, size: 0 } }, 0x6000, 0x100],
+    [
+      "a given range that is not aligned",
+      { portType: "address", ioportRange: { start: 0x6040, end: 0x613f, size: 0 } },
+      0x6040,
+      0x40,
+    ],
+  ] as const)("are all that BAR 0 can decode of %s", (_, options, iobase, size) => {
+    const vm = new TestVm();
+    const card = vm.make(options);
+    const { config } = new PortGuest(vm, card).up();
+    expect([card.iobase, sizeOf(config)]).toEqual([iobase, size]);
+    expect(vm.ioports.emulate(iobase + size - 4, true, 4)).toEqual({ outcome: "handled", value: 0 });
+    expect(vm.ioports.emulate(iobase + size, true, 4).outcome).toBe("unhandled");
+    expect(vm.ioports.emulate(iobase + 12, true, 2).value).toBe(128);
+  });
+
+  it("are nobody else's: the thirteenth card, and the next legacy device that firmware places", () => {
+    const vm = new TestVm();
+    const cards = Array.from({ length: 13 }, () => vm.make());
+    expect(cards[12].iobase).toBe(0xc000);
+    const { attachment } = vm.machine.devices.add(
+      "nic",
+      new NetDevice({}),
+      onPci(vm.machine, { mode: "legacy", interrupt: "intx" }),
+    );
+    expect([...attachment.bars.values()]).toEqual([0xc400]);
+    expect(vm.make().iobase).toBe(0xc800);
+    expect(vm.machine.pci.conflicts).toBe(0);
+  });
+});
+
+describe("a bus without an interrupt router", () => {
+  const bus = () => {
+    const ports = new AddressBus({ size: PORT_SPACE });
+    const pci = new PciRoot({ ports, mmio: null });
+    ports.map(PCI_CONFIG_PORTS, new ConfigMechanism1(pci));
+    return { ports, pci, ioports: new IoPortList(0x9000, ports) };
+  };
+
+  it("shows the driver the line it was given, and the backend injects it", () => {
+    const { ports, pci, ioports } = bus();
+    const funcs = new RecordingFuncs();
+    const vm = new TestVm();
+    const card = vm.make({ pci, ioports, backend: funcs, interruptPin: 2, interruptLine: 9 });
+    ports.write(0xcf8, 4, 0x8000_0000 | (card.slot.device << 11) | 0x3c);
+    expect(ports.read(0xcfc, 2)).toBe(0x0209);
+    expect(card.slot.interrupt).toBeNull();
+    card.slot.intx.raise();
+    expect(funcs.irqs).toEqual([9]);
+  });
+
+  it.each([-1, 256, 1.5, Number.NaN])("has no line %d: the register holds 8 bits", (interruptLine) => {
+    const { pci, ioports } = bus();
+    expect(codeOf(() => new TestVm().make({ pci, ioports, interruptLine }))).toBe("pci");
+    expect(pci.slots.length).toBe(1);
+    expect(ioports.pool.reserved).toBe(0);
+  });
+
+  it("shows no line where none was given", () => {
+    const { ports, pci } = bus();
+    for (const options of [{}, { line: null }]) {
+      const { device } = pci.plug(new TestFunction(), options);
+      ports.write(0xcf8, 4, 0x8000_0000 | (device << 11) | 0x3c);
+      expect(ports.read(0xcfc, 1)).toBe(0);
+    }
   });
 });

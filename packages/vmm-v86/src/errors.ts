@@ -33,16 +33,3 @@ export class V86Error extends Error {
     this.code = code;
   }
 }
-
-/** What of the host is used to report an error nobody asked for. */
-interface ErrorHost {
-  reportError?: (cause: unknown) => void;
-  console?: { error(...values: unknown[]): void };
-}
-
-/** Shows an error where the host shows uncaught ones, without ending it. */
-export function reportToHost(cause: unknown): void {
-  const host = globalThis as ErrorHost;
-  if (host.reportError !== undefined) host.reportError(cause);
-  else host.console?.error("virtio-ts: a device threw:", cause);
-}

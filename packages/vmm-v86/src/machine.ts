@@ -5,9 +5,10 @@
 
 import type { Mapping, PciBar, PciFunction, RegisterBlock, Scheduler } from "@virtio-ts/vm-device";
 import type { GuestMemory } from "@virtio-ts/vm-memory";
+import { reportToHost } from "@virtio-ts/vmm-glue";
 import { ConfigPorts } from "./config-ports.ts";
 import { cpuOf, type V86Cpu, type V86Emulator } from "./cpu.ts";
-import { reportToHost, V86Error } from "./errors.ts";
+import { V86Error } from "./errors.ts";
 import { Exits, type ExitWork } from "./exits.ts";
 import { type InterruptCounters, type InterruptPin, Interrupts } from "./interrupts.ts";
 import { MmioSpace } from "./mmio.ts";

@@ -34,11 +34,14 @@ export class LegacyRegisters implements RegisterBlock {
   readonly size: number;
   readonly #transport: PciTransport;
 
-  /** @param msix whether the function has MSI-X, which makes room for two more registers */
-  constructor(transport: PciTransport, msix: boolean) {
+  /**
+   * @param msix whether the function has MSI-X, which makes room for two more registers
+   * @param atLeast ports to decode, should the registers take fewer
+   */
+  constructor(transport: PciTransport, msix: boolean, atLeast: number) {
     this.#transport = transport;
     const header = msix ? field.LEGACY_DEVICE_CONFIG_MSIX : field.LEGACY_DEVICE_CONFIG;
-    this.size = Math.max(32, 2 ** Math.ceil(Math.log2(header + transport.core.config.size)));
+    this.size = Math.max(atLeast, 2 ** Math.ceil(Math.log2(header + transport.core.config.size)));
   }
 
   read(offset: number, width: AccessWidth): number {

@@ -66,6 +66,10 @@ export interface VirtioPciOptions extends Omit<DeviceCoreOptions, "interrupts"> 
    * Such functions have no I/O ports. Not by default.
    */
   readonly express?: boolean;
+  /**
+   * Ports that the legacy interface's BAR decodes, a power of two; 32 by default. More where its registers take more.
+   */
+  readonly legacyPorts?: number;
   /** Capabilities with data of vendors' own; none by default. */
   readonly vendorData?: readonly VendorData[];
   /** Features of notifications and queues to offer: {@link DEFAULT_TRANSPORT_FEATURES} by default. */
@@ -76,6 +80,9 @@ export interface VirtioPciOptions extends Omit<DeviceCoreOptions, "interrupts"> 
 
 /** Features of the transport that are offered unless told otherwise: VIRTIO_F_RING_RESET. */
 export const DEFAULT_TRANSPORT_FEATURES: bigint = feature(VIRTIO_F_RING_RESET);
+
+/** What the legacy interface's BAR decodes at least. */
+const DEFAULT_LEGACY_PORTS = 32;
 
 /** The BARs: memory BARs but MSI-X's take two. The legacy interface must be in BAR0. */
 const LEGACY_BAR = 0;
@@ -116,8 +123,10 @@ export class VirtioPciDevice implements PciFunction {
     this.core.barred = true;
     this.#transport = new PciTransport(this.core, this.#interrupts, this.space);
     this.#refuses = mode === "modern" && bearsLegacyId(identity);
-    if (mode !== "modern") this.#addBar(LEGACY_BAR, "io", new LegacyRegisters(this.#transport, this.#msix !== null));
-    else if (this.#refuses) this.#addBar(LEGACY_BAR, "io", new LegacyRefusal(this.#transport));
+    if (mode !== "modern") {
+      const ports = options.legacyPorts ?? DEFAULT_LEGACY_PORTS;
+      this.#addBar(LEGACY_BAR, "io", new LegacyRegisters(this.#transport, this.#msix !== null, ports));
+    } else if (this.#refuses) this.#addBar(LEGACY_BAR, "io", new LegacyRefusal(this.#transport));
     if (mode !== "legacy") this.#addModern(options);
     if (this.#msix !== null) this.#addMsix(this.#msix);
     if (options.express === true) this.#addExpress();

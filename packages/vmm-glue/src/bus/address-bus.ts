@@ -5,8 +5,10 @@
  * @module
  */
 
-import type { AccessWidth, IoBus, Mapping, RegisterBlock } from "@virtio-ts/vm-device";
+import { type AccessWidth, type IoBus, lowBytes, type Mapping, type RegisterBlock } from "@virtio-ts/vm-device";
+import { reportToHost } from "../report.ts";
 import { BusError, rangeText } from "./bus-error.ts";
+import { RangeLedger, type Reservation } from "./ledger.ts";
 
 /** The I/O ports of a PC: 16 address bits. */
 export const PORT_SPACE = 0x1_0000;
@@ -19,6 +21,8 @@ export interface AddressBusOptions {
   readonly size: number;
   /** What reads see where nothing answers. `"ones"`, by default, is what a PC's buses float to. */
   readonly unclaimed?: "ones" | "zeros";
+  /** Told of what a block threw; by default it goes where the host shows uncaught errors, without ending it. */
+  readonly onError?: (cause: unknown) => void;
 }
 
 /** A block on an {@link AddressBus}. */
@@ -36,19 +40,28 @@ export interface BusMapping extends Mapping {
   move(address: number): void;
 }
 
-/** Blocks by ascending address, found by binary search, most often at the first guess. Accesses never throw. */
+/**
+ * Blocks by ascending address, found by binary search, most often at the first guess; and the ledger of what is promised:
+ * whoever hands out addresses of this space sees what all others did. Accesses never throw: a block that does reads as
+ * if it were not there.
+ */
 export class AddressBus implements IoBus {
   /** Addresses in the space. */
   readonly size: number;
   /** Accesses, or parts of accesses, that no block answered. */
   unclaimed = 0;
-  readonly #ones: boolean;
+  /** Accesses, or parts of accesses, whose block threw. */
+  errors = 0;
+  readonly #ones: number;
+  readonly #onError: (cause: unknown) => void;
   readonly #entries: Entry[] = [];
+  readonly #ledger = new RangeLedger();
   #last: Entry | null = null;
 
   constructor(options: AddressBusOptions) {
     this.size = options.size;
-    this.#ones = (options.unclaimed ?? "ones") === "ones";
+    this.#ones = (options.unclaimed ?? "ones") === "ones" ? 0xffff_ffff : 0;
+    this.#onError = options.onError ?? reportToHost;
   }
 
   /**
@@ -61,9 +74,9 @@ export class AddressBus implements IoBus {
     return entry;
   }
 
-  /** Whether nothing is mapped in a range that lies in the address space. */
+  /** Whether a range lies in the address space, and nothing in it is mapped or promised. */
   isFree(address: number, size: number): boolean {
-    return this.#inside(address, size) && this.#conflict(address, size) === null;
+    return this.#inside(address, size) && this.#inTheWay(address, size) === null;
   }
 
   /**
@@ -71,36 +84,44 @@ export class AddressBus implements IoBus {
    * @param size addresses needed
    * @param align a power of two its start is a multiple of
    * @param within first address, and the one past the last, to look in; the whole space by default
-   * @param taken looks at what is promised but not mapped: the end of a range in the way, or `null`
    * @returns its start, or `null` when there is none
    */
   freeRange(
     size: number,
     align: number,
     within: readonly [start: number, end: number] = [0, this.size],
-    taken?: (address: number, size: number) => number | null,
   ): number | null {
     const end = Math.min(within[1], this.size);
     let address = alignUp(within[0], align);
     while (address + size <= end) {
-      const past = this.#conflict(address, size)?.end ?? taken?.(address, size) ?? null;
+      const past = this.#inTheWay(address, size);
       if (past === null) return address;
       address = alignUp(past, align);
     }
     return null;
   }
 
+  /**
+   * Promises a free range: it is found free no more, and may be mapped by its owner.
+   * @throws BusError `overlap`, `out-of-range`
+   */
+  reserve(address: number, size: number): Reservation {
+    if (!this.#inside(address, size)) throw this.#outside(address, size);
+    if (!this.isFree(address, size)) throw new BusError("overlap", `${rangeText(address, size)} is taken`);
+    return this.#ledger.add(address, size);
+  }
+
   /** Reads `width` bytes, little endian, as an unsigned number. */
   read(address: number, width: AccessWidth): number {
     const entry = this.#find(address);
-    if (entry !== null && address + width <= entry.end) return entry.block.read(address - entry.address, width) >>> 0;
+    if (entry !== null && address + width <= entry.end) return this.#readBlock(entry, address, width);
     return this.#readApart(address, width);
   }
 
-  /** Writes `width` bytes, little endian. */
+  /** Writes the low `width` bytes of a value, little endian. */
   write(address: number, width: AccessWidth, value: number): void {
     const entry = this.#find(address);
-    if (entry !== null && address + width <= entry.end) entry.block.write(address - entry.address, width, value);
+    if (entry !== null && address + width <= entry.end) this.#writeBlock(entry, address, width, value);
     else this.#writeApart(address, width, value);
   }
 
@@ -121,24 +142,46 @@ export class AddressBus implements IoBus {
     return this.#find(address)?.block ?? null;
   }
 
-  /** An access that no single block holds falls apart into bytes. */
+  /** An access that no single block holds falls apart into bytes, the lowest first. */
   #readApart(address: number, width: AccessWidth): number {
     let value = 0;
-    for (let i = width - 1; i >= 0; i--) {
+    for (let i = 0; i < width; i++) {
       const entry = this.#find(address + i);
       if (entry === null) this.unclaimed++;
-      const byte = entry === null ? (this.#ones ? 0xff : 0) : entry.block.read(address + i - entry.address, 1) & 0xff;
-      value = value * 256 + byte;
+      const byte = entry === null ? this.#ones & 0xff : this.#readBlock(entry, address + i, 1);
+      value |= byte << (8 * i);
     }
-    return value;
+    return value >>> 0;
   }
 
   #writeApart(address: number, width: AccessWidth, value: number): void {
     for (let i = 0; i < width; i++) {
       const entry = this.#find(address + i);
       if (entry === null) this.unclaimed++;
-      else entry.block.write(address + i - entry.address, 1, (value >>> (8 * i)) & 0xff);
+      else this.#writeBlock(entry, address + i, 1, value >>> (8 * i));
     }
+  }
+
+  #readBlock(entry: Entry, address: number, width: AccessWidth): number {
+    try {
+      return lowBytes(entry.block.read(address - entry.address, width), width);
+    } catch (cause) {
+      this.#failed(cause);
+      return lowBytes(this.#ones, width);
+    }
+  }
+
+  #writeBlock(entry: Entry, address: number, width: AccessWidth, value: number): void {
+    try {
+      entry.block.write(address - entry.address, width, lowBytes(value, width));
+    } catch (cause) {
+      this.#failed(cause);
+    }
+  }
+
+  #failed(cause: unknown): void {
+    this.errors++;
+    this.#onError(cause);
   }
 
   #find(address: number): Entry | null {
@@ -179,11 +222,18 @@ export class AddressBus implements IoBus {
     return null;
   }
 
+  /** The end of what is mapped or promised in a range, or `null`. */
+  #inTheWay(address: number, size: number): number | null {
+    return this.#conflict(address, size)?.end ?? this.#ledger.past(address, size);
+  }
+
+  #outside(address: number, size: number): BusError {
+    return new BusError("out-of-range", `${rangeText(address, size)} is outside an address space of ${this.size}`);
+  }
+
   readonly #place = (entry: Entry, address: number): void => {
     const size = entry.block.size;
-    if (!this.#inside(address, size)) {
-      throw new BusError("out-of-range", `${rangeText(address, size)} is outside an address space of ${this.size}`);
-    }
+    if (!this.#inside(address, size)) throw this.#outside(address, size);
     const taken = this.#conflict(address, size, entry);
     if (taken !== null) {
       const there = rangeText(taken.address, taken.end - taken.address);

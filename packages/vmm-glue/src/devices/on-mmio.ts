@@ -71,8 +71,11 @@ export function onMmio(machine: MmioMachine, options: OnMmioOptions = {}): Attac
       given.push(() => mapping.unmap());
       const remove = async (): Promise<void> => {
         mapping.unmap();
-        await transport.remove();
-        takeBack();
+        try {
+          await transport.remove();
+        } finally {
+          takeBack();
+        }
       };
       return { transport, address: window.address, line: line.line, remove };
     } catch (cause) {

@@ -47,18 +47,18 @@ interface Granted {
 /** Meets lists of requests: each as a whole, or not at all. */
 export class ResourcePools {
   readonly #options: ResourcePoolsOptions;
-  readonly #freeLines: number[];
+  /** How many have each line. */
+  readonly #lineUsers = new Map<number, number>();
   #messages: number;
 
   constructor(options: ResourcePoolsOptions) {
     this.#options = options;
-    this.#freeLines = [...options.lines];
     this.#messages = options.messages;
   }
 
   /** Interrupt lines nobody has. */
   get freeLines(): readonly number[] {
-    return this.#freeLines;
+    return this.#options.lines.filter((line) => this.#users(line) === 0);
   }
 
   /** Message vectors nobody has. */
@@ -91,18 +91,22 @@ export class ResourcePools {
    * @throws ResourceError `interrupt-line`
    */
   takeLine(wanted?: number): LineGrant {
-    if (wanted !== undefined) {
-      if (this.#options.lines.includes(wanted)) return { line: wanted, release: () => {} };
+    if (wanted !== undefined && !this.#options.lines.includes(wanted)) {
       throw new ResourceError("interrupt-line", `interrupt line ${wanted} is not for devices`);
     }
-    const line = this.#freeLines.shift();
+    const line = wanted ?? this.freeLines[0];
     if (line === undefined) throw new ResourceError("interrupt-line", "no interrupt line is left");
+    this.#lineUsers.set(line, this.#users(line) + 1);
     let given = true;
     const release = (): void => {
-      if (given) this.#freeLines.push(line);
+      if (given) this.#lineUsers.set(line, this.#users(line) - 1);
       given = false;
     };
     return { line, release };
+  }
+
+  #users(line: number): number {
+    return this.#lineUsers.get(line) ?? 0;
   }
 
   #grant(request: ResourceRequest): Granted {

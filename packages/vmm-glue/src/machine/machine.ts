@@ -31,6 +31,8 @@ export interface MachineOptions {
   readonly scheduler?: Scheduler;
   /** Told when a driver puts a base address register where something else is. */
   readonly onConflict?: PciRootOptions["onConflict"];
+  /** Told of what a device threw in an access; by default it goes where the host shows uncaught errors. */
+  readonly onError?: (cause: unknown) => void;
 }
 
 /** Where things are in a {@link Machine}: below 4 GiB as on a PC, shared memory far above. */
@@ -46,9 +48,9 @@ export class Machine implements RegionHandler {
   /** RAM, as devices reach it. */
   readonly memory: GuestMemory;
   /** I/O ports. */
-  readonly ports: AddressBus = new AddressBus({ size: PORT_SPACE });
+  readonly ports: AddressBus;
   /** Memory-mapped I/O. */
-  readonly mmio: AddressBus = new AddressBus({ size: MMIO_SPACE });
+  readonly mmio: AddressBus;
   /** Interrupt lines. */
   readonly interrupts: InterruptRouter;
   /** The PCI bus. */
@@ -76,8 +78,11 @@ export class Machine implements RegionHandler {
     this.scheduler = options.scheduler ?? new TurnScheduler();
     this.interrupts = new InterruptRouter(options.controller ?? this.lineLog);
     const msi = options.msi === undefined ? this.messageLog : options.msi;
+    const { onConflict, onError } = options;
+    const report = { ...(onConflict && { onConflict }), ...(onError && { onError }) };
+    this.ports = new AddressBus({ size: PORT_SPACE, ...report });
+    this.mmio = new AddressBus({ size: MMIO_SPACE, ...report });
     const { ports: io, mmio: window, interrupts } = this;
-    const report = options.onConflict === undefined ? {} : { onConflict: options.onConflict };
     this.pci = new PciRoot({ ports: io, mmio: window, interrupts, msi, ...report });
     this.ports.map(PCI_CONFIG_PORTS, new ConfigMechanism1(this.pci));
     this.mmio.map(ECAM_BASE, new EcamWindow(this.pci));

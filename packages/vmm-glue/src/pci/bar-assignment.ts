@@ -14,7 +14,8 @@ import {
   type PciFunction,
 } from "@virtio-ts/vm-device";
 import { BusError } from "../bus/bus-error.ts";
-import type { RangePool, Reservation } from "../bus/range-pool.ts";
+import type { Reservation } from "../bus/ledger.ts";
+import type { RangePool } from "../bus/range-pool.ts";
 
 /** Where the places of base address registers come from. */
 export interface BarPools {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type AccessWidth, PCI_EXTENDED_CONFIG_SIZE, type RegisterBlock } from "@virtio-ts/vm-device";
+import { type AccessWidth, lowBytes, PCI_EXTENDED_CONFIG_SIZE, type RegisterBlock } from "@virtio-ts/vm-device";
 import type { PciRoot } from "./pci-root.ts";
 
 /** Where a PC has the ports of configuration mechanism 1. */
@@ -31,13 +31,17 @@ export class ConfigMechanism1 implements RegisterBlock {
 
   read(offset: number, width: AccessWidth): number {
     if (offset < DATA && offset + width > DATA) return this.#readApart(offset, width);
-    if (offset < DATA) return ((this.address >>> (8 * offset)) & mask(width)) >>> 0;
+    if (offset < DATA) return lowBytes(this.address >>> (8 * offset), width);
     const devfn = this.#devfn;
-    if (devfn < 0) return mask(width);
+    if (devfn < 0) return lowBytes(0xffff_ffff, width);
     return this.#root.configRead(devfn, (this.address & 0xfc) + offset - DATA, width);
   }
 
   write(offset: number, width: AccessWidth, value: number): void {
+    if (offset < DATA && offset + width > DATA) {
+      for (let at = DATA; at < offset + width; at++) this.write(at, 1, value >>> (8 * (at - offset)));
+      return;
+    }
     if (offset === 0 && width === 4) this.address = (value & ADDRESS_BITS) >>> 0;
     if (offset < DATA) return; // narrower writes are not the bridge's: 0xCF9 is another register on PCs
     const devfn = this.#devfn;
@@ -52,8 +56,8 @@ export class ConfigMechanism1 implements RegisterBlock {
 
   #readApart(offset: number, width: AccessWidth): number {
     let value = 0;
-    for (let i = width - 1; i >= 0; i--) value = value * 256 + this.read(offset + i, 1);
-    return value;
+    for (let i = 0; i < width; i++) value |= this.read(offset + i, 1) << (8 * i);
+    return value >>> 0;
   }
 }
 
@@ -75,8 +79,4 @@ export class EcamWindow implements RegisterBlock {
     const register = offset % PCI_EXTENDED_CONFIG_SIZE;
     this.#root.configWrite((offset - register) / PCI_EXTENDED_CONFIG_SIZE, register, width, value);
   }
-}
-
-function mask(width: AccessWidth): number {
-  return width === 1 ? 0xff : width === 2 ? 0xffff : 0xffff_ffff;
 }

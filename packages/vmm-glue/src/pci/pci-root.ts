@@ -8,6 +8,7 @@
 import {
   type AccessWidth,
   type InterruptLine,
+  lowBytes,
   type MsiSink,
   PCI_EXTENDED_CONFIG_SIZE,
   PCI_HEADER_TYPE,
@@ -19,6 +20,7 @@ import {
 import type { AddressBus } from "../bus/address-bus.ts";
 import { BusError } from "../bus/bus-error.ts";
 import type { InterruptRouter, InterruptSource } from "../interrupt-router.ts";
+import { reportToHost } from "../report.ts";
 import { HostBridge, type HostBridgeIdentity, SEL4_HOST_BRIDGE } from "./host-bridge.ts";
 import { PciSlot, type SlotEnvironment } from "./pci-slot.ts";
 
@@ -28,6 +30,8 @@ export const PCI_DEVICES = 32;
 export const PCI_FUNCTIONS = 8;
 /** Header type: the device has more functions than function 0. */
 const PCI_HEADER_MULTI_FUNCTION = 0x80;
+/** What is read where there is nobody. */
+const NOBODY = 0xffff_ffff;
 
 /** What a {@link PciRoot} is made with. */
 export interface PciRootOptions {
@@ -45,6 +49,11 @@ export interface PciRootOptions {
   readonly hostBridge?: HostBridgeIdentity | null;
   /** Told when a driver puts a base address register where something else is: it is then not decoded. */
   readonly onConflict?: (bar: PciBar, cause: BusError) => void;
+  /**
+   * Told of what a function threw in a configuration access; by default it goes where the host shows uncaught errors,
+   * without ending it.
+   */
+  readonly onError?: (cause: unknown) => void;
 }
 
 /** Where and how a function is to be plugged in. */
@@ -53,7 +62,10 @@ export interface PlugOptions {
   readonly device?: number;
   /** Function number; 0 by default. */
   readonly function?: number;
-  /** Interrupt line its pin is wired to, instead of the swizzled one; `null`: not wired at all. */
+  /**
+   * Interrupt line its pin is wired to, instead of the swizzled one; `null`: not wired at all. The driver reads it in
+   * configuration space, also on a bus without an {@link InterruptRouter}: there a {@link tap} is what injects it.
+   */
   readonly line?: number | null;
   /** Told, besides the line, when the function raises and lowers its pin. */
   readonly tap?: InterruptLine;
@@ -67,6 +79,9 @@ export class PciRoot {
   readonly mmio: AddressBus | null;
   /** BARs that a driver put where something else was. */
   conflicts = 0;
+  /** Configuration accesses in which a function threw. */
+  errors = 0;
+  readonly #onError: (cause: unknown) => void;
   readonly #interrupts: InterruptRouter | null;
   readonly #pinLines: readonly number[];
   readonly #slots: (PciSlot | null)[] = new Array<PciSlot | null>(PCI_DEVICES * PCI_FUNCTIONS).fill(null);
@@ -75,6 +90,7 @@ export class PciRoot {
   constructor(options: PciRootOptions) {
     this.ports = options.ports;
     this.mmio = options.mmio;
+    this.#onError = options.onError ?? reportToHost;
     this.#interrupts = options.interrupts ?? null;
     this.#pinLines = options.pinLines ?? [11, 10, 9, 5];
     this.#environment = {
@@ -84,7 +100,11 @@ export class PciRoot {
       rangeFreed: () => this.#retry(),
       conflict: (bar, cause) => {
         this.conflicts++;
-        options.onConflict?.(bar, cause);
+        try {
+          options.onConflict?.(bar, cause);
+        } catch (thrown) {
+          this.#failed(thrown);
+        }
       },
     };
     const bridge = options.hostBridge === undefined ? SEL4_HOST_BRIDGE : options.hostBridge;
@@ -116,7 +136,8 @@ export class PciRoot {
     const slot = new PciSlot(fn, device, number, source, pinOf(source, options.tap), this.#environment);
     this.#slots[index] = slot;
     fn.plug(slot);
-    if (source !== null) fn.configWrite(PCI_INTERRUPT_LINE, 1, source.line);
+    const line = source?.line ?? options.line ?? null;
+    if (line !== null) fn.configWrite(PCI_INTERRUPT_LINE, 1, line);
     return slot;
   }
 
@@ -136,15 +157,31 @@ export class PciRoot {
    */
   configRead(devfn: number, offset: number, width: AccessWidth): number {
     const slot = this.#slots[devfn] ?? null;
-    if (slot === null || offset + width > PCI_EXTENDED_CONFIG_SIZE) return allOnes(width);
-    const value = slot.fn.configRead(offset, width) >>> 0;
+    if (slot === null || offset + width > PCI_EXTENDED_CONFIG_SIZE) return lowBytes(NOBODY, width);
+    let value: number;
+    try {
+      value = lowBytes(slot.fn.configRead(offset, width), width);
+    } catch (cause) {
+      this.#failed(cause);
+      return lowBytes(NOBODY, width);
+    }
     return this.#hasSiblings(slot) ? withMultiFunction(value, offset, width) : value;
   }
 
   /** A configuration write. Where there is nobody it is lost. */
   configWrite(devfn: number, offset: number, width: AccessWidth, value: number): void {
     const slot = this.#slots[devfn] ?? null;
-    if (slot !== null && offset + width <= PCI_EXTENDED_CONFIG_SIZE) slot.fn.configWrite(offset, width, value);
+    if (slot === null || offset + width > PCI_EXTENDED_CONFIG_SIZE) return;
+    try {
+      slot.fn.configWrite(offset, width, lowBytes(value, width));
+    } catch (cause) {
+      this.#failed(cause);
+    }
+  }
+
+  #failed(cause: unknown): void {
+    this.errors++;
+    this.#onError(cause);
   }
 
   #firstFree(): number {
@@ -157,7 +194,13 @@ export class PciRoot {
   /** The line of a function's pin: the pins of neighbouring devices are turned by one, so that lines are shared evenly. */
   #source(fn: PciFunction, device: number, options: PlugOptions): InterruptSource | null {
     const pin = fn.configRead(PCI_INTERRUPT_PIN, 1);
-    if (this.#interrupts === null || options.line === null) return null;
+    if (options.line === null) return null;
+    if (this.#interrupts === null) {
+      if (options.line !== undefined && !isIndex(options.line, 0x100)) {
+        throw new BusError("no-line", `interrupt line ${options.line} is none of 256`);
+      }
+      return null;
+    }
     if (options.line !== undefined) return this.#interrupts.connect(options.line);
     if (pin < 1 || pin > 4) return null;
     return this.#interrupts.connect(this.#pinLines[(pin - 1 + device) % 4]);
@@ -194,10 +237,6 @@ function pinOf(source: InterruptSource | null, tap: InterruptLine | undefined): 
 
 function isIndex(value: number, count: number): boolean {
   return Number.isInteger(value) && value >= 0 && value < count;
-}
-
-function allOnes(width: AccessWidth): number {
-  return width === 1 ? 0xff : width === 2 ? 0xffff : 0xffff_ffff;
 }
 
 function withMultiFunction(value: number, offset: number, width: AccessWidth): number {

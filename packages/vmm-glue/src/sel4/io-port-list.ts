@@ -5,10 +5,11 @@
  * @module
  */
 
-import type { AccessWidth, RegisterBlock } from "@virtio-ts/vm-device";
+import { type AccessWidth, lowBytes, type RegisterBlock } from "@virtio-ts/vm-device";
 import { AddressBus, type BusMapping, PORT_SPACE } from "../bus/address-bus.ts";
 import { BusError } from "../bus/bus-error.ts";
-import { RangePool, type Reservation } from "../bus/range-pool.ts";
+import type { Reservation } from "../bus/ledger.ts";
+import { RangePool } from "../bus/range-pool.ts";
 
 /** A range of ports. With `"free"` only its size counts, with `"address"` only start and end. */
 export interface IoPortRange {
@@ -59,7 +60,8 @@ export class IoPortList {
   readonly bus: AddressBus;
   /** Ranges that were found or given, whether something is mapped there or not. */
   readonly pool: RangePool;
-  #failed = false;
+  /** Accesses that a handler said it could not do. */
+  #failures = 0;
 
   /**
    * @param allocAddress where free ranges are looked for, from here upwards
@@ -97,20 +99,24 @@ export class IoPortList {
   }
 
   /**
-   * Emulates one access of a guest's.
+   * Emulates one access of a guest's. Values are cut to its size. A handler, or a card on the bus, that throws makes it
+   * an error; the bus counts and reports what was thrown.
    * @param value what an OUT writes
    */
   emulate(port: number, isIn: boolean, size: number, value: number = 0): IoPortResult {
     if (size !== 1 && size !== 2 && size !== 4) return { outcome: "error", value: 0xffff_ffff };
-    const handled = this.bus.blockAt(port) !== null;
-    this.#failed = false;
-    const read = isIn ? this.bus.read(port, size) : 0;
-    if (!isIn) this.bus.write(port, size, value);
-    return { outcome: this.#failed ? "error" : handled ? "handled" : "unhandled", value: read };
+    const { bus } = this;
+    const handled = bus.blockAt(port) !== null;
+    const errors = bus.errors;
+    const failures = this.#failures;
+    const read = isIn ? bus.read(port, size) : 0;
+    if (!isIn) bus.write(port, size, value);
+    const failed = bus.errors !== errors || this.#failures !== failures;
+    return { outcome: failed ? "error" : handled ? "handled" : "unhandled", value: read };
   }
 
   readonly #fail = (): void => {
-    this.#failed = true;
+    this.#failures++;
   };
 }
 
@@ -132,7 +138,7 @@ class HandlerBlock<Cookie> implements RegisterBlock {
     const value = this.#iface.portIn(this.#iface.cookie, this.#start + offset, width);
     if (value !== null) return value;
     this.#fail();
-    return 0xffff_ffff >>> (32 - 8 * width);
+    return lowBytes(0xffff_ffff, width);
   }
 
   write(offset: number, width: AccessWidth, value: number): void {

@@ -18,7 +18,7 @@ import {
   type Scheduler,
 } from "@virtio-ts/vm-device";
 import type { GuestMemory } from "@virtio-ts/vm-memory";
-import type { Reservation } from "../bus/range-pool.ts";
+import type { Reservation } from "../bus/ledger.ts";
 import { writeBar } from "../pci/bar-assignment.ts";
 import type { PciRoot } from "../pci/pci-root.ts";
 import type { PciSlot } from "../pci/pci-slot.ts";
@@ -105,7 +105,7 @@ export function makeVirtioNet(options: MakeVirtioNetOptions): VirtioNet {
     const raw = funcs === null ? null : step("backend", () => makeBackend(funcs, options));
     const backend = raw ?? (options.backend as NetBackend);
     const device = step("device", () => new NetDevice(deviceOptions(backend, options)));
-    const emul = step("device", () => makeFunction(device, options));
+    const emul = step("device", () => makeFunction(device, options, reservation));
     const bar = legacyBar(emul, reservation);
     link = connect(device, backend);
     const tap = raw === null ? {} : { tap: interruptTap(raw, interruptLine) };
@@ -155,7 +155,7 @@ function deviceOptions({ mac, mtu }: NetBackend, { net }: MakeVirtioNetOptions):
   return { queueSize: 128, ...net, ...(mac === undefined ? {} : { mac }), ...(mtu === undefined ? {} : { mtu }) };
 }
 
-function makeFunction(device: NetDevice, options: MakeVirtioNetOptions): VirtioPciDevice {
+function makeFunction(device: NetDevice, options: MakeVirtioNetOptions, ports: Reservation): VirtioPciDevice {
   const { vm, interruptPin, onFault } = options;
   if (!Number.isInteger(interruptPin) || interruptPin < 1 || interruptPin > 4) {
     throw new RangeError(`interrupt pin ${interruptPin} is none of 1 to 4`);
@@ -164,13 +164,21 @@ function makeFunction(device: NetDevice, options: MakeVirtioNetOptions): VirtioP
     memory: vm.memory,
     scheduler: vm.scheduler,
     mode: options.mode ?? "legacy",
+    legacyPorts: decoded(ports),
     interrupt: "intx",
     interruptPin,
     ...(onFault === undefined ? {} : { onFault }),
   });
 }
 
-/** The legacy registers are in BAR 0, which decodes a power of two, at a multiple of it. */
+/** Of a range, what a base address register can decode: a power of two, at a multiple of it. */
+function decoded({ address, size }: Reservation): number {
+  let ports = 2 ** Math.floor(Math.log2(size));
+  while (address % ports !== 0) ports /= 2;
+  return ports;
+}
+
+/** The legacy registers are in BAR 0, which decodes what it can of the range. */
 function legacyBar(emul: VirtioPciDevice, { address, size }: Reservation): PciBar {
   const bar = emul.bars[0];
   if (bar?.kind !== "io") throw new MakeVirtioNetError("device", `a card without ports: its mode must not be "modern"`);
