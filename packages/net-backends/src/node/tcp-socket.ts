@@ -58,6 +58,10 @@ class NodeTcp implements HostTcp {
     this.#socket.resume();
   }
 
+  keepAlive(idleMs: number): void {
+    this.#socket.setKeepAlive(true, Math.max(1000, idleMs)); // the system counts in seconds
+  }
+
   destroy(reset: boolean): void {
     if (this.#over) return;
     this.#over = true;

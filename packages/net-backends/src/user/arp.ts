@@ -12,6 +12,8 @@ import { ETH_HEADER, ETH_SOURCE, ETH_TYPE_ARP } from "./wire.ts";
 const ARP_LENGTH = 28;
 const REQUEST = 1;
 const REPLY = 2;
+/** RFC 1122, 2.3.2.1: an address is asked for once in a second at most. */
+const ASK_AGAIN_MS = 1000;
 /** Hardware Ethernet, protocol IPv4, 6 and 4 bytes of address. */
 const ETHERNET_IPV4_HIGH = 0x0001_0800;
 const ETHERNET_IPV4_LOW = 0x0604;
@@ -20,6 +22,8 @@ const ETHERNET_IPV4_LOW = 0x0604;
 export class Arp {
   readonly #stack: Stack;
   readonly #learned: () => void;
+  /** When an address was asked for. Only those that forwards lead to are. */
+  readonly #asked = new Map<number, number>();
 
   /** @param learned called when a guest was heard of for the first time */
   constructor(stack: Stack, learned: () => void) {
@@ -60,9 +64,17 @@ export class Arp {
     );
   }
 
-  /** Asks which guest has an address. */
+  /** Asks which guest has an address, unless it was just asked for. */
   ask(address: number): void {
+    const { now } = this.#stack;
+    if (now - (this.#asked.get(address) ?? Number.NEGATIVE_INFINITY) < ASK_AGAIN_MS) return;
+    this.#asked.set(address, now);
     this.#send(BROADCAST_MAC, REQUEST, this.#stack.config.gateway, new Uint8Array(6), address);
+  }
+
+  /** Forgets what was asked: another guest may be there. */
+  clear(): void {
+    this.#asked.clear();
   }
 
   #send(to: Uint8Array, operation: number, sender: number, targetMac: Uint8Array, target: number): void {

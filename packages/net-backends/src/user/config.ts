@@ -24,9 +24,15 @@ export interface ForwardOptions {
 
 /** Bounds of what a network holds for its guests. */
 export interface UserNetworkLimits {
-  /** TCP connections at a time; 1024. */
+  /**
+   * TCP connections at a time; 16384. Above, the least useful one gives way: one that is over for both ends, one that is
+   * not established yet or half-closed, and at last the one idle for longest, whose ends get an RST.
+   */
   readonly tcpConnections: number;
-  /** TCP connections that are not established yet, at a time; 256. */
+  /**
+   * TCP connections at a time that wait for the host's answer; 1024. And as many that came in at forwards and wait for the
+   * guest's. Above, the oldest attempt gives way.
+   */
   readonly tcpBacklog: number;
   /** Bytes held for the host of one connection, which is the window a guest sees; 1 MiB. */
   readonly tcpReceive: number;
@@ -37,11 +43,14 @@ export interface UserNetworkLimits {
    * promised by then, and a read of each host's socket, may still come on top.
    */
   readonly tcpMemory: number;
-  /** After so long without a segment a connection is cut, ms; 2 hours. */
+  /**
+   * After so long without a segment a connection is cut, ms; 2 hours and 4 minutes (RFC 5382, REQ-5), so that a guest's
+   * keep-alive comes in time. `Infinity` for never.
+   */
   readonly tcpIdleMs: number;
   /** UDP flows (ports of guests) at a time; 1024. */
   readonly udpFlows: number;
-  /** After so long without a datagram a flow is forgotten, ms; 3 minutes. */
+  /** After so long without a datagram a flow is forgotten, ms; 3 minutes. `Infinity` for never. */
   readonly udpIdleMs: number;
   /** DNS questions that wait for the host's servers, at a time; 128. The oldest gives way (SERVFAIL). */
   readonly dnsPending: number;
@@ -52,12 +61,12 @@ export interface UserNetworkLimits {
 }
 
 const DEFAULT_LIMITS: UserNetworkLimits = {
-  tcpConnections: 1024,
-  tcpBacklog: 256,
+  tcpConnections: 16_384,
+  tcpBacklog: 1024,
   tcpReceive: 0x10_0000,
   tcpSend: 0x10_0000,
   tcpMemory: 0x1000_0000,
-  tcpIdleMs: 7_200_000,
+  tcpIdleMs: 7_440_000,
   udpFlows: 1024,
   udpIdleMs: 180_000,
   dnsPending: 128,
@@ -211,7 +220,9 @@ function readLimits(limits: Partial<UserNetworkLimits>): UserNetworkLimits {
   const given = { ...DEFAULT_LIMITS };
   for (const key of Object.keys(DEFAULT_LIMITS) as (keyof UserNetworkLimits)[]) {
     const value = limits[key];
-    if (value !== undefined) Object.assign(given, { [key]: requireInteger(value, `limits.${key}`, 1, 0x3fff_ffff) });
+    if (value === undefined) continue;
+    const isNever = value === Number.POSITIVE_INFINITY && (key === "tcpIdleMs" || key === "udpIdleMs");
+    Object.assign(given, { [key]: isNever ? value : requireInteger(value, `limits.${key}`, 1, 0x3fff_ffff) });
   }
   return given;
 }

@@ -37,13 +37,11 @@ export interface UserNetworkDrops {
   prohibited: number;
   /** An IP fragment that overlaps, is too much, or never got whole. */
   fragment: number;
-  /** A SYN above the limits of connections or of pending ones. */
-  tcpLimit: number;
   /** A TCP segment that fits no connection, or lies outside the window. */
   tcpUnexpected: number;
   /** A UDP datagram above the limit of flows, or from someone who was not asked. */
   udp: number;
-  /** A frame for the guest that waited in a full queue, or had no guest to go to. */
+  /** A frame for the guest that waited in a full queue, or a frame or a connection that had no guest to go to. */
   toGuest: number;
 }
 
@@ -72,7 +70,7 @@ export interface UserNetworkCounters {
   /** Datagrams sent to hosts, and brought back. */
   udpToHost: number;
   udpFromHost: number;
-  /** Connections asked for by guests, accepted for them, and standing now. */
+  /** Connections asked for by guests, accepted for them, and now being opened or standing. */
   tcpOpened: number;
   tcpAccepted: number;
   tcpActive: number;
@@ -139,7 +137,6 @@ export function newCounters(): UserNetworkCounters {
       spoofed: 0,
       prohibited: 0,
       fragment: 0,
-      tcpLimit: 0,
       tcpUnexpected: 0,
       udp: 0,
       toGuest: 0,

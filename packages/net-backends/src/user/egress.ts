@@ -4,7 +4,9 @@
  * side, and however deep calls nest, by the outermost only.
  *
  * Nothing waits here when the guest's side is full. A connection whose frame was not taken is told, and builds
- * it anew when there is room: so no frame keeps a connection's memory, and a frame is never stale.
+ * it anew when there is room: so no frame keeps a connection's memory, and a frame is never stale. A burst is as large
+ * as the guest's side took the last time, and grows twofold while it takes all: a guest with few buffers does not make
+ * us build 32 frames for each one it takes.
  * @module
  */
 
@@ -50,6 +52,8 @@ export class Egress {
   readonly #again: () => void;
   readonly #owners: (FrameOwner | undefined)[] = new Array(MAX_FRAMES).fill(undefined);
   readonly #sequences = new Int32Array(MAX_FRAMES);
+  /** Frames of the next burst, at most. */
+  #most = MAX_FRAMES;
   #flushing = false;
   #blocked = false;
   #resumed = false;
@@ -62,7 +66,7 @@ export class Egress {
 
   /** Whether the burst is full. */
   get full(): boolean {
-    return this.burst.count >= MAX_FRAMES;
+    return this.burst.count >= this.#most;
   }
 
   /** Where the header of the frame being built goes in `headers`. */
@@ -108,6 +112,7 @@ export class Egress {
   detach(): void {
     this.peer = undefined;
     this.#blocked = false;
+    this.#most = MAX_FRAMES;
     this.outbox.clear();
     this.#owners.fill(undefined);
   }
@@ -116,7 +121,7 @@ export class Egress {
     const burst = this.burst;
     burst.clear();
     this.accepts = peer.accepts;
-    const small = this.outbox.addTo(burst, MAX_FRAMES);
+    const small = this.outbox.addTo(burst, this.#most);
     this.#owners.fill(undefined, 0, small);
     this.#source(this);
     const count = burst.count;
@@ -135,7 +140,11 @@ export class Egress {
     }
     this.#counters.framesToGuest += taken;
     this.#counters.bytesToGuest += bytes;
-    if (taken === count) return true;
+    if (taken === count) {
+      this.#most = Math.min(this.#most * 2, MAX_FRAMES);
+      return true;
+    }
+    this.#most = Math.max(1, taken);
     this.#counters.guestFull++;
     if (this.#resumed) return true; // it made room while it took
     this.#blocked = true;

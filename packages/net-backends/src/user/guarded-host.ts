@@ -140,6 +140,14 @@ class GuardedTcp implements HostTcp {
     }
   }
 
+  keepAlive(idleMs: number): void {
+    try {
+      this.#socket?.keepAlive?.(idleMs);
+    } catch (cause) {
+      this.#failed("keepAlive", cause);
+    }
+  }
+
   destroy(reset: boolean): void {
     this.#over = true;
     this.#drop(reset);

@@ -41,6 +41,11 @@ export interface HostTcp {
   /** Reads on. */
   resume(): void;
   /**
+   * The guest asks whether its other side is alive, after nothing was heard of it for so long; it gets its answer from
+   * the network. Asks the real one from now on in the same way, where the host can.
+   */
+  keepAlive?(idleMs: number): void;
+  /**
    * Drops the connection and whatever was not sent.
    * @param reset tell the other side by an RST, where the host can
    */

@@ -8,6 +8,7 @@
 import type { MemoryBudget } from "./byte-ring.ts";
 import type { FrameOwner } from "./egress.ts";
 import type { HostFailure, HostTcp, HostTcpHandlers } from "./host-sockets.ts";
+import { Place } from "./places.ts";
 import type { Stack } from "./stack.ts";
 import { TcpReceiver } from "./tcp-receiver.ts";
 import { TcpSender } from "./tcp-sender.ts";
@@ -34,6 +35,8 @@ export interface TcpOwner {
   readonly memory: MemoryBudget;
   /** It has something to say to the guest. */
   touch(connection: TcpConnection): void;
+  /** The guest or the host was heard. */
+  used(connection: TcpConnection): void;
   /** The host's socket stands no more. */
   hostClosed(connection: TcpConnection, failure: HostFailure | undefined): void;
   /** Its timer has run out. */
@@ -54,6 +57,8 @@ export class TcpConnection implements HostTcpHandlers, FrameOwner {
   /** The host's socket. */
   host: HostTcp | undefined;
   hostPaused = false;
+  /** The network itself is the host: it answers, and knows no other side to wait for. */
+  served = false;
   /** The host's socket is closed both ways. */
   hostGone = false;
   /** The guest's MAC address, once known. */
@@ -77,8 +82,8 @@ export class TcpConnection implements HostTcpHandlers, FrameOwner {
   /** Queued to say something, or to hand something to the host. */
   touched = false;
   stagedQueued = false;
-  /** When the guest or the host was last heard, ms. */
-  lastActive: number;
+  /** Its place among all connections. */
+  readonly place: Place<TcpConnection> = new Place<TcpConnection>(this);
   readonly timer: Timer = new Timer(() => this.#owner.timedOut(this));
   readonly #owner: TcpOwner;
   readonly #stack: Stack;
@@ -97,16 +102,15 @@ export class TcpConnection implements HostTcpHandlers, FrameOwner {
     this.mss = mtu - IP_HEADER - TCP_HEADER;
     this.sender = new TcpSender(stack.random(), this.mss, memory);
     this.receiver = new TcpReceiver(limits.tcpReceive, memory);
-    this.lastActive = stack.now;
   }
 
   connected(): void {
     if (this.phase !== PHASE_CONNECTING) return;
     this.#stack.enter();
     try {
-      this.lastActive = this.#stack.now;
       this.phase = PHASE_SYN_RECEIVED;
       this.synPending = true;
+      this.#owner.used(this);
       this.#owner.touch(this);
     } finally {
       this.#stack.leave();
@@ -117,7 +121,7 @@ export class TcpConnection implements HostTcpHandlers, FrameOwner {
     if (this.phase === PHASE_CLOSED || this.sender.ended) return;
     this.#stack.enter();
     try {
-      this.lastActive = this.#stack.now;
+      this.#owner.used(this);
       const { toGuest } = this.sender;
       toGuest.push(bytes);
       if (!this.hostPaused && (toGuest.length >= this.#sendLimit || this.#owner.memory.isTight)) {
@@ -134,8 +138,8 @@ export class TcpConnection implements HostTcpHandlers, FrameOwner {
     if (this.phase === PHASE_CLOSED || this.sender.ended) return;
     this.#stack.enter();
     try {
-      this.lastActive = this.#stack.now;
       this.sender.ended = true;
+      this.#owner.used(this);
       this.#owner.touch(this);
     } finally {
       this.#stack.leave();
@@ -145,10 +149,10 @@ export class TcpConnection implements HostTcpHandlers, FrameOwner {
   written(count: number): void {
     const { receiver } = this;
     receiver.written(count);
-    this.lastActive = this.#stack.now;
-    if (this.phase !== PHASE_OPEN || !(receiver.ackPending || receiver.windowGrew(this.sender.mss))) return;
     this.#stack.enter();
     try {
+      this.#owner.used(this);
+      if (this.phase !== PHASE_OPEN || !(receiver.ackPending || receiver.windowGrew(this.sender.mss))) return;
       receiver.ackNow();
       this.#owner.touch(this);
     } finally {
@@ -170,7 +174,7 @@ export class TcpConnection implements HostTcpHandlers, FrameOwner {
   notTaken(sequence: number): void {
     if (this.phase === PHASE_CLOSED) return;
     if (this.phase === PHASE_SYN_SENT || this.phase === PHASE_SYN_RECEIVED) this.synPending = true;
-    else this.sender.unsend(sequence);
+    this.sender.unsend(sequence);
     this.receiver.ackPending = true;
     this.#owner.touch(this);
   }

@@ -4,29 +4,30 @@
  * @module
  */
 
+import { formatIpv4 } from "./addresses.ts";
 import { MemoryBudget } from "./byte-ring.ts";
 import type { HostFailure } from "./host-sockets.ts";
 import type { Icmp } from "./icmp.ts";
+import { type Ending, Places } from "./places.ts";
 import type { Stack } from "./stack.ts";
 import {
   PHASE_CLOSED,
   PHASE_CONNECTING,
   PHASE_OPEN,
-  PHASE_SYN_RECEIVED,
   PHASE_TIME_WAIT,
   TcpConnection,
   type TcpOwner,
 } from "./tcp-connection.ts";
 import { prepareHeader } from "./tcp-frame.ts";
+import { rankOf, tcpRanks } from "./tcp-ranks.ts";
 import { reset, tellUnreachable } from "./tcp-refusal.ts";
 import { TcpTable } from "./tcp-table.ts";
-import { arm, armTimeWait, expire } from "./tcp-timeout.ts";
+import { armTimeWait, expire } from "./tcp-timeout.ts";
 import type { TcpTurns } from "./tcp-turns.ts";
 import { Timer } from "./timers.ts";
 
-/** How long a guest may keep a connection half open that the host has closed, and a host what it was left. */
-const ORPHAN_MS = 60_000;
-const SWEEP_MS = 15_000;
+/** A connection that nobody uses for so long gives up the memory it does not need. */
+const RELEASE_MS = 15_000;
 
 /** The connections of one network. */
 export class TcpConnections implements TcpOwner {
@@ -36,29 +37,38 @@ export class TcpConnections implements TcpOwner {
   readonly #turns: TcpTurns;
   /** Those the guest may still speak to. */
   readonly #table: TcpTable;
-  /** All that has a place in the table, or a host's socket. */
-  readonly #all = new Set<TcpConnection>();
-  readonly #sweep: Timer = new Timer(() => this.#dropIdle());
-  /** Those that do not stand yet. */
-  #pending = 0;
+  /** All that are in the table, or have a host's socket. */
+  readonly #places: Places<TcpConnection>;
+  readonly #sweep: Timer = new Timer(() => this.#releaseIdle());
 
   constructor(stack: Stack, icmp: Icmp, turns: TcpTurns) {
     this.stack = stack;
     this.#icmp = icmp;
     this.#turns = turns;
     this.#table = new TcpTable(stack.random());
-    this.memory = new MemoryBudget(stack.config.limits.tcpMemory);
+    const { limits } = stack.config;
+    this.memory = new MemoryBudget(limits.tcpMemory);
+    this.#places = new Places<TcpConnection>(stack, {
+      name: "tcp",
+      limit: limits.tcpConnections,
+      ranks: tcpRanks(limits),
+      ended: (connection, why) => this.#ended(connection, why),
+      describe: ({ guest, guestPort, remote, remotePort }) =>
+        `${formatIpv4(guest)}:${guestPort} > ${formatIpv4(remote)}:${remotePort}`,
+    });
   }
 
-  /** Whether there may be no more of them, for now. */
-  get isFull(): boolean {
-    const { limits } = this.stack.config;
-    return this.#all.size >= limits.tcpConnections || this.#pending >= limits.tcpBacklog;
+  /**
+   * Makes the least useful connection give way if there is no place for one more of a rank.
+   * @returns `false` when the guest has gone meanwhile
+   */
+  makeRoom(rank: number): boolean {
+    return this.#places.makeRoom(rank);
   }
 
-  /** All of them. */
-  [Symbol.iterator](): IterableIterator<TcpConnection> {
-    return this.#all.values();
+  /** All of them, as they are now. */
+  all(): TcpConnection[] {
+    return this.#places.values();
   }
 
   /** The connection of a four-tuple. */
@@ -68,20 +78,17 @@ export class TcpConnections implements TcpOwner {
 
   /** Adds a connection whose four-tuple has none. */
   add(phase: number, guest: number, guestPort: number, remote: number, remotePort: number): TcpConnection {
-    const { config, timers, counters, now } = this.stack;
+    const { config, counters } = this.stack;
     const connection = new TcpConnection(this, phase, guest, guestPort, remote, remotePort);
     prepareHeader(connection, config.gatewayMac);
     this.#table.add(connection);
-    this.#all.add(connection);
-    this.#pending++;
-    counters.tcpActive = this.#table.size;
-    if (this.#sweep.deadline === Number.POSITIVE_INFINITY) timers.set(this.#sweep, now + SWEEP_MS);
+    this.#places.enter(connection.place, rankOf(connection));
+    counters.tcpActive++;
     return connection;
   }
 
   /** A connection stands: the guest has answered. */
   opened(connection: TcpConnection): void {
-    this.#pending--;
     connection.hostPaused = false;
     connection.host?.resume();
   }
@@ -95,19 +102,21 @@ export class TcpConnections implements TcpOwner {
       return;
     }
     connection.phase = PHASE_TIME_WAIT;
+    this.stack.counters.tcpActive--;
+    this.used(connection);
     armTimeWait(connection, this.stack);
   }
 
   /** Takes a connection out of the table. Its host's socket may still have to send. */
   remove(connection: TcpConnection): void {
     if (connection.phase === PHASE_CLOSED) return;
-    if (connection.phase <= PHASE_SYN_RECEIVED) this.#pending--;
+    if (connection.phase !== PHASE_TIME_WAIT) this.stack.counters.tcpActive--;
     this.stack.timers.remove(connection.timer);
     this.#table.remove(connection);
     connection.phase = PHASE_CLOSED;
     connection.sender.toGuest.release();
     if (connection.hostGone || connection.host === undefined) this.#forget(connection);
-    this.stack.counters.tcpActive = this.#table.size;
+    else this.used(connection);
   }
 
   /** Ends a connection at once: the guest knows. */
@@ -126,8 +135,14 @@ export class TcpConnections implements TcpOwner {
 
   /** Cuts all connections, without a word to guests. */
   clear(): void {
-    for (const connection of this.#all) this.cut(connection);
+    this.#places.clear();
     this.stack.timers.remove(this.#sweep);
+  }
+
+  used(connection: TcpConnection): void {
+    const { timers, now } = this.stack;
+    this.#places.move(connection.place, rankOf(connection));
+    if (this.#sweep.deadline === Number.POSITIVE_INFINITY) timers.set(this.#sweep, now + RELEASE_MS);
   }
 
   touch(connection: TcpConnection): void {
@@ -138,12 +153,12 @@ export class TcpConnections implements TcpOwner {
     if (connection.phase === PHASE_CLOSED) {
       this.#forget(connection);
     } else if (connection.phase === PHASE_CONNECTING) {
-      if (tellUnreachable(this.#icmp, connection, failure ?? "refused")) this.cut(connection);
-      else this.reset(connection);
+      this.#fail(connection, failure ?? "refused");
     } else if (failure !== undefined) {
       this.reset(connection);
     } else {
       connection.sender.ended = true; // what it has sent still goes to the guest
+      this.used(connection);
       this.touch(connection);
       this.removeIfDone(connection);
     }
@@ -152,8 +167,8 @@ export class TcpConnections implements TcpOwner {
   timedOut(connection: TcpConnection): void {
     switch (expire(connection, this.stack)) {
       case "again":
-        this.touch(connection);
-        arm(connection, this.stack);
+        this.used(connection); // it is given up when it was tried often enough, and not before
+        this.touch(connection); // with its turn its timer is set anew
         break;
       case "in-vain":
         this.reset(connection);
@@ -163,30 +178,39 @@ export class TcpConnections implements TcpOwner {
     }
   }
 
+  /** A connection that was to be opened can't be: the guest is told why. */
+  #fail(connection: TcpConnection, failure: HostFailure): void {
+    if (tellUnreachable(this.#icmp, connection, failure)) this.cut(connection);
+    else this.reset(connection);
+  }
+
+  /** A connection has lost its place. */
+  #ended(connection: TcpConnection, why: Ending): void {
+    const { phase } = connection;
+    const isQuiet = why === "cleared" || phase === PHASE_CLOSED || phase === PHASE_TIME_WAIT;
+    if (isQuiet) this.cut(connection);
+    else if (phase === PHASE_CONNECTING) this.#fail(connection, "timed-out");
+    else this.reset(connection);
+  }
+
   /** Nothing of a connection is left, neither here nor at the host. */
   #forget(connection: TcpConnection): void {
-    this.#all.delete(connection);
+    this.#places.leave(connection.place);
     connection.sender.toGuest.release();
     connection.receiver.toHost.release();
   }
 
-  #dropIdle(): void {
-    const { now, config, timers } = this.stack;
-    for (const connection of this.#all) {
-      const idle = now - connection.lastActive;
-      // What the guest has yet to acknowledge is sent again so many times, and waited for as long.
-      const isTrying = connection.timer.deadline !== Number.POSITIVE_INFINITY;
-      const isOrphan = connection.phase === PHASE_CLOSED || (connection.hostGone && !isTrying);
-      if (idle > (isOrphan ? ORPHAN_MS : config.limits.tcpIdleMs)) {
-        if (connection.phase === PHASE_CLOSED) this.cut(connection);
-        else this.reset(connection);
+  #releaseIdle(): void {
+    const { now, timers } = this.stack;
+    let oldest = Number.POSITIVE_INFINITY;
+    for (const { place, sender, receiver } of this.#places.values()) {
+      if (now - place.lastUsed < RELEASE_MS) {
+        oldest = Math.min(oldest, place.lastUsed);
         continue;
       }
-      if (idle > SWEEP_MS) {
-        connection.sender.release();
-        connection.receiver.release();
-      }
+      sender.release();
+      receiver.release();
     }
-    if (this.#all.size > 0) timers.set(this.#sweep, now + SWEEP_MS);
+    if (oldest !== Number.POSITIVE_INFINITY) timers.set(this.#sweep, oldest + RELEASE_MS);
   }
 }

@@ -30,8 +30,8 @@ export type Verdict =
   | "ignore";
 
 /** Takes a segment of a connection that has sent or got a SYN. */
-export function input(connection: TcpConnection, segment: TcpSegment, packet: Packet): Verdict {
-  if (connection.phase === PHASE_SYN_SENT) return inputSynSent(connection, segment);
+export function input(connection: TcpConnection, segment: TcpSegment, packet: Packet, now: number): Verdict {
+  if (connection.phase === PHASE_SYN_SENT) return inputSynSent(connection, segment, now);
   const { flags, sequence } = segment;
   const { sender, receiver } = connection;
   const offset = ahead(sequence, receiver.next);
@@ -55,10 +55,10 @@ export function input(connection: TcpConnection, segment: TcpSegment, packet: Pa
   if (connection.phase === PHASE_SYN_RECEIVED) {
     if (segment.acknowledged !== sender.max) return "refuse";
     connection.phase = PHASE_OPEN;
-    sender.start(segment);
+    sender.start(segment, now);
   }
   const { unacknowledged } = sender;
-  if (!sender.acknowledge(segment)) return "challenge";
+  if (!sender.acknowledge(segment, now)) return "challenge";
   if (sender.unacknowledged !== unacknowledged) connection.resumeHost();
   if (connection.phase === PHASE_TIME_WAIT) return "ok";
   if (segment.length > 0 || (flags & FIN) !== 0) return takeData(connection, segment, packet, offset, window);
@@ -66,16 +66,17 @@ export function input(connection: TcpConnection, segment: TcpSegment, packet: Pa
 }
 
 /** RFC 9293, 3.10.7.3; without simultaneous open, which no guest does to a gateway. */
-function inputSynSent(connection: TcpConnection, segment: TcpSegment): Verdict {
+function inputSynSent(connection: TcpConnection, segment: TcpSegment, now: number): Verdict {
   const { flags } = segment;
   const { sender, receiver } = connection;
-  const isOurs = (flags & ACK) !== 0 && segment.acknowledged === sender.max && !connection.synPending;
+  const wasSent = sender.max !== sender.unacknowledged;
+  const isOurs = (flags & ACK) !== 0 && segment.acknowledged === sender.max && wasSent;
   if ((flags & RST) !== 0) return isOurs ? "reset" : "ignore";
   if (!isOurs) return (flags & ACK) !== 0 ? "refuse" : "ignore";
   if ((flags & SYN) === 0) return "ignore";
   takeSyn(connection, segment);
   connection.phase = PHASE_OPEN;
-  sender.start(segment);
+  sender.start(segment, now);
   sender.openWindow(segment.window);
   receiver.ackPending = true;
   return "ok";

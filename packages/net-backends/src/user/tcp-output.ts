@@ -7,8 +7,8 @@
  */
 
 import { OFFLOAD_CSUM, OFFLOAD_TSO4 } from "../offload.ts";
-import type { UserNetworkCounters } from "./counters.ts";
 import type { Egress } from "./egress.ts";
+import type { Stack } from "./stack.ts";
 import {
   PHASE_OPEN,
   PHASE_SYN_RECEIVED,
@@ -27,12 +27,13 @@ const FRAMES_IN_A_TURN = 8;
  * Adds the frames to a burst that a connection may send now.
  * @returns whether it may send more, when others have had their turn
  */
-export function output(connection: TcpConnection, egress: Egress, counters: UserNetworkCounters): boolean {
+export function output(connection: TcpConnection, stack: Stack): boolean {
   const { sender, receiver } = connection;
+  const { egress } = stack;
   switch (connection.phase) {
     case PHASE_SYN_SENT:
     case PHASE_SYN_RECEIVED:
-      if (connection.synPending) sendSyn(connection, egress);
+      if (connection.synPending) sendSyn(connection, stack);
       return false;
     case PHASE_OPEN:
       break;
@@ -46,11 +47,11 @@ export function output(connection: TcpConnection, egress: Egress, counters: User
   if (sender.probePending) {
     // A segment before the window: the guest has to answer it by an ACK, with its window in it.
     sender.probePending = false;
-    counters.tcpProbes++;
+    stack.counters.tcpProbes++;
     sendAck(connection, egress, (sender.unacknowledged - 1) | 0);
   }
-  const more = sendData(connection, egress, first + FRAMES_IN_A_TURN, counters);
-  if (!more) sendFin(connection, egress);
+  const more = sendData(connection, stack, first + FRAMES_IN_A_TURN);
+  if (!more && sender.owesEnd && !egress.full) sendFin(connection, stack);
   while (receiver.duplicatesPending > 0 && !egress.full) {
     receiver.duplicatesPending--;
     sendAck(connection, egress, sender.next);
@@ -64,13 +65,9 @@ function sendAck(connection: TcpConnection, egress: Egress, sequence: number): v
   addFrame(connection, egress, sequence, ACK, 0, 0);
 }
 
-function sendData(
-  connection: TcpConnection,
-  egress: Egress,
-  lastFrame: number,
-  counters: UserNetworkCounters,
-): boolean {
+function sendData(connection: TcpConnection, stack: Stack, lastFrame: number): boolean {
   const { sender } = connection;
+  const { egress, counters, now } = stack;
   const { mss } = sender;
   const large = (egress.accepts & (OFFLOAD_TSO4 | OFFLOAD_CSUM)) === (OFFLOAD_TSO4 | OFFLOAD_CSUM);
   const most = large ? Math.floor(MAX_SEGMENT / mss) * mss : mss;
@@ -82,25 +79,25 @@ function sendData(
     const fin = all && sender.ended;
     const flags = ACK | (all ? PSH : 0) | (fin ? FIN : 0);
     addFrame(connection, egress, sender.next, flags, sender.inFlight, length);
-    counters.tcpBytesToGuest += length;
-    sender.sent(length + (fin ? 1 : 0));
+    const end = fin ? 1 : 0;
+    counters.tcpBytesToGuest += Math.max(0, sender.sent(length + end, now) - end);
     if (all) return false;
   }
 }
 
 /** The FIN of a connection whose data was sent before it was known that there is no more. */
-function sendFin(connection: TcpConnection, egress: Egress): void {
+function sendFin(connection: TcpConnection, { egress, now }: Stack): void {
   const { sender } = connection;
-  if (!sender.ended || sender.unsent !== 0 || egress.full) return;
   addFrame(connection, egress, sender.next, ACK | FIN, 0, 0);
-  sender.sent(1);
+  sender.sent(1, now);
 }
 
-function sendSyn(connection: TcpConnection, egress: Egress): void {
+function sendSyn(connection: TcpConnection, { egress, now }: Stack): void {
   if (egress.full) return;
   const { sender } = connection;
   connection.synPending = false;
+  if (sender.inFlight > 0) sender.roundTrip.repeat(sender.max);
   addSyn(connection, egress, connection.phase === PHASE_SYN_SENT ? SYN : SYN | ACK);
   sender.next = sender.unacknowledged;
-  sender.sent(1);
+  sender.sent(1, now);
 }

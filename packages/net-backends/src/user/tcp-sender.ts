@@ -8,10 +8,8 @@
  */
 
 import { ByteRing, type MemoryBudget } from "./byte-ring.ts";
+import { RoundTrip } from "./tcp-round-trip.ts";
 import { ahead, DUPLICATES, type TcpSegment } from "./tcp-segment.ts";
-
-/** Probes go out this many doublings of the first time-out apart at most. */
-const MAX_PROBE_BACKOFF = 6;
 
 /** The send side of a connection. Sequence numbers are signed 32-bit integers. */
 export class TcpSender {
@@ -33,7 +31,10 @@ export class TcpSender {
   endAcknowledged = false;
   /** Times the timer ran out since the guest was last heard to get something. */
   retries = 0;
+  /** Times the guest was asked for its window since it closed it. */
+  probes = 0;
   probePending = false;
+  readonly roundTrip: RoundTrip;
 
   /** Bytes the guest takes from `unacknowledged` on (SND.WND). */
   #window = 0;
@@ -54,6 +55,7 @@ export class TcpSender {
     this.max = this.unacknowledged;
     this.mss = mss;
     this.toGuest = new ByteRing(memory);
+    this.roundTrip = new RoundTrip(this.max);
   }
 
   /** What was sent and not acknowledged, in sequence numbers. */
@@ -66,11 +68,23 @@ export class TcpSender {
     return this.toGuest.length - this.inFlight;
   }
 
+  /** Whether the guest takes nothing, for now. */
+  get isWindowClosed(): boolean {
+    return this.#window === 0;
+  }
+
+  /** Whether the next frame is the FIN alone: all data was sent, and the FIN was not, or is to be sent again. */
+  get owesEnd(): boolean {
+    return this.ended && !this.endAcknowledged && this.unsent === 0;
+  }
+
   /** The guest has got our SYN, and says so in this segment. */
-  start(segment: TcpSegment): void {
+  start(segment: TcpSegment, now: number): void {
     this.unacknowledged = this.max;
     this.next = this.max;
     this.#windowSequence = segment.sequence;
+    if (this.retries > 0) this.roundTrip.synWasInVain();
+    this.roundTrip.acknowledged(this.max, now);
     this.retries = 0;
   }
 
@@ -81,7 +95,7 @@ export class TcpSender {
   }
 
   /** Takes the acknowledgement and the window of a segment; `false` if it acknowledges what was never sent. */
-  acknowledge(segment: TcpSegment): boolean {
+  acknowledge(segment: TcpSegment, now: number): boolean {
     const acked = ahead(segment.acknowledged, this.unacknowledged);
     if (acked > ahead(this.max, this.unacknowledged)) return false;
     if (acked < 0) return true; // an old one: says nothing new
@@ -92,6 +106,7 @@ export class TcpSender {
       toGuest.consume(Math.min(acked, toGuest.length));
       this.unacknowledged = segment.acknowledged;
       if (this.inFlight < 0) this.next = segment.acknowledged;
+      this.roundTrip.acknowledged(segment.acknowledged, now);
       this.#duplicateAcks = 0;
       this.#recovering = false;
       this.retries = 0;
@@ -99,11 +114,12 @@ export class TcpSender {
       if (this.inFlight > 0 && ++this.#duplicateAcks === DUPLICATES) this.#sendAgain();
     }
     // A guest that answers probes is alive, however long it keeps its window closed (RFC 9293, 3.8.6.1).
-    if (this.#window === 0) this.retries = Math.min(this.retries, MAX_PROBE_BACKOFF);
+    if (this.#window === 0) this.retries = 0;
     // The window counts from what is acknowledged: with that moved, an older window would reach too far.
     if (acked > 0 || ahead(segment.sequence, this.#windowSequence) >= 0) {
       this.#windowSequence = segment.sequence;
       if (window > this.#window) this.retries = 0;
+      if (window > 0) this.probes = 0;
       this.#window = window;
       if (window > this.#maxWindow) this.#maxWindow = window;
     }
@@ -126,16 +142,26 @@ export class TcpSender {
     return this.#sendSmall || (inFlight === 0 && length >= this.#maxWindow >> 1) ? length : 0;
   }
 
-  /** A frame with `span` sequence numbers from `next` on is sent. */
-  sent(span: number): void {
+  /**
+   * A frame with `span` sequence numbers from `next` on is sent.
+   * @returns how many of them were never sent before
+   */
+  sent(span: number, now: number): number {
     this.#sendSmall = false;
-    this.next = (this.next + span) | 0;
-    if (ahead(this.next, this.max) > 0) this.max = this.next;
+    const from = this.next;
+    this.next = (from + span) | 0;
+    this.roundTrip.sent(from, this.next, now);
+    const isNew = ahead(this.next, this.max);
+    if (isNew <= 0) return 0;
+    this.max = this.next;
+    return isNew;
   }
 
   /** What was sent from a sequence number on has to be sent again, unless it was acknowledged. */
   unsend(sequence: number): void {
-    if (ahead(this.next, sequence) > 0 && ahead(sequence, this.unacknowledged) >= 0) this.next = sequence;
+    if (ahead(this.next, sequence) <= 0 || ahead(sequence, this.unacknowledged) < 0) return;
+    this.next = sequence;
+    this.roundTrip.unsend(sequence);
   }
 
   /**
@@ -144,9 +170,16 @@ export class TcpSender {
    */
   timedOut(): boolean {
     const isInFlight = this.inFlight !== 0;
-    if (isInFlight) this.#sendAgain();
-    else if (this.#window > 0) this.#sendSmall = true;
-    if (this.#window === 0) this.probePending = true;
+    if (isInFlight) {
+      this.#sendAgain();
+      this.roundTrip.backOff();
+    } else if (this.#window > 0) {
+      this.#sendSmall = true;
+    }
+    if (this.#window === 0) {
+      this.probePending = true;
+      this.probes++;
+    }
     return isInFlight;
   }
 
@@ -156,6 +189,7 @@ export class TcpSender {
   }
 
   #sendAgain(): void {
+    this.roundTrip.repeat(this.max);
     this.next = this.unacknowledged;
     this.#recovering = true;
   }

@@ -6,12 +6,13 @@
 
 import type { TcpConnection } from "./tcp-connection.ts";
 
-/** A power of two. The number of connections is bounded, so the table need not grow. */
-const BUCKETS = 1024;
+/** A power of two. */
+const FIRST_BUCKETS = 256;
 
 /** Connections by guest, guest's port, remote and remote's port. */
 export class TcpTable {
-  readonly #buckets: (TcpConnection | undefined)[] = new Array(BUCKETS).fill(undefined);
+  /** As many as the most connections there ever were, or twice as many: a chain is short. */
+  #buckets: (TcpConnection | undefined)[] = new Array(FIRST_BUCKETS).fill(undefined);
   readonly #seed: number;
   #last: TcpConnection | undefined;
   /** Connections in the table. */
@@ -36,9 +37,8 @@ export class TcpTable {
 
   /** Adds a connection whose four-tuple is not in the table. */
   add(connection: TcpConnection): void {
-    const bucket = this.#bucketOf(connection);
-    connection.next = this.#buckets[bucket];
-    this.#buckets[bucket] = connection;
+    if (this.size === this.#buckets.length) this.#grow();
+    this.#link(connection);
     this.size++;
   }
 
@@ -58,6 +58,24 @@ export class TcpTable {
     this.size--;
   }
 
+  #link(connection: TcpConnection): void {
+    const bucket = this.#bucketOf(connection);
+    connection.next = this.#buckets[bucket];
+    this.#buckets[bucket] = connection;
+  }
+
+  #grow(): void {
+    const old = this.#buckets;
+    this.#buckets = new Array(old.length * 2).fill(undefined);
+    for (const first of old) {
+      for (let connection = first; connection !== undefined; ) {
+        const { next } = connection;
+        this.#link(connection);
+        connection = next;
+      }
+    }
+  }
+
   #bucketOf(connection: TcpConnection): number {
     return this.#bucket(connection.guest, connection.guestPort, connection.remote, connection.remotePort);
   }
@@ -66,7 +84,7 @@ export class TcpTable {
     let hash = Math.imul((guest ^ this.#seed) | 0, 0x9e37_79b1);
     hash = Math.imul((hash ^ (hash >>> 15) ^ remote) | 0, 0x85eb_ca6b);
     hash = Math.imul((hash ^ (hash >>> 13) ^ ((guestPort << 16) | remotePort)) | 0, 0xc2b2_ae35);
-    return (hash ^ (hash >>> 16)) & (BUCKETS - 1);
+    return (hash ^ (hash >>> 16)) & (this.#buckets.length - 1);
   }
 }
 

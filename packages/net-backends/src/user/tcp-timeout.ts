@@ -12,14 +12,15 @@ import {
   type TcpConnection,
 } from "./tcp-connection.ts";
 
-/** Without a network in between, an answer is a matter of the guest's own speed. */
-const FIRST_TIMEOUT_MS = 400;
 const MAX_TIMEOUT_MS = 60_000;
-/** SYNs and other segments sent in vain until the guest is given up. */
-const SYN_RETRIES = 6;
+/** How long less than a segment waits for more of the window (RFC 9293, 3.8.6.2.1: 0.1 to 1 s). */
+const OVERRIDE_MS = 400;
+/** Times a SYN goes out again until the guest is given up: 3 minutes in all (RFC 9293, 3.8.3). */
+const SYN_RETRIES = 7;
+/** The same of other segments: a quarter of an hour. */
 const RETRIES = 15;
-/** Nothing of an old connection can still be on the way: only a lost ACK has to be repeated. */
-const TIME_WAIT_MS = 2_000;
+/** As Linux. It gives way when its place is needed, and is only there to repeat a last ACK for a slow guest. */
+const TIME_WAIT_MS = 60_000;
 
 /** Sets the timer of a connection if something is to happen, or stops it. */
 export function arm(connection: TcpConnection, stack: Stack): void {
@@ -30,9 +31,15 @@ export function arm(connection: TcpConnection, stack: Stack): void {
     phase === PHASE_SYN_RECEIVED ||
     (phase === PHASE_OPEN && (sender.inFlight !== 0 || sender.unsent > 0));
   if (!isWaiting) stack.timers.unset(timer);
-  else if (timer.deadline === Number.POSITIVE_INFINITY) {
-    stack.timers.set(timer, stack.now + Math.min(FIRST_TIMEOUT_MS * 2 ** sender.retries, MAX_TIMEOUT_MS));
-  }
+  else if (timer.deadline === Number.POSITIVE_INFINITY) stack.timers.set(timer, stack.now + patience(connection));
+}
+
+/** How long to wait for the guest now, ms. */
+function patience({ phase, sender }: TcpConnection): number {
+  const { timeout } = sender.roundTrip;
+  if (phase !== PHASE_OPEN || sender.inFlight !== 0) return timeout;
+  if (!sender.isWindowClosed) return OVERRIDE_MS;
+  return Math.min(timeout * 2 ** sender.probes, MAX_TIMEOUT_MS);
 }
 
 /** Sets the timer of a connection that both sides have ended. */
@@ -51,19 +58,15 @@ export type Expiry =
 
 /** The timer of a connection has run out. */
 export function expire(connection: TcpConnection, stack: Stack): Expiry {
-  const { sender } = connection;
-  switch (connection.phase) {
-    case PHASE_SYN_SENT:
-    case PHASE_SYN_RECEIVED:
-      if (++sender.retries > SYN_RETRIES) return "in-vain";
-      connection.synPending = true;
-      return "again";
-    case PHASE_OPEN:
-      if (stack.egress.isBlocked) return "again"; // the guest has not seen it yet, and knows nothing to answer
-      if (++sender.retries > RETRIES) return "in-vain";
-      if (sender.timedOut()) stack.counters.tcpRetransmitted++;
-      return "again";
-    default:
-      return "over";
+  const { phase, sender } = connection;
+  if (phase === PHASE_TIME_WAIT) return "over";
+  if (stack.egress.isBlocked) return "again"; // the guest has not seen it yet, and knows nothing to answer
+  if (++sender.retries > (phase === PHASE_OPEN ? RETRIES : SYN_RETRIES)) return "in-vain";
+  if (phase !== PHASE_OPEN) {
+    connection.synPending = true;
+    sender.roundTrip.backOff();
+  } else if (sender.timedOut()) {
+    stack.counters.tcpRetransmitted++;
   }
+  return "again";
 }

@@ -24,6 +24,7 @@ import { TcpConnections } from "./tcp-connections.ts";
 import { TcpDelayedAcks } from "./tcp-delayed-acks.ts";
 import { input, takeSyn } from "./tcp-input.ts";
 import { output } from "./tcp-output.ts";
+import { RANK_ACCEPTED, RANK_CONNECTING } from "./tcp-ranks.ts";
 import { refuse } from "./tcp-refusal.ts";
 import { ahead, TcpSegment } from "./tcp-segment.ts";
 import { arm, armTimeWait } from "./tcp-timeout.ts";
@@ -33,6 +34,8 @@ import { ACK, RST, SYN, UNREACHABLE_HOST, UNREACHABLE_PROHIBITED } from "./wire.
 /** RFC 5961, 7: ACKs that answer segments out of place, per second; between two of us they could go on for ever. */
 const CHALLENGES_PER_SECOND = 100;
 const FIRST_EPHEMERAL_PORT = 1024;
+/** A last byte that is sent again looks like a keep-alive, but is not so late. */
+const LEAST_KEEP_ALIVE_MS = 10_000;
 
 /** The TCP of one network. */
 export class Tcp {
@@ -81,7 +84,6 @@ export class Tcp {
       }
       return;
     }
-    connection.lastActive = this.#stack.now;
     if (connection.phase === PHASE_CONNECTING) {
       // The SYN again, for the host takes its time; or the guest has lost patience.
       const isOver = (segment.flags & RST) !== 0 && ahead(segment.sequence, connection.receiver.next) === 0;
@@ -100,7 +102,7 @@ export class Tcp {
 
   /** A guest was heard of for the first time: connections may be waiting for it. */
   learned(): void {
-    for (const connection of this.#connections) {
+    for (const connection of this.#connections.all()) {
       if (connection.phase === PHASE_SYN_SENT) this.#turns.touch(connection);
     }
   }
@@ -113,7 +115,7 @@ export class Tcp {
       if (connection === undefined) return;
       if (connection.phase === PHASE_CLOSED) continue;
       if (this.#knowsGuest(connection)) {
-        if (output(connection, egress, stack.counters)) this.#turns.touch(connection);
+        if (output(connection, stack)) this.#turns.touch(connection);
         else if (connection.receiver.ackPending) this.#delayedAcks.add(connection);
       }
       arm(connection, stack);
@@ -133,12 +135,15 @@ export class Tcp {
   }
 
   #input(connection: TcpConnection, segment: TcpSegment, packet: Packet): void {
-    const { counters, timers } = this.#stack;
+    const { counters, timers, now } = this.#stack;
     const { sender, receiver } = connection;
     const { unacknowledged } = sender;
     const { staged } = receiver;
     const wasOpen = connection.phase >= PHASE_OPEN;
-    const verdict = input(connection, segment, packet);
+    const quietMs = now - connection.place.lastUsed;
+    if (quietMs >= LEAST_KEEP_ALIVE_MS && isKeepAlive(connection, segment)) connection.host?.keepAlive?.(quietMs);
+    const verdict = input(connection, segment, packet, now);
+    this.#connections.used(connection);
     if (!wasOpen && connection.phase === PHASE_OPEN) this.#connections.opened(connection);
     switch (verdict) {
       case "challenge":
@@ -183,12 +188,10 @@ export class Tcp {
       else if (target === "prohibited") this.#icmp.unreachable(packet, UNREACHABLE_PROHIBITED);
       return;
     }
-    if (this.#connections.isFull) {
-      counters.dropped.tcpLimit++; // the guest will try again
-      return;
-    }
+    if (!this.#connections.makeRoom(RANK_CONNECTING)) return;
     counters.tcpOpened++;
     const connection = this.#connections.add(PHASE_CONNECTING, source, guestPort, destination, remotePort);
+    connection.served = isDns;
     takeSyn(connection, segment);
     connection.host = isDns
       ? new DnsStream(this.#stack, this.#dns, connection)
@@ -199,16 +202,13 @@ export class Tcp {
   #accept(host: HostTcp, guest: number, guestPort: number, peerPort: number): HostTcpHandlers | undefined {
     const stack = this.#stack;
     const { gateway } = stack.config;
-    if (this.#connections.isFull || stack.egress.peer === undefined) {
-      stack.counters.dropped.tcpLimit++;
-      return undefined;
-    }
-    let port = peerPort; // its own port where it can have it: easier to recognize
-    while (port < FIRST_EPHEMERAL_PORT || this.#connections.find(guest, guestPort, gateway, port) !== undefined) {
-      port = FIRST_EPHEMERAL_PORT + (stack.random() % (0x1_0000 - FIRST_EPHEMERAL_PORT));
-    }
     stack.enter();
     try {
+      const port = stack.egress.peer === undefined ? -1 : this.#freePort(guest, guestPort, peerPort);
+      if (port < 0 || !this.#connections.makeRoom(RANK_ACCEPTED)) {
+        stack.counters.dropped.toGuest++;
+        return undefined;
+      }
       const connection = this.#connections.add(PHASE_SYN_SENT, guest, guestPort, gateway, port);
       connection.host = host;
       connection.hostPaused = true;
@@ -219,6 +219,25 @@ export class Tcp {
     } finally {
       stack.leave();
     }
+  }
+
+  /**
+   * A port of the gateway for a connection to a guest's port: the peer's own where it can have it, which is easier to
+   * recognize.
+   * @returns -1 when all are in use
+   */
+  #freePort(guest: number, guestPort: number, peerPort: number): number {
+    const { config, random } = this.#stack;
+    const count = 0x1_0000 - FIRST_EPHEMERAL_PORT;
+    const isFree = (port: number): boolean =>
+      this.#connections.find(guest, guestPort, config.gateway, port) === undefined;
+    if (peerPort >= FIRST_EPHEMERAL_PORT && isFree(peerPort)) return peerPort;
+    const first = random() % count;
+    for (let i = 0; i < count; i++) {
+      const port = FIRST_EPHEMERAL_PORT + ((first + i) % count);
+      if (isFree(port)) return port;
+    }
+    return -1;
   }
 
   /** Whether a connection knows where its guest is; if not, the guest is asked for. */
@@ -241,4 +260,15 @@ export class Tcp {
 /** Whether a SYN opens the same ports anew: the old connection is over, and its sequence numbers left behind. */
 function isReopening(connection: TcpConnection, segment: TcpSegment): boolean {
   return connection.phase === PHASE_TIME_WAIT && ahead(segment.sequence, connection.receiver.next) > 0;
+}
+
+/** Whether a segment only asks whether we are still there: it lies just before what comes next (RFC 9293, 3.8.4). */
+function isKeepAlive(connection: TcpConnection, segment: TcpSegment): boolean {
+  const { phase, receiver } = connection;
+  return (
+    phase === PHASE_OPEN &&
+    segment.flags === ACK &&
+    segment.length <= 1 &&
+    ahead(segment.sequence, receiver.next) === -1
+  );
 }

@@ -122,6 +122,7 @@ export class UserNetwork implements NetBackend {
   detach(): void {
     const { egress, neighbours } = this.#stack;
     this.#tcp.clear();
+    this.#arp.clear();
     this.#udp.clear();
     this.#udpForwards.clear();
     this.#dhcp.clear();

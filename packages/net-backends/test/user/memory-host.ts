@@ -32,6 +32,8 @@ export class MemoryTcp implements HostTcp {
   ended = false;
   destroyed: "reset" | "close" | undefined;
   over = false;
+  /** After how long each call asked the host to ask whether the other side is alive, ms. */
+  readonly keptAlive: number[] = [];
 
   constructor(host: MemoryHost, address: string, port: number) {
     this.host = host;
@@ -79,6 +81,10 @@ export class MemoryTcp implements HostTcp {
   resume(): void {
     this.paused = false;
     this.host.later(() => this.read(Number.POSITIVE_INFINITY));
+  }
+
+  keepAlive(idleMs: number): void {
+    this.keptAlive.push(idleMs);
   }
 
   destroy(reset: boolean): void {
