@@ -50,14 +50,18 @@ export class ConfigAccess {
     return value;
   }
 
-  /** Writes a little-endian value. Bytes past the end of configuration space are ignored. */
-  write(offset: number, width: AccessWidth, value: number): void {
+  /**
+   * Writes a little-endian value. Bytes past the end of configuration space are ignored.
+   * @param legacy whether it came through a legacy interface, where a transport knows: its drivers may write before
+   * anything else (3.1.2). By default, whether the driver uses it.
+   */
+  write(offset: number, width: AccessWidth, value: number, legacy: boolean = this.#legacy()): void {
     const data = this.#buffer(width);
     for (let i = 0; i < width; i++) data[i] = value >>> (8 * i);
     const inside = Math.min(width, this.size - offset);
     if (inside <= 0 || this.frozen !== null) return;
     try {
-      this.#device.writeConfig?.(offset, inside === width ? data : data.subarray(0, inside), this.#legacy());
+      this.#device.writeConfig?.(offset, inside === width ? data : data.subarray(0, inside), legacy);
     } catch (cause) {
       this.#threw(cause);
     }

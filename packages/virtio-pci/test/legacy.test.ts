@@ -192,6 +192,19 @@ describe.each(MODES)("the legacy interface of a %s device (4.1.4.10)", (mode) =>
     expect([read(DRIVER_FEATURES, 4), s.device.context?.features]).toEqual([0x2000_0001, 0x2000_0001n]);
   });
 
+  it("tells the device that a write of its configuration is a legacy driver's, before any status too (3.1.2)", () => {
+    const s = setup({ mode });
+    const seen: boolean[] = [];
+    s.device.writeConfig = (_offset: number, _data: Uint8Array, legacy?: boolean) => {
+      seen.push(legacy === true);
+      return null;
+    };
+    io(s).write(CONFIG, 1, 1);
+    io(s).write(STATUS, 1, 1);
+    io(s).write(CONFIG, 1, 1);
+    expect(seen).toEqual([true, true]);
+  });
+
   it("takes queues after DRIVER_OK", () => {
     const s = setup({ mode });
     const { read, write } = io(s);

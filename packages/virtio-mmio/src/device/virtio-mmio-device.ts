@@ -85,7 +85,7 @@ export class VirtioMmioDevice implements RegisterBlock {
     const dragonball = this.#dragonball;
     if (offset >= CONFIG) {
       if (dragonball !== null && offset >= DOORBELL_OFFSET) dragonball.ring(offset - DOORBELL_OFFSET);
-      else this.core.config.write(offset - CONFIG, width, value);
+      else this.core.config.write(offset - CONFIG, width, value, this.#transport.legacy);
     } else if (width === 4) {
       if ((offset & 3) === 0) this.#registers.set(offset, lowBytes(value, 4));
     } else if (width === 2) {

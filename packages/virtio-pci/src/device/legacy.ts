@@ -55,7 +55,7 @@ export class LegacyRegisters implements RegisterBlock {
 
   write(offset: number, width: AccessWidth, value: number): void {
     const header = this.#headerSize;
-    if (offset >= header) this.#transport.core.config.write(offset - header, width, value);
+    if (offset >= header) this.#transport.core.config.write(offset - header, width, value, true);
     else if (FIELD_START[offset] === offset && FIELD_WIDTH[offset] === width) this.#set(offset, lowBytes(value, width));
   }
 
