@@ -57,8 +57,6 @@ export class TcpConnection implements HostTcpHandlers, FrameOwner {
   /** The host's socket. */
   host: HostTcp | undefined;
   hostPaused = false;
-  /** The network itself is the host: it answers, and knows no other side to wait for. */
-  served = false;
   /** The host's socket is closed both ways. */
   hostGone = false;
   /** The guest's MAC address, once known. */

@@ -25,12 +25,10 @@ export const RANK_CONNECTING = 2;
 const RANK_CONFIRMING = 3;
 /** Came in at a forward; the guest has not answered. */
 export const RANK_ACCEPTED = 4;
-/** Answered by the network itself, as by its name server. */
-const RANK_SERVED = 5;
 /** One end is over (half-closed). */
-const RANK_CLOSING = 6;
+const RANK_CLOSING = 5;
 /** Both ends may send. */
-const RANK_OPEN = 7;
+const RANK_OPEN = 6;
 
 /** How long a guest may leave a connection half open that the host has closed, and a host what it was left. */
 const LEFT_MS = 60_000;
@@ -38,8 +36,6 @@ const LEFT_MS = 60_000;
 const CONNECT_MS = 30_000;
 /** RFC 5382, REQ-5: states that pass may be given up after 4 minutes. */
 const PASSING_MS = 240_000;
-/** RFC 7766, 6.2.3: seconds, for a client that comes again can do so at once. */
-const SERVED_MS = 30_000;
 
 /** The ranks of connections. */
 export function tcpRanks({ tcpBacklog, tcpIdleMs }: UserNetworkLimits): readonly Rank[] {
@@ -50,7 +46,6 @@ export function tcpRanks({ tcpBacklog, tcpIdleMs }: UserNetworkLimits): readonly
     { limit: tcpBacklog, idleMs: CONNECT_MS },
     { idleMs: passing },
     { limit: tcpBacklog, idleMs: passing },
-    { idleMs: Math.min(SERVED_MS, tcpIdleMs) },
     { idleMs: passing },
     { idleMs: tcpIdleMs },
   ];
@@ -62,7 +57,6 @@ export function rankOf(connection: TcpConnection): number {
   switch (phase) {
     case PHASE_OPEN:
       if (hostGone) return RANK_LEFT;
-      if (connection.served) return RANK_SERVED;
       return sender.ended || receiver.ended ? RANK_CLOSING : RANK_OPEN;
     case PHASE_TIME_WAIT:
       return hostGone ? RANK_TIME_WAIT : RANK_LEFT;

@@ -191,7 +191,6 @@ export class Tcp {
     if (!this.#connections.makeRoom(RANK_CONNECTING)) return;
     counters.tcpOpened++;
     const connection = this.#connections.add(PHASE_CONNECTING, source, guestPort, destination, remotePort);
-    connection.served = isDns;
     takeSyn(connection, segment);
     connection.host = isDns
       ? new DnsStream(this.#stack, this.#dns, connection)
