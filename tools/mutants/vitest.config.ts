@@ -1,0 +1,20 @@
+/**
+ * The tests of one package, `VIRTIO_TS_PACKAGE`, as the mutation run plays them in its copy of the workspace: from the
+ * sources, with a tenth of the random rounds, because each test is played once for each mutant that it covers.
+ *
+ * @module
+ */
+import { defineConfig } from "vitest/config";
+
+const owner = process.env.VIRTIO_TS_PACKAGE ?? "*";
+
+export default defineConfig({
+  ssr: { resolve: { conditions: ["virtio-ts-source", "module", "node", "development|production"] } },
+  test: {
+    include: [`packages/${owner}/test/**/*.test.ts`],
+    // A README's example is looked for in the README, where the copy's instrumented sources do not stand.
+    exclude: ["**/readme.test.ts", "**/run-time.test.ts", "**/heap.test.ts", "**/threads/**"],
+    env: { VIRTIO_TS_ROUNDS: "0.1", VIRTIO_TS_SEED: "1" },
+    testTimeout: 60_000,
+  },
+});
