@@ -95,6 +95,12 @@ export class BoundedTable<K, V> {
     return true;
   }
 
+  /** The entry of a key gives way to another, by its owner's choice: it ends as if the table were full. */
+  evict(key: K): void {
+    const place = this.#byKey.get(key);
+    if (place !== undefined) this.#places.evict(place);
+  }
+
   /** Ends all entries: the link is gone, or the guest. */
   clear(): void {
     this.#places.clear();

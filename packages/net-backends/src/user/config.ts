@@ -4,6 +4,7 @@
  */
 
 import { formatIpv4, isHostOf, requireIpv4, requireMac, requireSubnet, type Subnet } from "./addresses.ts";
+import { type Boot, type BootClient, type BootOption, type NetworkBoot, readBoot } from "./boot.ts";
 import { isName } from "./dns-names.ts";
 import { UserNetworkError } from "./errors.ts";
 import type { UserNetworkTrace } from "./trace.ts";
@@ -111,6 +112,8 @@ export interface UserNetworkOptions {
   readonly hostname?: string;
   /** The domain DHCP gives to guests. */
   readonly domain?: string;
+  /** What DHCP and BOOTP tell guests about booting from the network; nothing unless given. */
+  readonly boot?: BootOption;
   /** How long DHCP's leases last, seconds; a day. */
   readonly leaseSeconds?: number;
   /** Names answered by the name server itself, and their addresses; so are the names of these addresses (PTR). */
@@ -137,6 +140,7 @@ export interface UserNetworkConfig {
   readonly hostLoopback: boolean;
   readonly hostname: string | undefined;
   readonly domain: string | undefined;
+  readonly boot: Boot | ((client: BootClient) => NetworkBoot | undefined) | undefined;
   readonly leaseSeconds: number;
   /** Addresses by name, in lower case. */
   readonly names: ReadonlyMap<string, string>;
@@ -196,6 +200,7 @@ export function readOptions(options: UserNetworkOptions): UserNetworkConfig {
     hostLoopback: options.hostLoopback ?? false,
     hostname: requireText(options.hostname, "hostname"),
     domain: requireText(options.domain, "domain"),
+    boot: typeof options.boot === "object" ? readBoot(options.boot, gateway) : options.boot,
     leaseSeconds: requireInteger(options.leaseSeconds ?? 86_400, "leaseSeconds", 60, 0xffff_fffe),
     names,
     owners,

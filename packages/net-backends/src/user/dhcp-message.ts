@@ -1,8 +1,11 @@
 /**
- * DHCP messages (RFC 2131, 2; options RFC 2132): read out of hostile bytes, written for a guest.
+ * DHCP messages (RFC 2131, 2; options RFC 2132) and those of BOOTP (RFC 951, RFC 1497), which are the same but for
+ * what options they carry: read out of hostile bytes, written for a guest.
  * @module
  */
 
+/** What stands for the type of a plain BOOTP request, which has none. */
+export const BOOTP = 0;
 export const DHCP_DISCOVER = 1;
 export const DHCP_OFFER = 2;
 export const DHCP_REQUEST = 3;
@@ -23,7 +26,14 @@ const OPTION_REQUESTED_ADDRESS = 50;
 export const OPTION_LEASE_TIME = 51;
 const OPTION_MESSAGE_TYPE = 53;
 export const OPTION_SERVER = 54;
+export const OPTION_MESSAGE = 56;
+const OPTION_MAX_SIZE = 57;
+const OPTION_VENDOR_CLASS = 60;
 export const OPTION_CLIENT_ID = 61;
+export const OPTION_BOOT_SERVER = 66;
+export const OPTION_BOOT_FILE = 67;
+const OPTION_USER_CLASS = 77;
+const OPTION_ARCHITECTURE = 93;
 
 const PAD = 0;
 const END = 255;
@@ -31,14 +41,22 @@ const BOOT_REQUEST = 1;
 const BOOT_REPLY = 2;
 const ETHERNET = 1;
 const COOKIE = 0x6382_5363;
+const SERVER_AT = 20;
+const SERVER_NAME_AT = 44;
+const SERVER_NAME_SIZE = 64;
+const FILE_AT = 108;
+const FILE_SIZE = 128;
 const COOKIE_AT = 236;
 const OPTIONS_AT = 240;
-/** BOOTP's length (RFC 951): some clients want no less. */
-const MIN_LENGTH = 300;
+/** BOOTP's length (RFC 951): some clients want no less, and those of BOOTP look at no more. */
+const BOOTP_LENGTH = 300;
+/** What a client of DHCP has to take at least (RFC 2131, 2), without its IP and UDP headers. */
+const DHCP_LENGTH = 548;
+const IP_AND_UDP = 28;
 
 /** What a guest asks for. */
 export interface DhcpRequest {
-  /** `DHCP_DISCOVER` and so on. */
+  /** `DHCP_DISCOVER` and so on, or `BOOTP`. */
   readonly type: number;
   readonly transaction: number;
   /** Whether the answer has to be broadcast. */
@@ -55,6 +73,11 @@ export interface DhcpRequest {
   readonly server: number;
   /** What the client calls itself, to be sent back (RFC 6842). */
   readonly clientId: Uint8Array | undefined;
+  /** Bytes of the longest message the client takes. */
+  readonly maxLength: number;
+  readonly vendorClass: string | undefined;
+  readonly userClasses: readonly string[];
+  readonly architecture: number | undefined;
 }
 
 /** Reads a message; `undefined` when it is not one a server has to look at. */
@@ -62,24 +85,15 @@ export function readDhcp(bytes: Uint8Array): DhcpRequest | undefined {
   if (bytes.length < OPTIONS_AT) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   if (bytes[0] !== BOOT_REQUEST || bytes[1] !== ETHERNET || bytes[2] !== 6) return undefined;
-  if (view.getUint32(COOKIE_AT) !== COOKIE) return undefined;
-  let type = 0;
-  let requested = 0;
-  let server = 0;
-  let clientId: Uint8Array | undefined;
-  for (let at = OPTIONS_AT; at < bytes.length; ) {
-    const code = bytes[at++];
-    if (code === END) break;
-    if (code === PAD) continue;
-    const length = at < bytes.length ? bytes[at++] : 255;
-    if (at + length > bytes.length) return undefined;
-    if (code === OPTION_MESSAGE_TYPE && length === 1) type = bytes[at];
-    else if (code === OPTION_REQUESTED_ADDRESS && length === 4) requested = view.getUint32(at);
-    else if (code === OPTION_SERVER && length === 4) server = view.getUint32(at);
-    else if (code === OPTION_CLIENT_ID && length >= 2) clientId = bytes.slice(at, at + length);
-    at += length;
-  }
-  if (type === 0) return undefined;
+  // What follows another cookie, or none, is a vendor's own: a plain BOOTP request as far as we are asked.
+  const options = view.getUint32(COOKIE_AT) === COOKIE ? readOptions(bytes) : new Map<number, Uint8Array>();
+  if (options === undefined) return undefined;
+  const given = options.get(OPTION_MESSAGE_TYPE);
+  const type = given === undefined ? BOOTP : numberOf(given, 1);
+  const isBootp = given === undefined && bytes.length >= BOOTP_LENGTH;
+  if (type === undefined || (type === BOOTP && !isBootp)) return undefined;
+  const clientId = options.get(OPTION_CLIENT_ID);
+  const vendorClass = options.get(OPTION_VENDOR_CLASS);
   return {
     type,
     transaction: view.getUint32(4),
@@ -87,25 +101,74 @@ export function readDhcp(bytes: Uint8Array): DhcpRequest | undefined {
     clientAddress: view.getUint32(12),
     relay: view.getUint32(24),
     mac: bytes.slice(28, 34),
-    requested,
-    server,
-    clientId,
+    requested: numberOf(options.get(OPTION_REQUESTED_ADDRESS), 4) ?? 0,
+    server: numberOf(options.get(OPTION_SERVER), 4) ?? 0,
+    clientId: clientId !== undefined && clientId.length >= 2 ? clientId : undefined,
+    maxLength: Math.max(DHCP_LENGTH, (numberOf(options.get(OPTION_MAX_SIZE), 2) ?? 0) - IP_AND_UDP),
+    vendorClass: vendorClass === undefined ? undefined : textOf(vendorClass),
+    userClasses: readUserClasses(options.get(OPTION_USER_CLASS)),
+    architecture: numberOf(options.get(OPTION_ARCHITECTURE)?.subarray(0, 2), 2), // the first, where it names several
   };
 }
 
-/** Writes an answer, option by option. */
+/** All options by code; `undefined` when one lies about its length. Of one that is there twice the parts are one (RFC 3396). */
+function readOptions(bytes: Uint8Array): Map<number, Uint8Array> | undefined {
+  const options = new Map<number, Uint8Array>();
+  for (let at = OPTIONS_AT; at < bytes.length; ) {
+    const code = bytes[at++];
+    if (code === END) break;
+    if (code === PAD) continue;
+    const length = at < bytes.length ? bytes[at++] : 255;
+    if (at + length > bytes.length) return undefined;
+    const before = options.get(code);
+    const part = bytes.slice(at, at + length);
+    options.set(code, before === undefined ? part : Uint8Array.of(...before, ...part));
+    at += length;
+  }
+  return options;
+}
+
+/** The number of an option of so many bytes; `undefined` when it has another length. */
+function numberOf(bytes: Uint8Array | undefined, length: number): number | undefined {
+  return bytes?.length === length ? bytes.reduce((value, byte) => value * 256 + byte, 0) : undefined;
+}
+
+function textOf(bytes: Uint8Array): string {
+  return String.fromCharCode(...bytes);
+}
+
+/** User classes have a length each (RFC 3004); iPXE and others give one without. */
+function readUserClasses(bytes: Uint8Array | undefined): readonly string[] {
+  if (bytes === undefined || bytes.length === 0) return [];
+  const classes: string[] = [];
+  let at = 0;
+  while (at < bytes.length) {
+    const end = at + 1 + bytes[at];
+    if (bytes[at] === 0 || end > bytes.length) return [textOf(bytes)];
+    classes.push(textOf(bytes.subarray(at + 1, end)));
+    at = end;
+  }
+  return classes;
+}
+
+/** Writes an answer, option by option. An option that does not fit is left out: the most needed go first. */
 export class DhcpReply {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
+  readonly #type: number;
+  /** Where the options have to have ended. */
+  readonly #limit: number;
   #at = OPTIONS_AT;
 
   /**
-   * @param bytes where it goes: 1024 bytes are always enough
+   * @param bytes where it goes, at least 548 of them
    * @param address the address given to the client, 0 for none
    */
   constructor(bytes: Uint8Array, request: DhcpRequest, type: number, address: number) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.#type = type;
+    this.#limit = type === BOOTP ? BOOTP_LENGTH : Math.min(bytes.length, request.maxLength);
     bytes.fill(0);
     bytes[0] = BOOT_REPLY;
     bytes[1] = ETHERNET;
@@ -116,44 +179,62 @@ export class DhcpReply {
     this.#view.setUint32(16, address);
     bytes.set(request.mac, 28);
     this.#view.setUint32(COOKIE_AT, COOKIE);
-    this.bytes(OPTION_MESSAGE_TYPE, Uint8Array.of(type));
+    if (type !== BOOTP) this.bytes(OPTION_MESSAGE_TYPE, Uint8Array.of(type));
+  }
+
+  /** Says where to boot from. Names end with a 0; one that does not fit into its field is left out. */
+  boot(server: number, serverName: string, file: string): void {
+    this.#view.setUint32(SERVER_AT, server);
+    if (serverName.length < SERVER_NAME_SIZE) this.#letters(SERVER_NAME_AT, serverName);
+    if (file.length < FILE_SIZE) this.#letters(FILE_AT, file);
   }
 
   /** Adds an option of 4 bytes: an address, or seconds. */
   uint32(code: number, value: number): void {
-    this.#head(code, 4);
+    if (!this.#head(code, 4)) return;
     this.#view.setUint32(this.#at, value);
     this.#at += 4;
   }
 
   /** Adds an option of 2 bytes. */
   uint16(code: number, value: number): void {
-    this.#head(code, 2);
+    if (!this.#head(code, 2)) return;
     this.#view.setUint16(this.#at, value);
     this.#at += 2;
   }
 
   /** Adds an option of ASCII letters. */
   text(code: number, value: string): void {
-    this.#head(code, value.length);
-    for (let i = 0; i < value.length; i++) this.#bytes[this.#at++] = value.charCodeAt(i);
+    if (!this.#head(code, value.length)) return;
+    this.#letters(this.#at, value);
+    this.#at += value.length;
   }
 
   /** Adds an option of bytes. */
   bytes(code: number, value: Uint8Array): void {
-    this.#head(code, value.length);
+    if (!this.#head(code, value.length)) return;
     this.#bytes.set(value, this.#at);
     this.#at += value.length;
   }
 
-  /** Ends the options; returns the length of the message. */
+  /**
+   * Ends the options; returns the length of the message. That of BOOTP is padded: WatTCP takes none of 300 bytes
+   * (dosemu2#1504), and others look at the first 300.
+   */
   end(): number {
     this.#bytes[this.#at++] = END;
-    return Math.max(this.#at, MIN_LENGTH);
+    return this.#type === BOOTP ? DHCP_LENGTH : Math.max(this.#at, BOOTP_LENGTH);
   }
 
-  #head(code: number, length: number): void {
+  #letters(at: number, text: string): void {
+    for (let i = 0; i < text.length; i++) this.#bytes[at + i] = text.charCodeAt(i);
+  }
+
+  /** Begins an option, if it fits with the end behind it. */
+  #head(code: number, length: number): boolean {
+    if (length > 255 || this.#at + 2 + length + 1 > this.#limit) return false;
     this.#bytes[this.#at++] = code;
     this.#bytes[this.#at++] = length;
+    return true;
   }
 }

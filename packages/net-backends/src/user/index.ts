@@ -3,6 +3,7 @@
  * @module
  */
 
+export type { BootClient, BootOption, NetworkBoot } from "./boot.ts";
 export type { CancelSignal } from "./cancel.ts";
 export { type Alarm, type Clock, type Random, systemClock, systemRandom } from "./clock.ts";
 export type {

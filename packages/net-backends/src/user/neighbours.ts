@@ -41,6 +41,12 @@ export class Neighbours {
     return false;
   }
 
+  /** Forgets who had an address. */
+  forget(address: number): void {
+    this.#macs.delete(address);
+    if (address === this.#lastAddress) this.#lastMac = undefined;
+  }
+
   /** Forgets all guests. */
   clear(): void {
     this.#macs.clear();

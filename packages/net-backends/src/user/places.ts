@@ -161,6 +161,11 @@ export class Places<V> {
     this.#size--;
   }
 
+  /** An entry gives way to another, by its owner's choice. */
+  evict(place: Place<V>): void {
+    if (place.rank >= 0) this.#end(place, "full");
+  }
+
   /** Ends all entries: the link is gone, or the guest. */
   clear(): void {
     this.#clearings++;

@@ -64,6 +64,21 @@ export function ipv4Frame(payload: Uint8Array, fields: FrameFields = {}): Uint8A
   return frame;
 }
 
+/** A gratuitous ARP request: this MAC address has that IPv4 address. */
+export function arpFrom(mac: Uint8Array, address: number): Uint8Array {
+  const frame = new Uint8Array(42);
+  const view = new DataView(frame.buffer);
+  frame.fill(0xff, 0, 6);
+  frame.set(mac, 6);
+  view.setUint16(12, 0x0806);
+  view.setUint32(14, 0x0001_0800);
+  view.setUint32(18, 0x0604_0001);
+  frame.set(mac, 22);
+  view.setUint32(28, address);
+  view.setUint32(38, address);
+  return frame;
+}
+
 /** The same frame with a tag (IEEE 802.1Q, 9.6) of a priority and a VLAN. */
 export function tagged(frame: Uint8Array, priority: number, vlan: number): Uint8Array {
   return Uint8Array.from([
