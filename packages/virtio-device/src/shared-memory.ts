@@ -28,7 +28,10 @@ export interface SharedMemoryList {
   readonly regions: readonly SharedMemoryRegion[];
 }
 
-/** The machine's side: lets devices with memory of their own (DAX, pmem) put it before the guest. */
+/**
+ * The machine's side: lets devices with memory of their own (DAX, pmem) put it before the guest. What is inserted is
+ * memory like any other: the guest may give buffers in it to all devices.
+ */
 export interface RegionHandler {
   /** Adds a region to the guest's address space. */
   insertRegion(region: MemoryRegion): void;

@@ -1,5 +1,5 @@
 /**
- * Guest-physical memory as a whole: sorted regions with holes between them.
+ * Guest-physical memory as a whole: regions with holes between them, some of which come and go while it is used.
  *
  * The methods that take an address are for set-up, control paths and tests. Hot code locates a range once, then works
  * on the region's views.
@@ -9,31 +9,34 @@
 import { MemoryError } from "./error.ts";
 import { MemoryRegion, type MemorySource } from "./region.ts";
 
+const MOST_REGIONS = 0xffff;
+
 /** Guest-physical memory. Regions never overlap; two may be adjacent; what lies in none of them is a hole. */
 export class GuestMemory {
-  /** The regions by ascending address. An index into this array names a region. */
+  /**
+   * An index into this array names a region, for good: those it was made with by ascending address, then those inserted.
+   * One that was removed stays until a region of the same address and size takes its place, for chains that a device
+   * holds may name it.
+   */
   readonly regions: readonly MemoryRegion[];
-  private readonly starts: Float64Array;
-  private readonly ends: Float64Array;
+  /** Moves on with each region inserted or removed: who keeps a copy of where regions are looks at it first. */
+  generation = 0;
+  /** Indices of the regions that are there now, by ascending address. */
+  present: readonly number[] = [];
+  private readonly slots: MemoryRegion[];
+  /** By place in {@link present}. */
+  private starts: Float64Array = new Float64Array(0);
+  private ends: Float64Array = new Float64Array(0);
 
   /**
    * @param regions in any order
    * @throws MemoryError `regions-overlap`, `too-many-regions`
    */
   constructor(regions: readonly MemoryRegion[]) {
-    if (regions.length > 0xffff) throw new MemoryError("too-many-regions", `${regions.length} regions, above 65535`);
-    const sorted = [...regions].sort((a, b) => a.start - b.start);
-    for (let i = 1; i < sorted.length; i++) {
-      if (sorted[i].start < sorted[i - 1].end) {
-        throw new MemoryError(
-          "regions-overlap",
-          `regions ${range(sorted[i - 1].start, sorted[i - 1].size)} and ${range(sorted[i].start, sorted[i].size)}`,
-        );
-      }
-    }
-    this.regions = sorted;
-    this.starts = Float64Array.from(sorted, (region) => region.start);
-    this.ends = Float64Array.from(sorted, (region) => region.end);
+    if (regions.length > MOST_REGIONS) throw tooMany(regions.length);
+    this.slots = [...regions].sort((a, b) => a.start - b.start);
+    this.regions = this.slots;
+    this.arrange([...this.slots.keys()]);
   }
 
   /**
@@ -44,6 +47,41 @@ export class GuestMemory {
     return new GuestMemory([new MemoryRegion(start, bytes)]);
   }
 
+  /**
+   * Adds a region while memory is used: devices' queues find it with their next burst.
+   * @throws MemoryError `regions-overlap`, `too-many-regions`; nothing is changed then
+   */
+  insert(region: MemoryRegion): void {
+    const { slots, present } = this;
+    const again = slots.findIndex(
+      ({ start, size }, index) => start === region.start && size === region.size && !present.includes(index),
+    );
+    const index = again < 0 ? slots.length : again;
+    if (index >= MOST_REGIONS) throw tooMany(index + 1);
+    const place = present.findIndex((other) => slots[other].start > region.start);
+    const next = present.toSpliced(place < 0 ? present.length : place, 0, index);
+    const before = slots[index];
+    slots[index] = region;
+    try {
+      this.arrange(next);
+    } catch (cause) {
+      if (before === undefined) slots.pop();
+      else slots[index] = before;
+      throw cause;
+    }
+  }
+
+  /**
+   * Takes a region out while memory is used. What was found in it before may still be written, but no more of it is
+   * found.
+   * @returns whether it was there
+   */
+  remove(region: MemoryRegion): boolean {
+    const place = this.present.findIndex((index) => this.slots[index] === region);
+    if (place >= 0) this.arrange(this.present.toSpliced(place, 1));
+    return place >= 0;
+  }
+
   /** The region that holds `address`, or `null`. */
   find(address: number): MemoryRegion | null {
     const index = this.indexAt(address);
@@ -52,6 +90,12 @@ export class GuestMemory {
 
   /** Index of the region that holds the byte at `address`, or -1. */
   indexAt(address: number): number {
+    const place = this.placeAt(address);
+    return place < 0 ? -1 : this.present[place];
+  }
+
+  /** Place in {@link present} of the region that holds the byte at `address`, or -1. */
+  private placeAt(address: number): number {
     const starts = this.starts;
     let low = 0;
     let high = starts.length;
@@ -68,27 +112,27 @@ export class GuestMemory {
    * @param length bytes; of 0 bytes, the range must still start inside a region
    */
   locate(address: number, length: number): number {
-    const index = this.indexAt(address);
-    return index >= 0 && address + length <= this.ends[index] ? index : -1;
+    const place = this.placeAt(address);
+    return place >= 0 && address + length <= this.ends[place] ? this.present[place] : -1;
   }
 
   /** Whether every byte of a range is memory, in however many adjacent regions. */
   contains(address: number, length: number): boolean {
     const ends = this.ends;
     const end = address + length;
-    let index = this.indexAt(address);
-    if (index < 0) return false;
-    while (ends[index] < end) {
-      if (index + 1 === ends.length || this.starts[index + 1] !== ends[index]) return false;
-      index++;
+    let place = this.placeAt(address);
+    if (place < 0) return false;
+    while (ends[place] < end) {
+      if (place + 1 === ends.length || this.starts[place + 1] !== ends[place]) return false;
+      place++;
     }
     return true;
   }
 
   /** Has each region look for its bytes anew: called at the start of each burst, costs a few ns. */
   refresh(): void {
-    const regions = this.regions;
-    for (let i = 0; i < regions.length; i++) regions[i].refresh();
+    const { regions, present } = this;
+    for (let i = 0; i < present.length; i++) regions[present[i]].refresh();
   }
 
   /** @throws MemoryError `out-of-range` */
@@ -189,6 +233,23 @@ export class GuestMemory {
     }
   }
 
+  /** @throws MemoryError `regions-overlap`; nothing is changed then */
+  private arrange(present: readonly number[]): void {
+    const sorted = present.map((index) => this.slots[index]);
+    for (let i = 1; i < sorted.length; i++) {
+      if (sorted[i].start < sorted[i - 1].end) {
+        throw new MemoryError(
+          "regions-overlap",
+          `regions ${range(sorted[i - 1].start, sorted[i - 1].size)} and ${range(sorted[i].start, sorted[i].size)}`,
+        );
+      }
+    }
+    this.present = present;
+    this.starts = Float64Array.from(sorted, (region) => region.start);
+    this.ends = Float64Array.from(sorted, (region) => region.end);
+    this.generation++;
+  }
+
   private check(address: number, length: number): void {
     if (length > 0 && !this.contains(address, length)) {
       throw new MemoryError("out-of-range", `${range(address, length)} is not all memory`);
@@ -200,6 +261,10 @@ export class GuestMemory {
     if (index < 0) throw new MemoryError("out-of-range", `${range(address, length)} is not all memory`);
     return this.regions[index];
   }
+}
+
+function tooMany(count: number): MemoryError {
+  return new MemoryError("too-many-regions", `${count} regions, above ${MOST_REGIONS}`);
 }
 
 function hex(value: number): string {

@@ -1,3 +1,4 @@
+import { propertyOptions } from "@virtio-ts/rounds";
 import { GuestMemory, type MemoryErrorCode, MemoryRegion } from "@virtio-ts/vm-memory";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -146,3 +147,131 @@ test("refresh reaches every region", () => {
   expect(m.readU8(0x200)).toBe(3);
   expect(GuestMemory.of(new Uint8Array(8), 0x40).readU8(0x47)).toBe(0);
 });
+
+describe("regions that come and go", () => {
+  const region = (start: number, size = 0x10) => new MemoryRegion(start, new Uint8Array(size));
+
+  test("are memory from then on, and no longer; the indices of the others stay", () => {
+    const m = memory();
+    const before = [...m.regions];
+    const between = region(0x2000);
+    m.insert(between);
+    expect([m.indexAt(0x2000), m.indexAt(0x200f), m.indexAt(0x2010)]).toEqual([3, 3, -1]);
+    expect([m.indexAt(0x1010), m.indexAt(2 ** 32), m.find(0x2008)]).toEqual([1, 2, between]);
+    expect([m.regions.slice(0, 3), m.present]).toEqual([before, [0, 1, 3, 2]]);
+    m.writeU32(0x2004, 0x0102_0304);
+    expect([...between.u8.subarray(4, 8)]).toEqual([4, 3, 2, 1]);
+    expect(m.remove(between)).toBe(true);
+    expect([m.indexAt(0x2000), m.indexAt(2 ** 32), m.remove(between)]).toEqual([-1, 2, false]);
+    expect(() => m.readU8(0x2000)).toThrow(refused("out-of-range"));
+  });
+
+  test("may adjoin those that are there: a range then runs over into them", () => {
+    const m = memory();
+    m.insert(region(0x1020));
+    expect([m.contains(0x1000, 0x30), m.locate(0x1020, 0x10), m.contains(0x1000, 0x31)]).toEqual([true, 3, false]);
+    m.remove(m.regions[1]);
+    expect([m.contains(0x1000, 0x11), m.contains(0x1020, 0x10)]).toEqual([false, true]);
+  });
+
+  test("move the generation on, each time and only then", () => {
+    const m = memory();
+    const { generation } = m;
+    const added = region(0x2000);
+    m.insert(added);
+    expect(() => m.insert(region(0x2008))).toThrow(refused("regions-overlap"));
+    expect(m.generation).toBe(generation + 1);
+    m.remove(region(0x2000));
+    expect(m.generation).toBe(generation + 1);
+    m.remove(added);
+    expect(m.generation).toBe(generation + 2);
+  });
+
+  test.each([
+    ["the same twice", 0x2000, 0x10],
+    ["one inside", 0x2008, 8],
+    ["one around", 0x1ff8, 0x20],
+    ["one over its end", 0x2008, 0x10],
+  ])("never overlap: %s is refused, and nothing is changed", (_, start, size) => {
+    const m = memory();
+    m.insert(region(0x2000));
+    expect(() => m.insert(region(start, size))).toThrow(refused("regions-overlap"));
+    expect([m.present, m.regions.length]).toEqual([[0, 1, 3, 2], 4]);
+    expect(m.indexAt(start)).toBe(start === 0x1ff8 ? -1 : 3);
+  });
+
+  test("take the index of one that was at the same place, and only that: a device may still hold a chain in the others", () => {
+    const m = memory();
+    for (let i = 0; i < 100; i++) {
+      const added = region(0x2000);
+      m.insert(added);
+      expect([m.indexAt(0x2000), m.regions[3]]).toEqual([3, added]);
+      m.remove(added);
+    }
+    const [larger, other] = [region(0x2000, 0x18), region(0x3000)];
+    m.insert(larger);
+    m.insert(other);
+    expect([m.indexAt(0x2000), m.indexAt(0x3000)]).toEqual([4, 5]);
+  });
+
+  test("are not asked for their bytes once they are gone", () => {
+    const m = new GuestMemory([region(0)]);
+    let asked = 0;
+    const moving = new MemoryRegion(0x100, () => {
+      asked++;
+      return new Uint8Array(8);
+    });
+    m.insert(moving);
+    m.refresh();
+    expect(asked).toBe(2);
+    m.remove(moving);
+    m.refresh();
+    expect(asked).toBe(2);
+  });
+
+  test("are at most 65535, those that are gone included", () => {
+    const m = new GuestMemory(Array.from({ length: 0xffff }, (_, i) => new MemoryRegion(8 * i, new Uint8Array(8))));
+    expect(() => m.insert(region(2 ** 32))).toThrow(refused("too-many-regions"));
+    expect([m.regions.length, m.indexAt(2 ** 32)]).toEqual([0xffff, -1]);
+  });
+
+  test("are found as in a list of bytes, whatever came and went", () => {
+    const step = fc.record({ insert: fc.boolean(), start: fc.nat({ max: 30 }), size: fc.integer({ min: 1, max: 8 }) });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        const m = new GuestMemory([region(64, 16)]);
+        const bytes: (MemoryRegion | null)[] = new Array(320).fill(null);
+        bytes.fill(m.regions[0], 64, 80);
+        for (const { insert, start, size } of steps) {
+          const at = 8 * start;
+          if (insert) {
+            const added = region(at, 8 * size);
+            const free = bytes.slice(at, at + 8 * size).every((byte) => byte === null);
+            if (free) m.insert(added);
+            else expect(() => m.insert(added)).toThrow(refused("regions-overlap"));
+            if (free) bytes.fill(added, at, at + 8 * size);
+          } else {
+            const there = bytes[at];
+            expect(m.remove(there ?? region(at))).toBe(there !== null);
+            if (there !== null) bytes.fill(null, there.start, there.end);
+          }
+        }
+        expect(bytes.map((_, at) => m.find(at))).toEqual(bytes);
+        for (const [at, length] of [
+          [60, 30],
+          [0, 320],
+          [at8(steps.length), 24],
+        ]) {
+          expect(m.contains(at, length)).toBe(bytes.slice(at, at + length).every((byte) => byte !== null));
+          const one = bytes[at] !== null && bytes.slice(at, at + length).every((byte) => byte === bytes[at]);
+          expect(m.locate(at, length)).toBe(one ? m.regions.indexOf(bytes[at]!) : -1);
+        }
+      }),
+      propertyOptions(200),
+    );
+  });
+});
+
+function at8(value: number): number {
+  return (8 * value) % 256;
+}

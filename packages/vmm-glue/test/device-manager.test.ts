@@ -8,7 +8,7 @@ import { codeOf } from "./support/block.ts";
 /** A device that asks for resources and puts memory before the guest. */
 class GreedyDevice extends RecordingDevice {
   readonly requests: readonly ResourceRequest[];
-  readonly region = new MemoryRegion(2 ** 40, new Uint8Array(4096));
+  region = new MemoryRegion(2 ** 40, new Uint8Array(4096));
 
   constructor(requests: readonly ResourceRequest[]) {
     super();
@@ -21,7 +21,8 @@ class GreedyDevice extends RecordingDevice {
 
   setResources(resources: readonly Resource[], regions: RegionHandler): SharedMemoryList | null {
     const shared = resources.find((resource) => resource.kind === "shared-memory");
-    if (shared === undefined) return null;
+    if (shared?.kind !== "shared-memory") return null;
+    this.region = new MemoryRegion(shared.address, new Uint8Array(4096));
     regions.insertRegion(this.region);
     return { guestAddress: this.region.start, length: 4096, backing: this.region, regions: [] };
   }

@@ -3,8 +3,9 @@
  * @module
  */
 
+import type { RegionHandler } from "@virtio-ts/virtio-device";
 import type { Mapping, PciBar, PciFunction, RegisterBlock, Scheduler } from "@virtio-ts/vm-device";
-import type { GuestMemory } from "@virtio-ts/vm-memory";
+import type { GuestMemory, MemoryRegion } from "@virtio-ts/vm-memory";
 import { reportToHost } from "@virtio-ts/vmm-glue";
 import { ConfigPorts } from "./config-ports.ts";
 import { cpuOf, type V86Cpu, type V86Emulator } from "./cpu.ts";
@@ -14,6 +15,7 @@ import { type InterruptCounters, type InterruptPin, Interrupts } from "./interru
 import { MmioSpace } from "./mmio.ts";
 import { PortSpace } from "./ports.ts";
 import { CodePages, guestRam } from "./ram.ts";
+import { RegionBlock } from "./region-block.ts";
 import { MachineScheduler } from "./scheduler.ts";
 import { Slot, type SlotWiring } from "./slot.ts";
 
@@ -84,7 +86,7 @@ export function attachToV86(emulator: V86Emulator, options: V86MachineOptions = 
 }
 
 /** A machine made by {@link attachToV86}. */
-export class V86Machine {
+export class V86Machine implements RegionHandler {
   /** Guest memory, as far as devices may reach it. */
   readonly memory: GuestMemory;
   /** For work that does not fit into one turn. It stands still while the emulator is stopped. */
@@ -102,6 +104,7 @@ export class V86Machine {
   readonly #wiring: SlotWiring;
   readonly #slots = new Map<number, Slot>();
   readonly #registers = new Set<V86Registers>();
+  readonly #regions = new Map<MemoryRegion, Mapping>();
 
   /** Use {@link attachToV86}. */
   constructor(emulator: V86Emulator, cpu: V86Cpu, onError: (cause: unknown) => void) {
@@ -171,6 +174,24 @@ export class V86Machine {
         this.#wiring.rangeFreed();
       },
     };
+  }
+
+  /**
+   * Puts a device's own memory (DAX, pmem) before the guest, who may give buffers in it to all devices. It lies above
+   * the emulator's memory and below 4 GiB. The guest reaches it as it reaches registers: right, but slowly.
+   * @throws V86Error `address-taken`
+   */
+  insertRegion(region: MemoryRegion): void {
+    const mapping = this.mapMmio(region.start, new RegionBlock(region));
+    this.memory.insert(region);
+    this.#regions.set(region, mapping);
+  }
+
+  /** Takes it out again. Harmless when done twice. */
+  removeRegion(region: MemoryRegion): void {
+    this.memory.remove(region);
+    this.#regions.get(region)?.unmap();
+    this.#regions.delete(region);
   }
 
   /**

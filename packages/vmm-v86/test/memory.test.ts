@@ -1,4 +1,5 @@
 import { setImmediate as turn } from "node:timers/promises";
+import { DirtyLog, MemoryRegion } from "@virtio-ts/vm-memory";
 import { describe, expect, test } from "vitest";
 import { attachToV86 } from "../src/index.ts";
 import { FakeV86, MEMORY_SIZE } from "./fake-v86.ts";
@@ -36,6 +37,69 @@ describe("guest memory", () => {
     const views = [low.u8, high.u8, high.u32];
     memory.refresh();
     expect([low.u8, high.u8, high.u32].every((view, i) => view === views[i])).toBe(true);
+  });
+});
+
+describe("memory of a device's own", () => {
+  const AT = 0xd000_0000;
+
+  test("is the guest's, and all devices': registers beside it stay what they are", () => {
+    const v86 = new FakeV86();
+    const machine = attachToV86(v86);
+    const region = new MemoryRegion(AT, new Uint8Array(0x2_0008));
+    machine.insertRegion(region);
+    v86.store(AT + 4, 4, 0x1122_3344);
+    v86.store(AT + 0x2_0000, 2, 0xbeef);
+    v86.store(AT + 0x2_0007, 1, 9);
+    expect([...region.u8.subarray(4, 8)]).toEqual([0x44, 0x33, 0x22, 0x11]);
+    expect([v86.load(AT + 0x1_fffe, 4), v86.load(AT + 5, 2), v86.load(AT + 0x2_0007, 1)]).toEqual([
+      0xbeef_0000, 0x2233, 9,
+    ]);
+    expect([machine.memory.readU32(AT + 4), machine.memory.contains(AT, 0x2_0008)]).toEqual([0x1122_3344, true]);
+    machine.memory.writeU32(AT + 8, 0xcafe_f00d);
+    expect([v86.load(AT + 8, 4), v86.load(AT + 0x2_0008, 4)]).toEqual([0xcafe_f00d, 0xffff_ffff]);
+    v86.cpu.main_loop();
+    expect(v86.calls).toEqual(["run"]); // nothing the emulator could have compiled
+  });
+
+  test("is written where the device's bytes are now, and its tracker is told", () => {
+    const v86 = new FakeV86();
+    const machine = attachToV86(v86);
+    let bytes = new Uint8Array(16);
+    const region = new MemoryRegion(AT, () => bytes);
+    const log = new DirtyLog(16, 8);
+    region.tracker = log;
+    machine.insertRegion(region);
+    bytes = Uint8Array.from({ length: 16 }, (_, i) => i);
+    expect(v86.load(AT + 4, 4)).toBe(0x0706_0504);
+    bytes = new Uint8Array(16);
+    v86.store(AT + 8, 2, 0x0102);
+    expect([[...bytes.subarray(8, 11)], log.take().bitmap[0]]).toEqual([[2, 1, 0], 2]);
+  });
+
+  test("goes with it, once, and its place is free again", () => {
+    const v86 = new FakeV86();
+    const machine = attachToV86(v86);
+    const region = new MemoryRegion(AT, new Uint8Array(8).fill(5));
+    machine.insertRegion(region);
+    machine.removeRegion(region);
+    machine.removeRegion(region);
+    expect([v86.load(AT, 4), machine.memory.contains(AT, 1)]).toEqual([0xffff_ffff, false]);
+    machine.insertRegion(new MemoryRegion(AT, new Uint8Array(8).fill(6)));
+    expect(v86.load(AT, 1)).toBe(6);
+  });
+
+  test.each([
+    ["on the emulator's memory", MEMORY_SIZE - 8],
+    ["on registers", 0xfed8_0000],
+    ["past 4 GiB", 2 ** 32 - 8],
+  ])("does not go %s, and leaves nothing there", (_, start) => {
+    const machine = attachToV86(new FakeV86());
+    machine.mapMmio(0xfed8_0000, { size: 8, read: () => 1, write: () => {} });
+    expect(() => machine.insertRegion(new MemoryRegion(start, new Uint8Array(16)))).toThrow(
+      expect.objectContaining({ name: "V86Error", code: "address-taken" }),
+    );
+    expect(machine.memory.present.length).toBe(2);
   });
 });
 

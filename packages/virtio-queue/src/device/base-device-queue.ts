@@ -182,6 +182,7 @@ export abstract class BaseDeviceQueue implements DeviceQueue {
     const { available } = this;
     const { walker } = available;
     walker.steps = 0;
+    walker.windows.follow();
     let chain = 0;
     while (chain < wanted) {
       chain = this.takePlain(burst, chain, wanted);

@@ -36,26 +36,41 @@ export const WINDOW_BIAS = 0x8000_0000;
 /** The windows of a memory's first regions. */
 export class Windows {
   /** {@link WINDOW_WORDS} words for each window. */
-  readonly words: Uint32Array;
+  words: Uint32Array = new Uint32Array(0);
   /** There is but one window. */
-  readonly single: boolean;
+  single = false;
   /** First word of the window that was found last. */
   current = 0;
   /** First word of the one found before: guests whose buffers lie in two regions are common. */
   other = 0;
 
+  private readonly memory: GuestMemory;
+  private generation = -1;
+
   constructor(memory: GuestMemory) {
+    this.memory = memory;
+    this.follow();
+  }
+
+  /** Regions may have come or gone. */
+  follow(): void {
+    const { memory } = this;
+    if (this.generation === memory.generation) return;
+    this.generation = memory.generation;
     const words: number[] = [];
-    memory.regions.forEach((region, index) => {
+    for (const index of memory.present) {
+      const region = memory.regions[index];
       for (let start = region.start; start < region.end; ) {
         const high = Math.floor(start / HIGH_WORD);
         const end = Math.min(region.end, (high + 1) * HIGH_WORD, start + MOST_BYTES);
         words.push(start % HIGH_WORD, high, end - start - 1, index, start - region.start);
         start = end;
       }
-    });
+    }
     this.single = words.length === WINDOW_WORDS;
     this.words = Uint32Array.from(words.slice(0, MOST_WINDOWS * WINDOW_WORDS));
+    this.current = 0;
+    this.other = 0;
   }
 
   /**

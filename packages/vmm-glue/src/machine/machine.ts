@@ -45,7 +45,7 @@ const MESSAGE_VECTORS = 2048;
 
 /** A machine without a processor. */
 export class Machine implements RegionHandler {
-  /** RAM, as devices reach it. */
+  /** RAM and devices' own memory, as devices reach it. */
   readonly memory: GuestMemory;
   /** I/O ports. */
   readonly ports: AddressBus;
@@ -69,8 +69,6 @@ export class Machine implements RegionHandler {
   readonly lineLog: LineLog = new LineLog();
   /** The messages that came, unless the machine was given a sink. */
   readonly messageLog: MessageLog = new MessageLog();
-  /** Memory of devices' own that the guest sees. */
-  readonly #regions: MemoryRegion[] = [];
 
   constructor(options: MachineOptions = {}) {
     const memory = options.memory ?? 64 * 2 ** 20;
@@ -112,21 +110,17 @@ export class Machine implements RegionHandler {
     else for (let i = 0; i < width; i++) region.u8[address - region.start + i] = value >>> (8 * i);
   }
 
+  /** A device's own memory becomes memory, of the guest and of all devices. */
   insertRegion(region: MemoryRegion): void {
-    this.#regions.push(region);
+    this.memory.insert(region);
   }
 
   removeRegion(region: MemoryRegion): void {
-    const index = this.#regions.indexOf(region);
-    if (index >= 0) this.#regions.splice(index, 1);
+    this.memory.remove(region);
   }
 
   #regionAt(address: number, width: AccessWidth): MemoryRegion | null {
     const index = this.memory.locate(address, width);
-    if (index >= 0) return this.memory.regions[index];
-    for (const region of this.#regions) {
-      if (address >= region.start && address + width <= region.end) return region;
-    }
-    return null;
+    return index < 0 ? null : this.memory.regions[index];
   }
 }
