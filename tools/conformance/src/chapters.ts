@@ -9,6 +9,8 @@ import type { Entry } from "./ledger.ts";
 export interface ChapterSummary {
   readonly total: number;
   readonly shown: number;
+  /** How many of the shown ones have a proof: a change of the code that makes their tests fail. */
+  readonly proven: number;
   readonly notApplicable: number;
   /** The ids that no test shows and that apply. */
   readonly missing: readonly string[];
@@ -40,6 +42,7 @@ export function summarize(entries: readonly Entry[]): ChapterSummary {
   return {
     total: entries.length,
     shown: count("shown"),
+    proven: entries.filter((entry) => entry.standing === "shown" && entry.proven).length,
     notApplicable: count("notApplicable"),
     missing: entries.filter((entry) => entry.standing === "missing").map((entry) => entry.statement.id),
   };

@@ -17,6 +17,8 @@ export interface Entry {
   readonly statement: Statement;
   readonly standing: Standing;
   readonly tests: readonly TestOutcome[];
+  /** Whether a proof is kept that its tests fail where the code is broken. */
+  readonly proven: boolean;
 }
 
 /** The outcome of a look at the whole standard. */
@@ -36,12 +38,17 @@ const PARTY = /\.(device|driver|both)\./;
  *
  * @param data - the committed data
  * @param outcomes - every test of the run
+ * @param proven - the ids that have a proof
  */
-export function buildLedger(data: LedgerData, outcomes: readonly TestOutcome[]): Ledger {
+export function buildLedger(
+  data: LedgerData,
+  outcomes: readonly TestOutcome[],
+  proven: ReadonlySet<string> = new Set(),
+): Ledger {
   const { testsOf, problems } = testsByStatement(data.statements, outcomes);
   const entries = data.statements.map((statement): Entry => {
     const tests = testsOf.get(statement.id) ?? [];
-    return { statement, standing: standingOf(statement, tests, data), tests };
+    return { statement, standing: standingOf(statement, tests, data), tests, proven: proven.has(statement.id) };
   });
   return { entries, problems: [...problems, ...dataProblems(data, entries)] };
 }
@@ -78,7 +85,7 @@ function idsIn(name: string, chapters: ReadonlySet<string>): Set<string> {
   return new Set(bracketed.filter((text) => PARTY.test(text) || chapters.has(text.split(".", 1)[0] ?? "")));
 }
 
-function dataProblems({ notApplicable, shown }: LedgerData, entries: readonly Entry[]): string[] {
+function dataProblems({ notApplicable, shown, unproven }: LedgerData, entries: readonly Entry[]): string[] {
   const problems: string[] = [];
   const entryOf = new Map(entries.map((entry) => [entry.statement.id, entry]));
   for (const [id, reason] of Object.entries(notApplicable)) {
@@ -92,6 +99,11 @@ function dataProblems({ notApplicable, shown }: LedgerData, entries: readonly En
     const entry = entryOf.get(id);
     if (entry === undefined) problems.push(`shown.json: no statement has the id ${id}`);
     else if (entry.standing !== "shown") problems.push(`${id} was shown and is no longer: ${whyNotShown(entry)}`);
+  }
+  const excused = new Set(unproven);
+  for (const { statement, standing, proven } of entries) {
+    if (standing !== "shown" || proven || excused.has(statement.id)) continue;
+    problems.push(`${statement.id} is shown without a proof: add one to the package's test/proofs.json`);
   }
   return problems;
 }

@@ -26,6 +26,8 @@ export interface LedgerData {
   readonly notApplicable: Readonly<Record<string, string>>;
   /** The ids shown so far: none of them may be lost. */
   readonly shown: readonly string[];
+  /** The ids shown before each one needed a proof: none may be added. */
+  readonly unproven: readonly string[];
 }
 
 /**
@@ -38,6 +40,7 @@ export function readLedgerData(folder: string): LedgerData {
     statements: readJson(join(folder, "statements.json")),
     notApplicable: readJson(join(folder, "not-applicable.json")),
     shown: readJson(join(folder, "shown.json")),
+    unproven: readJson(join(folder, "unproven.json")),
   };
 }
 

@@ -11,6 +11,7 @@ const figures: readonly Column[] = [
   { title: "chapter" },
   { title: "total", align: "right" },
   { title: "shown", align: "right" },
+  { title: "proven", align: "right" },
   { title: "not applicable", align: "right" },
   { title: "missing", align: "right" },
 ];
@@ -22,8 +23,8 @@ const figures: readonly Column[] = [
  */
 export function chapterTable(chapters: ReadonlyMap<string, readonly Entry[]>): string {
   const row = (name: string, entries: readonly Entry[]): string[] => {
-    const { total, shown, notApplicable, missing } = summarize(entries);
-    return [name, ...[total, shown, notApplicable, missing.length].map(String)];
+    const { total, shown, proven, notApplicable, missing } = summarize(entries);
+    return [name, ...[total, shown, proven, notApplicable, missing.length].map(String)];
   };
   const rows = [...chapters].map(([chapter, entries]) => row(chapter, entries));
   return formatTable(figures, [...rows, row("all", [...chapters.values()].flat())]);

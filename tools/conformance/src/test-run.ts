@@ -47,14 +47,29 @@ function sourceFiles(root: string): string[] {
     .filter((file) => file.endsWith(".ts"));
 }
 
-/** The test files that mention an id; a helper that does stands for every test of its package, as `packages/x/test/`. */
-function testsBearingIds(root: string, sources: readonly string[]): string[] {
-  const bearing = sources.filter((file) => /^\w+\/[^/]+\/test\//.test(file) && mentionsId(join(root, file)));
-  return [...new Set(bearing.map((file) => (file.endsWith(".test.ts") ? file : file.replace(/\/test\/.*/, "/test/"))))];
+/**
+ * The test files of packages that mention an id.
+ *
+ * @param root - the workspace's root
+ * @param id - the statement's id
+ * @returns files, or `packages/x/test/` where a helper mentions it for every test of its package
+ */
+export function testsBearing(root: string, id: string): string[] {
+  const sources = sourceFiles(root).filter((file) => file.startsWith("packages/"));
+  return filesWith(root, sources, (text) => text.includes(`[${id}]`) || text.includes(`"${id}"`));
 }
 
-function mentionsId(file: string): boolean {
-  return ID_MENTION.test(readFileSync(file, "utf8"));
+/** The test files that mention any id. */
+function testsBearingIds(root: string, sources: readonly string[]): string[] {
+  return filesWith(root, sources, (text) => ID_MENTION.test(text));
+}
+
+/** A helper that mentions an id stands for every test of its package, as `packages/x/test/`. */
+function filesWith(root: string, sources: readonly string[], matches: (text: string) => boolean): string[] {
+  const bearing = sources.filter(
+    (file) => /^\w+\/[^/]+\/test\//.test(file) && matches(readFileSync(join(root, file), "utf8")),
+  );
+  return [...new Set(bearing.map((file) => (file.endsWith(".test.ts") ? file : file.replace(/\/test\/.*/, "/test/"))))];
 }
 
 /** The outcomes that `pnpm test` left, unless a source is younger. */

@@ -21,9 +21,17 @@ function outcome(name: string, result: TestOutcome["outcome"] = "passed"): TestO
   return { file: "packages/a/test/a.test.ts", name, outcome: result };
 }
 
-function ledgerOf(outcomes: readonly TestOutcome[], data: Partial<LedgerData> = {}): Ledger {
+function ledgerOf(
+  outcomes: readonly TestOutcome[],
+  data: Partial<LedgerData> = {},
+  proven: ReadonlySet<string> = new Set(),
+): Ledger {
   const statements = [statement(FIRST), statement(SECOND)];
-  return buildLedger({ statements, notApplicable: {}, shown: [], ...data }, outcomes);
+  return buildLedger(
+    { statements, notApplicable: {}, shown: [], unproven: [FIRST, SECOND], ...data },
+    outcomes,
+    proven,
+  );
 }
 
 function standings({ entries }: Ledger): string[] {
@@ -51,6 +59,14 @@ describe("a statement is shown", () => {
 });
 
 describe("the ledger fails", () => {
+  test("on a statement that is shown and neither proven nor older than proofs", () => {
+    const tests = [outcome(`is read [${FIRST}]`)];
+    expect(ledgerOf(tests, { unproven: [SECOND] }).problems).toEqual([
+      `${FIRST} is shown without a proof: add one to the package's test/proofs.json`,
+    ]);
+    expect(ledgerOf(tests, { unproven: [] }, new Set([FIRST])).problems).toEqual([]);
+  });
+
   test.each([
     ["a wrong number", "split.device.used-ring.2"],
     ["no number", "split.device.used-ring"],
@@ -87,9 +103,9 @@ describe("the ledger fails", () => {
 test("a chapter's figures and its page", () => {
   const notApplicable = { [SECOND]: "It is a heading." };
   const { entries } = ledgerOf([], { notApplicable });
-  expect(summarize(entries)).toEqual({ total: 2, shown: 0, notApplicable: 1, missing: [FIRST] });
+  expect(summarize(entries)).toEqual({ total: 2, shown: 0, proven: 0, notApplicable: 1, missing: [FIRST] });
   const page = conformancePage(entries, notApplicable);
-  expect(page).toContain("| split | 2 | 0 | 1 | 1 |");
+  expect(page).toContain("| split | 2 | 0 | 0 | 1 | 1 |");
   expect(page).toContain(
     `### Not applicable\n\n- \`${SECOND}\`: It is a heading.\n\n### Missing\n\n- \`${FIRST}\` (MUST)`,
   );
