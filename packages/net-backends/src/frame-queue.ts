@@ -7,7 +7,7 @@
 import { FrameBurst } from "./frame-burst.ts";
 import { Handover } from "./handover.ts";
 import type { NetPort } from "./port.ts";
-import type { OnError } from "./report.ts";
+import { attempt, type OnError, reportToHost } from "./report.ts";
 import { enterTurn, inLaterTurn, leaveTurn } from "./turn.ts";
 
 /** How a {@link FrameQueue} is made. */
@@ -18,6 +18,11 @@ export interface FrameQueueOptions {
   bytes?: number;
   /** Told of what the target throws; the host by default, where it shows uncaught errors. */
   onError?: OnError;
+  /**
+   * Told that frames have to wait though the target is not full: what this turn of the event loop may hand over is
+   * handed over, the rest goes on in the next.
+   */
+  onPostponed?: () => void;
 }
 
 /** What became of the frames given to a {@link FrameQueue}. */
@@ -54,6 +59,8 @@ export class FrameQueue implements NetPort {
     droppedFailed: 0,
   };
   readonly #target: Handover;
+  readonly #onPostponed: (() => void) | undefined;
+  readonly #onError: OnError;
   readonly #capacity: number;
   readonly #size: number;
   #ring: Uint8Array | undefined;
@@ -79,7 +86,9 @@ export class FrameQueue implements NetPort {
 
   /** @param target whom the frames are for */
   constructor(target: NetPort, options: FrameQueueOptions = {}) {
-    this.#target = new Handover(target, options.onError);
+    this.#onError = options.onError ?? reportToHost;
+    this.#target = new Handover(target, this.#onError);
+    this.#onPostponed = options.onPostponed;
     this.#capacity = options.frames ?? 512;
     this.#size = options.bytes ?? 1 << 20;
     this.#at = new Uint32Array(this.#capacity);
@@ -196,6 +205,7 @@ export class FrameQueue implements NetPort {
       this.#postponed = false;
       this.#drain();
     });
+    attempt(() => this.#onPostponed?.(), this.#onError);
   }
 
   /** Gives the target a burst, of the source's or of those that waited. @returns the first frame that stays */

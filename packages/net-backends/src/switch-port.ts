@@ -24,6 +24,8 @@ export interface SwitchFabric {
   forward(from: SwitchPort, burst: FrameBurst, first: number): void;
   /** Nobody is connected to the port any longer, or the link is down: nothing is to be looked for there. */
   forget(port: SwitchPort): void;
+  /** Frames for whoever is connected to the port go on in a later turn of the event loop. */
+  postponed(port: SwitchPort): void;
 }
 
 /**
@@ -44,7 +46,7 @@ export class SwitchPort implements NetBackend {
   /** Use {@link Switch.addPort}. */
   constructor(fabric: SwitchFabric, queue: FrameQueueOptions) {
     this.#fabric = fabric;
-    this.#queueOptions = queue;
+    this.#queueOptions = { ...queue, onPostponed: () => fabric.postponed(this) };
   }
 
   /** All offloads: a switch passes on what it gets, and the link behind the other port does what is needed there. */

@@ -8,20 +8,18 @@ import { AddressTable, type AddressTableOptions } from "./address-table.ts";
 import { ETHERNET_HEADER, FrameAddresses, isGroupAddress, isReservedAddress } from "./ethernet.ts";
 import type { FrameBurst } from "./frame-burst.ts";
 import type { FrameQueueOptions } from "./frame-queue.ts";
-import { attempt, reportToHost } from "./report.ts";
 import { SwitchPort } from "./switch-port.ts";
-import { turnIsSpent } from "./turn.ts";
 
 /** How a {@link Switch} is made. */
 export interface SwitchOptions extends AddressTableOptions {
-  /** Bounds of the queue in front of each port. */
-  queue?: FrameQueueOptions;
+  /** Bounds of the queue in front of each port, and who is told of what somebody connected to one throws. */
+  queue?: Omit<FrameQueueOptions, "onPostponed">;
   /**
-   * Told that frames are flooded faster than they can be handed over, once for each burst of them: in most cases, links
-   * form a loop, in which every broadcast goes round for ever. Take one of the links down.
-   * `from` is the port they came from.
+   * Told that more frames came in a turn of the event loop than may be handed over in one, with the port whose frames
+   * go on in the next; about once a turn while that lasts. Most often links form a loop, in which every broadcast goes
+   * round for ever: take one of them down.
    */
-  onStorm?: (from: SwitchPort) => void;
+  onStorm?: (port: SwitchPort) => void;
 }
 
 /** What a {@link Switch} did with the frames its ports took. */
@@ -33,10 +31,10 @@ export interface SwitchCounters {
   /** Frames whose destination is on the port they came from: the switch has nothing to do with them. */
   filtered: number;
   /**
-   * Frames among the flooded that go on in a later turn of the event loop, since they came in a turn that was spent.
-   * It grows all the time while links form a loop.
+   * Times that a port's frames had to go on in a later turn of the event loop. It grows all the time while links form a
+   * loop.
    */
-  storm: number;
+  postponed: number;
   /** Dropped: shorter than an Ethernet header. */
   droppedShort: number;
   /** Dropped: for an address that bridges don't forward, such as pause frames and spanning tree. */
@@ -53,14 +51,14 @@ export class Switch {
     forwarded: 0,
     flooded: 0,
     filtered: 0,
-    storm: 0,
+    postponed: 0,
     droppedShort: 0,
     droppedReserved: 0,
   };
   /** Which address is on which port. */
   readonly addresses: AddressTable<SwitchPort>;
-  readonly #queue: FrameQueueOptions;
-  readonly #onStorm: (from: SwitchPort) => void;
+  readonly #queue: Omit<FrameQueueOptions, "onPostponed">;
+  readonly #onStorm: (port: SwitchPort) => void;
   readonly #ports: SwitchPort[] = [];
   /** Ports that frames were added to: `#dueFirst .. #dueEnd - 1` have yet to give them to their peers. */
   readonly #due: (SwitchPort | undefined)[] = [];
@@ -86,6 +84,10 @@ export class Switch {
       {
         forward: (from, burst, first) => this.#forward(from, burst, first),
         forget: (gone) => this.addresses.forget(gone),
+        postponed: (waiting) => {
+          this.counters.postponed++;
+          this.#onStorm(waiting);
+        },
       },
       this.#queue,
     );
@@ -104,7 +106,6 @@ export class Switch {
   #forward(from: SwitchPort, burst: FrameBurst, first: number): void {
     const now = this.addresses.tick();
     const frame = this.#frame;
-    let storm = 0;
     for (let i = first; i < burst.count; i++) {
       if (burst.lengths[i] < ETHERNET_HEADER) {
         this.counters.droppedShort++;
@@ -119,7 +120,6 @@ export class Switch {
       const to = isGroupAddress(frame.destination) ? undefined : this.addresses.find(frame.destination, now);
       if (to === undefined) {
         this.counters.flooded++;
-        if (turnIsSpent()) storm++;
         for (const port of this.#ports) if (port !== from) this.#add(port, burst, i);
       } else if (to === from) {
         this.counters.filtered++;
@@ -129,9 +129,6 @@ export class Switch {
       }
     }
     this.#deliver();
-    if (storm === 0) return;
-    this.counters.storm += storm;
-    attempt(() => this.#onStorm(from), reportToHost);
   }
 
   #add(port: SwitchPort, burst: FrameBurst, i: number): void {

@@ -163,6 +163,33 @@ describe("a switch", () => {
     expect(sw.addresses.size).toBe(0);
   });
 
+  it("forgets what is behind a port whose link goes down, and no other address", () => {
+    const sw = new Switch();
+    const nics = [0, 1, 2].map(() => new Collector());
+    const links = nics.map((nic) => connect(nic, sw.addPort()));
+    nics.forEach((nic, n) => void nic.send(frame(BROADCAST, mac(n))));
+    expect(sw.addresses.size).toBe(3);
+    links[0].up = false;
+    expect(sw.addresses.size).toBe(2);
+    nics[0].send(frame(BROADCAST, mac(0))); // is not heard
+    const before = counts(nics);
+    nics[2].send(frame(mac(0), mac(2)), frame(mac(1), mac(2)));
+    expect(counts(nics)).toEqual([before[0], before[1] + 2, before[2]]); // flooded: it may have been plugged in elsewhere
+    links[0].up = true;
+    nics[2].send(frame(mac(0), mac(2)));
+    expect(counts(nics)).toEqual([before[0] + 1, before[1] + 3, before[2]]);
+    expect(links[0].bToA.droppedDown).toBe(1);
+  });
+
+  it("counts what is for a port that nobody is connected to", () => {
+    const { sw, nics, ports } = make(2);
+    const empty = sw.addPort();
+    nics[0].send(frame(BROADCAST, mac(1)), frame(BROADCAST, mac(1)));
+    sw.removePort(ports[0]);
+    nics[0].send(frame(BROADCAST, mac(1)));
+    expect([empty, ...ports].map((port) => port.counters.droppedDetached)).toEqual([2, 1, 0]);
+  });
+
   it("delivers like a model that knows where each address was heard last", () => {
     const step = fc.record({
       port: fc.nat(3),
