@@ -14,6 +14,7 @@ describe("a NIC's snapshot", () => {
       ownMac: [...MAC],
       mtu: 1500,
       linkUp: true,
+      carrier: false,
     });
   });
 
@@ -86,12 +87,13 @@ describe("a NIC's snapshot", () => {
     ["version", null],
     ["version", {}],
     ["version", { version: 2 }],
-    ["shape", { version: 1, mac: [1, 2, 3, 4, 5], ownMac: [...MAC], mtu: 1500, linkUp: true }],
-    ["shape", { version: 1, mac: new Array(6), ownMac: [...MAC], mtu: 1500, linkUp: true }],
-    ["shape", { version: 1, mac: [...MAC], ownMac: [0, 0, 0, 0, 0, 256], mtu: 1500, linkUp: true }],
-    ["shape", { version: 1, mac: [...MAC], ownMac: [...MAC], mtu: "1500", linkUp: true }],
-    ["shape", { version: 1, mac: [...MAC], ownMac: [...MAC], mtu: 1500, linkUp: 1 }],
-    ["mismatch", { version: 1, mac: [...MAC], ownMac: [...MAC], mtu: 1501, linkUp: true }],
+    ["shape", { version: 1, mac: [1, 2, 3, 4, 5], ownMac: [...MAC], mtu: 1500, linkUp: true, carrier: true }],
+    ["shape", { version: 1, mac: new Array(6), ownMac: [...MAC], mtu: 1500, linkUp: true, carrier: true }],
+    ["shape", { version: 1, mac: [...MAC], ownMac: [0, 0, 0, 0, 0, 256], mtu: 1500, linkUp: true, carrier: true }],
+    ["shape", { version: 1, mac: [...MAC], ownMac: [...MAC], mtu: "1500", linkUp: true, carrier: true }],
+    ["shape", { version: 1, mac: [...MAC], ownMac: [...MAC], mtu: 1500, linkUp: 1, carrier: true }],
+    ["shape", { version: 1, mac: [...MAC], ownMac: [...MAC], mtu: 1500, linkUp: true }],
+    ["mismatch", { version: 1, mac: [...MAC], ownMac: [...MAC], mtu: 1501, linkUp: true, carrier: true }],
   ])("that lies is refused with code %s, and changes nothing", (code, state) => {
     const nic = new NetDevice({ mac: OTHER_MAC });
     expect(() => nic.restore(state)).toThrow(expect.objectContaining({ name: "RestoreError", code }));

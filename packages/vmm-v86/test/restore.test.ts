@@ -1,3 +1,4 @@
+import { Switch } from "@virtio-ts/net-backends";
 import { describe, expect, test } from "vitest";
 import { addNic, MMIO_NIC_ADDRESS, MMIO_NIC_LINE, type NicOptions } from "../src/index.ts";
 import { FakeV86 } from "./fake-v86.ts";
@@ -15,7 +16,7 @@ const MMIO_INTERRUPT_STATUS = MMIO_NIC_ADDRESS + 0x60;
 function machine(options: NicOptions) {
   const v86 = new FakeV86();
   v86.routeInterrupts();
-  return { v86, nic: addNic(v86, options) };
+  return { v86, nic: addNic(v86, { backend: new Switch().addPort(), ...options }) };
 }
 
 describe("a NIC that was saved in one emulator and restored in another", () => {

@@ -95,6 +95,11 @@ export class NetDevice implements VirtioDevice, NetBackend {
   #transmitter: Transmitter | null = null;
   #receiver: Receiver | null = null;
   #peer: NetPort | null = null;
+  /** Its own switch, and whether there is a link and that is up: the driver sees a carrier when both are on. */
+  #switch = true;
+  #cable = false;
+  /** What a driver that was restored saw of {@link carrier}, and did not see change. */
+  #carrierSeen: boolean | null = null;
   /** Whether frames came while the device rested: they wait at the peer. */
   #kept = false;
   #accepts = OFFLOAD_ALL;
@@ -120,7 +125,6 @@ export class NetDevice implements VirtioDevice, NetBackend {
     this.#ownMac = Uint8Array.from(mac);
     this.#config.bytes.set(mac, CONFIG_MAC);
     this.#config.view.setUint16(CONFIG_MTU, mtu, true);
-    this.#config.view.setUint16(CONFIG_STATUS, STATUS_LINK_UP, true);
   }
 
   /** The address in the configuration; a legacy driver may change it. */
@@ -133,23 +137,31 @@ export class NetDevice implements VirtioDevice, NetBackend {
     return this.#config.view.getUint16(CONFIG_MTU, true);
   }
 
-  /** Whether the link is up: what the driver sees in `status`, and whether frames pass. */
+  /** The NIC's own switch: off, it is as if nothing was connected. On at first. */
   get linkUp(): boolean {
-    return (this.#config.bytes[CONFIG_STATUS] & STATUS_LINK_UP) !== 0;
+    return this.#switch;
   }
 
   set linkUp(up: boolean) {
-    if (up === this.linkUp) return;
-    this.#config.view.setUint16(CONFIG_STATUS, up ? STATUS_LINK_UP : 0, true);
-    this.#context?.configChanged();
+    if (up === this.#switch) return;
+    this.#switch = up;
+    this.#follow();
     // What waits on either side goes on: through, or to the counter of lost frames.
     this.#transmitter?.resume();
     this.#peer?.resume();
   }
 
+  /**
+   * Whether frames pass: the switch is on, a link is connected, and that is up. It is what the driver sees in `status`
+   * (5.1.4), and is told of when it changes.
+   */
+  get carrier(): boolean {
+    return (this.#config.bytes[CONFIG_STATUS] & STATUS_LINK_UP) !== 0;
+  }
+
   /** Where transmitted frames go now. */
   get peer(): NetPort | null {
-    return this.linkUp ? this.#peer : null;
+    return this.carrier ? this.#peer : null;
   }
 
   // -- the device trait
@@ -169,6 +181,13 @@ export class NetDevice implements VirtioDevice, NetBackend {
 
   activate(context: ActivationContext): void {
     this.#context = context;
+    if (this.#carrierSeen === null) return;
+    context.scheduler.defer(() => {
+      // Now that all of the machine is restored.
+      const seen = this.#carrierSeen;
+      this.#carrierSeen = null;
+      if (seen !== null && seen !== this.carrier) context.configChanged();
+    });
   }
 
   queueEnabled(active: ActiveQueue): void {
@@ -205,6 +224,7 @@ export class NetDevice implements VirtioDevice, NetBackend {
 
   reset(): void {
     this.#context = null;
+    this.#carrierSeen = null;
     this.#transmitter = null;
     this.#accepts = OFFLOAD_ALL;
     // What a legacy driver made of the address is its own; the next driver finds the machine's.
@@ -218,15 +238,24 @@ export class NetDevice implements VirtioDevice, NetBackend {
 
   save(): NetDeviceState {
     this.#transmitter?.publish();
-    return { version: 1, mac: [...this.mac], ownMac: [...this.#ownMac], mtu: this.mtu, linkUp: this.linkUp };
+    return {
+      version: 1,
+      mac: [...this.mac],
+      ownMac: [...this.#ownMac],
+      mtu: this.mtu,
+      linkUp: this.linkUp,
+      carrier: this.#carrierSeen ?? this.carrier,
+    };
   }
 
   restore(state: unknown): void {
-    const { mac, ownMac, mtu, linkUp } = parseNetState(state);
+    const { mac, ownMac, mtu, linkUp, carrier } = parseNetState(state);
     if (mtu !== this.mtu) throw new RestoreError("mismatch", `saved with MTU ${mtu}, this device has ${this.mtu}`);
     this.#ownMac = Uint8Array.from(ownMac);
     this.#config.bytes.set(mac, CONFIG_MAC);
-    this.#config.view.setUint16(CONFIG_STATUS, linkUp ? STATUS_LINK_UP : 0, true);
+    this.#switch = linkUp;
+    this.#follow();
+    this.#carrierSeen = carrier;
   }
 
   // -- its end of the link
@@ -237,7 +266,7 @@ export class NetDevice implements VirtioDevice, NetBackend {
   }
 
   take(burst: FrameBurst, first: number): number {
-    if (this.#receiver === null || !this.linkUp) {
+    if (this.#receiver === null || !this.carrier) {
       this.counters.dropped.rxNotReady += burst.count - first;
       return burst.count;
     }
@@ -255,12 +284,27 @@ export class NetDevice implements VirtioDevice, NetBackend {
 
   attach(peer: NetPort): void {
     this.#peer = peer;
+    this.linkChanged(true);
     this.#transmitter?.resume();
   }
 
   detach(): void {
     this.#peer = null;
+    this.linkChanged(false);
     this.#transmitter?.resume();
+  }
+
+  linkChanged(up: boolean): void {
+    this.#cable = up;
+    this.#follow();
+  }
+
+  /** Lets the driver see whether there is a carrier. */
+  #follow(): void {
+    const carrier = this.#switch && this.#cable;
+    if (carrier === this.carrier) return;
+    this.#config.view.setUint16(CONFIG_STATUS, carrier ? STATUS_LINK_UP : 0, true);
+    this.#context?.configChanged();
   }
 
   /** Who waits for the driver's buffers waits no longer. */

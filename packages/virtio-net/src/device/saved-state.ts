@@ -14,8 +14,10 @@ export interface NetDeviceState {
   readonly ownMac: readonly number[];
   /** Largest IP packet, bytes. */
   readonly mtu: number;
-  /** Whether the link is up. */
+  /** Whether its own switch is on. */
   readonly linkUp: boolean;
+  /** Whether its driver sees a carrier. */
+  readonly carrier: boolean;
 }
 
 /** Checks the saved state of a NIC, and copies it. */
@@ -24,11 +26,11 @@ export function parseNetState(state: unknown): NetDeviceState {
   if (typeof s !== "object" || s === null || s.version !== 1) {
     throw new RestoreError("version", "not the saved state of a network device, version 1");
   }
-  const { mtu, linkUp } = s;
-  if (typeof mtu !== "number" || typeof linkUp !== "boolean") {
-    throw new RestoreError("shape", "the saved state of a network device lacks mtu or linkUp");
+  const { mtu, linkUp, carrier } = s;
+  if (typeof mtu !== "number" || typeof linkUp !== "boolean" || typeof carrier !== "boolean") {
+    throw new RestoreError("shape", "the saved state of a network device lacks mtu, linkUp or carrier");
   }
-  return { version: 1, mac: parseMac(s.mac), ownMac: parseMac(s.ownMac), mtu, linkUp };
+  return { version: 1, mac: parseMac(s.mac), ownMac: parseMac(s.ownMac), mtu, linkUp, carrier };
 }
 
 function parseMac(value: unknown): readonly number[] {
