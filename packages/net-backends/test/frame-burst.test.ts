@@ -70,7 +70,13 @@ describe("a burst", () => {
 
   it.each([
     ["cleared before", (burst: FrameBurst) => burst.clear()],
-    ["cleared and filled anew with less", (burst: FrameBurst) => (burst.clear(), burst.addFrame(new Uint8Array(1)))],
+    [
+      "cleared and filled anew with less",
+      (burst: FrameBurst) => {
+        burst.clear();
+        burst.addFrame(new Uint8Array(1));
+      },
+    ],
     ["in the middle of a frame", (burst: FrameBurst) => burst.addSegment(new Uint8Array(9), 0, 9)],
     [
       "after a frame was abandoned",

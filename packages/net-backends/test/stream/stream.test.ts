@@ -1,5 +1,6 @@
 /** Two ends of a stream of frames in one process, over real sockets; and ends that do not keep to the framing. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { lstatSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect as dial, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -166,6 +167,87 @@ describe("two ends of a stream", () => {
     expect(server.stream.counters).toMatchObject({ framesIn: 3, droppedDetached: 2 });
     there.peer.send(frame(4));
     await until(() => server.stream.counters.droppedDetached === 3);
+  });
+});
+
+describe("a listener", () => {
+  it("takes the place of one whose process was killed, which could not remove its socket", async () => {
+    const path = join(folder, "s");
+    const script = "require('net').createServer().listen(process.argv[1], () => process.kill(process.pid, 'SIGKILL'))";
+    await new Promise((resolve) => spawn(process.execPath, ["-e", script, path]).once("exit", resolve));
+    expect(lstatSync(path).isSocket()).toBe(true);
+    const server = await listen({ path });
+    const there = client({ path });
+    await until(() => there.stream.connected);
+    there.peer.send(frame(1));
+    await until(() => server.peer.frames.length === 1);
+  });
+
+  it("does not take the place of one that listens, which goes on", async () => {
+    const path = join(folder, "s");
+    const server = await listen({ path });
+    await expect(listenStream({ path })).rejects.toMatchObject({ name: "StreamError", code: "LISTEN_FAILED" });
+    const there = client({ path });
+    await until(() => there.peer.send(frame(1)) === 1 && server.peer.frames.length > 0);
+  });
+
+  it("does not delete what is no socket", async () => {
+    const path = join(folder, "notes");
+    writeFileSync(path, "mine");
+    await expect(listenStream({ path })).rejects.toThrow(/^can't listen on .*notes: listen EADDRINUSE/);
+    expect(readFileSync(path, "utf8")).toBe("mine");
+  });
+
+  it("fails where its folder is not there, or another has the port", async () => {
+    await expect(listenStream({ path: join(folder, "no", "s") })).rejects.toMatchObject({ code: "LISTEN_FAILED" });
+    const { port } = (await listen({ port: 0 })).stream.address as { port: number };
+    await expect(listenStream({ port })).rejects.toMatchObject({ code: "LISTEN_FAILED" });
+  });
+});
+
+describe("a stream whose user throws", () => {
+  it("reports it, and goes on", async () => {
+    const errors: string[] = [];
+    const options = {
+      onConnection: () => {
+        throw new Error("onConnection");
+      },
+      onError: (cause: unknown) => errors.push((cause as Error).message),
+    };
+    const server = await listenStream({ path: join(folder, "s") }, options);
+    open.push(server);
+    const taken: number[] = [];
+    server.attach({
+      accepts: 0,
+      take: (burst) => {
+        if (taken.push(burst.count) === 1) throw new Error("take");
+        return burst.count;
+      },
+      resume: () => {},
+    });
+    const there = client(server.address);
+    await until(() => there.stream.connected && errors.length === 1);
+    there.peer.send(frame(1));
+    await until(() => taken.length === 1);
+    there.peer.send(frame(2), frame(3));
+    await until(() => taken.length > 1);
+    expect(errors).toEqual(["onConnection", "take"]);
+    expect(server.connected).toBe(true);
+  });
+
+  it("and says time and again that it has room, but takes nothing, leaves time for others", async () => {
+    const server = await listen();
+    const there = client(server.stream.address);
+    await until(() => there.stream.connected && server.stream.connected);
+    let calls = 0;
+    server.peer.take = (_, first) => {
+      calls++;
+      server.peer.peer!.resume();
+      return first;
+    };
+    there.peer.send(frame(1));
+    await until(() => calls > 3);
+    server.stream.close();
   });
 });
 

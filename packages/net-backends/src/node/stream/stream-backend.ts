@@ -7,7 +7,9 @@
 
 import type { Socket } from "node:net";
 import type { FrameBurst } from "../../frame-burst.ts";
+import { Handover } from "../../handover.ts";
 import type { NetBackend, NetPort } from "../../port.ts";
+import { attempt, type OnError, reportToHost } from "../../report.ts";
 import { type ConnectionOwner, StreamConnection } from "./stream-connection.ts";
 import type { StreamError } from "./stream-error.ts";
 import { Dialler, Listener, nameOf, type SocketSource, type SocketUser, type StreamAddress } from "./stream-sockets.ts";
@@ -16,9 +18,11 @@ import { Dialler, Listener, nameOf, type SocketSource, type SocketUser, type Str
 export interface StreamOptions {
   /**
    * Told each time a connection is there, and each time one is gone or could not be made: then with the reason, but for
-   * a connection that the other end closed between two frames. It must not throw.
+   * a connection that the other end closed between two frames.
    */
   readonly onConnection?: (connected: boolean, error?: StreamError) => void;
+  /** Told of what `onConnection` throws, or what it is attached to; the host by default, as an uncaught error. */
+  readonly onError?: OnError;
 }
 
 /** Options of {@link connectStream}. */
@@ -68,16 +72,18 @@ export class StreamBackend implements NetBackend {
   /** None: the framing has no place for what is left undone. */
   readonly accepts: number = 0;
   readonly #source: SocketSource;
-  readonly #onConnection: (connected: boolean, error?: StreamError) => void;
+  readonly #options: StreamOptions;
+  readonly #onError: OnError;
   readonly #user: SocketUser & ConnectionOwner = {
     connected: (socket) => this.#connected(socket),
-    failed: (error) => this.#onConnection(false, error),
+    failed: (error) => this.#tell(false, error),
     take: (burst, first) => this.#deliver(burst, first),
     resume: () => this.#peer?.resume(),
     ended: (error) => this.#ended(error),
   };
   #connection: StreamConnection | undefined;
-  #peer: NetPort | undefined;
+  #peer: Handover | undefined;
+  #closed = false;
   #connections = 0;
   #refused = 0;
   #framesIn = 0;
@@ -89,7 +95,8 @@ export class StreamBackend implements NetBackend {
   /** Use {@link connectStream} or {@link listenStream}. */
   constructor(source: SocketSource, options: StreamOptions) {
     this.#source = source;
-    this.#onConnection = options.onConnection ?? (() => {});
+    this.#options = options;
+    this.#onError = options.onError ?? reportToHost;
     source.start(this.#user);
   }
 
@@ -131,7 +138,7 @@ export class StreamBackend implements NetBackend {
 
   /** @inheritDoc */
   attach(peer: NetPort): void {
-    this.#peer = peer;
+    this.#peer = new Handover(peer, this.#onError);
   }
 
   /** Lets go of its end of the link, not of the connection: what still comes is dropped. */
@@ -142,33 +149,44 @@ export class StreamBackend implements NetBackend {
 
   /** Cuts the connection and makes no other: no socket and no timer is left. */
   close(): void {
+    this.#closed = true;
     this.#source.stop();
     this.#connection?.close();
   }
 
   #connected(socket: Socket): void {
-    if (this.#connection !== undefined) {
+    if (this.#connection !== undefined || this.#closed) {
       this.#refused++;
       socket.destroy();
       return;
     }
     this.#connections++;
     this.#connection = new StreamConnection(socket, nameOf(this.address), this.#user);
-    this.#onConnection(true);
+    this.#tell(true);
   }
 
   #deliver(burst: FrameBurst, first: number): number {
-    const next = this.#peer?.take(burst, first);
-    this.#framesIn += (next ?? burst.count) - first;
-    if (next === undefined) this.#droppedDetached += burst.count - first;
-    return next ?? burst.count;
+    const { count } = burst;
+    const peer = this.#peer;
+    if (peer === undefined) {
+      this.#framesIn += count - first;
+      this.#droppedDetached += count - first;
+      return count;
+    }
+    const next = peer.take(burst, first);
+    this.#framesIn += next - first;
+    return next;
+  }
+
+  #tell(connected: boolean, error?: StreamError): void {
+    attempt(() => this.#options.onConnection?.(connected, error), this.#onError);
   }
 
   #ended(error: StreamError | undefined): void {
     this.#framesOut += this.#connection?.framesOut ?? 0;
     this.#droppedLength += this.#connection?.droppedLength ?? 0;
     this.#connection = undefined;
-    this.#onConnection(false, error);
+    this.#tell(false, error);
     // What was left for want of room is due to be dropped now.
     this.#peer?.resume();
     this.#source.lost();

@@ -77,21 +77,25 @@ export class StreamConnection {
   #receive(chunk: Uint8Array): void {
     this.#decoder.feed(chunk);
     this.#next = 0;
-    this.#deliver();
+    if (this.#decoder.burst.count > 0) this.#deliver();
     if (this.#decoder.error !== undefined) this.#socket.destroy();
   }
 
   /** Hands over what was received. While some of it is left, no more is read: the other end has to wait then. */
   #deliver(): void {
     const { burst } = this.#decoder;
+    this.#again = false;
     this.#delivering = true;
-    do {
-      this.#again = false;
-      if (this.#next < burst.count) this.#next = this.#owner.take(burst, this.#next);
-    } while (this.#next < burst.count && this.#again);
-    this.#delivering = false;
-    if (this.#next < burst.count) this.#socket.pause();
-    else if (this.#socket.isPaused()) this.#socket.resume();
+    try {
+      this.#next = this.#owner.take(burst, this.#next);
+    } finally {
+      this.#delivering = false;
+    }
+    if (this.#next < burst.count) {
+      this.#socket.pause();
+      // It has room again already. In a later turn, or one that says so and takes nothing would keep us for ever.
+      if (this.#again) setImmediate(() => this.resume());
+    } else if (this.#socket.isPaused()) this.#socket.resume();
   }
 
   #reason(name: string): StreamError | undefined {

@@ -3,7 +3,8 @@
  * @module
  */
 
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { lstatSync, unlinkSync } from "node:fs";
+import { connect, createServer, type ListenOptions, type Server, type Socket } from "node:net";
 import { StreamError } from "./stream-error.ts";
 
 /** Where one end listens: the path of a Unix socket, or a TCP port, on 127.0.0.1 unless a host is named. */
@@ -91,14 +92,18 @@ export class Listener implements SocketSource {
 
   /** @throws StreamError `LISTEN_FAILED` */
   static async listen(address: StreamAddress): Promise<Listener> {
-    const server = createServer();
     const where = "path" in address ? address : { host: address.host ?? HOST, port: address.port };
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", (cause) => {
-        reject(new StreamError("LISTEN_FAILED", `can't listen on ${nameOf(address)}: ${cause.message}`, { cause }));
+    let server: Server;
+    try {
+      server = await listening(where).catch(async (cause: NodeJS.ErrnoException) => {
+        if (cause.code !== "EADDRINUSE" || !("path" in address) || !(await isLeftOver(address.path))) throw cause;
+        unlinkSync(address.path);
+        return listening(where);
       });
-      server.listen(where, resolve);
-    });
+    } catch (cause) {
+      const { message } = cause as Error;
+      throw new StreamError("LISTEN_FAILED", `can't listen on ${nameOf(address)}: ${message}`, { cause });
+    }
     server.on("error", () => {}); // of a connection that could not be accepted: out of descriptors
     const bound = server.address();
     return new Listener(
@@ -118,6 +123,33 @@ export class Listener implements SocketSource {
   stop(): void {
     this.#server.close();
   }
+}
+
+function listening(where: ListenOptions): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen(where, () => {
+      server.off("error", reject);
+      resolve(server);
+    });
+  });
+}
+
+/**
+ * Whether a Unix socket was left by a process that did not close it, as one that was killed: nobody takes a connection.
+ * Other files are refused likewise, and are nobody's to delete.
+ */
+async function isLeftOver(path: string): Promise<boolean> {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return false;
+  return new Promise((resolve) => {
+    const probe = connect(path);
+    probe.once("error", (cause: NodeJS.ErrnoException) => resolve(cause.code === "ECONNREFUSED"));
+    probe.once("connect", () => {
+      probe.destroy();
+      resolve(false);
+    });
+  });
 }
 
 /** An address in a message. */
