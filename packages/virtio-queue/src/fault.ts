@@ -33,8 +33,9 @@ export const QUEUE_FAULT_CODES = [
  * - `chain-too-large`: more than 2^32 bytes
  * - `order`: a device-readable descriptor after a device-writable one
  * - `buffer-out-of-range`: a buffer is not all memory
- * - `indirect-unexpected`: an indirect descriptor that was not negotiated, or in a list of direct ones (packed)
- * - `indirect-nested`, `indirect-next`: INDIRECT inside an indirect table, or together with NEXT
+ * - `indirect-unexpected`: an indirect descriptor, which was not negotiated
+ * - `indirect-nested`: INDIRECT inside an indirect table (split)
+ * - `indirect-next`: INDIRECT together with NEXT, or in a list of direct descriptors (packed)
  * - `indirect-length`: the table's length is 0 or no multiple of 16
  * - `indirect-out-of-range`: the table is not all memory
  * - `id-out-of-range`: a packed buffer id is not below the queue size

@@ -27,8 +27,8 @@ export interface CommonQueueState {
   readonly outstanding: readonly OutstandingChain[];
   /** Used elements that are in the ring, before `nextUsed`, but were not shown to the driver yet. */
   readonly unpublished: {
-    /** Chains they stand for. */
-    readonly chains: number;
+    /** Heads of the chains they stand for, which are not the driver's to offer again before it sees them used. */
+    readonly heads: readonly number[];
     /** Ring entries they use up. */
     readonly entries: number;
   };

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { propertyOptions } from "@virtio-ts/rounds";
 import { feature, VIRTIO_F_IN_ORDER, VIRTIO_F_RING_PACKED, VIRTIO_F_VERSION_1 } from "@virtio-ts/virtio-bindings";
 import { BufferElements, createDriverQueue, QUEUE_MALFORMED, UsedBurst } from "@virtio-ts/virtio-queue";
 import { MockPackedDevice, MockSplitDevice } from "@virtio-ts/virtio-queue/testing";
@@ -161,7 +162,7 @@ describe.each(["split", "packed"])("%s", (format) => {
           }
           if (queue.fault !== null) expect(queue.take(used, 1)).toBe(QUEUE_MALFORMED);
         }),
-        { numRuns: 300 },
+        propertyOptions(300),
       );
     },
   );

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { propertyOptions } from "@virtio-ts/rounds";
 import {
   feature,
   VIRTIO_F_EVENT_IDX,
@@ -334,7 +335,7 @@ describe.each(shapes)("both halves agree with the model: $name", (shape) => {
           rig.check();
         }
       }),
-      { numRuns: 40 },
+      propertyOptions(40),
     );
   });
 });

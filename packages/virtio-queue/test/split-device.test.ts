@@ -287,7 +287,7 @@ describe("used buffer notifications", () => {
       nextAvail: before,
       nextUsed: before,
       outstanding: [],
-      unpublished: { chains: 0, entries: 0 },
+      unpublished: { heads: [], entries: 0 },
       notifications: true,
       fault: null,
     };

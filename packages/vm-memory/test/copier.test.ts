@@ -5,6 +5,7 @@
 
 import { getHeapStatistics, setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
+import { propertyOptions } from "@virtio-ts/rounds";
 import { Copier, MemoryRegion } from "@virtio-ts/vm-memory";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -86,7 +87,7 @@ test("copies one after the other do what loops over bytes do, and tell the track
       expect([hex(backing), hex(buffers[3])]).toEqual(texts.map(hex));
       expect(told).toEqual(expectedTold);
     }),
-    { numRuns: 300 },
+    propertyOptions(300),
   );
 });
 

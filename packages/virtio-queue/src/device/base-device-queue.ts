@@ -154,7 +154,7 @@ export abstract class BaseDeviceQueue implements DeviceQueue {
       version: 1,
       size: this.size,
       outstanding: this.inOrder?.save() ?? this.holdings.save(),
-      unpublished: { chains: this.unpublished, entries: this.used.unpublished },
+      unpublished: { heads: this.holdings.unpublished(), entries: this.used.unpublished },
       notifications: this.events.enabled,
       fault: this.fault?.code ?? null,
     };
@@ -166,9 +166,10 @@ export abstract class BaseDeviceQueue implements DeviceQueue {
     const { holdings } = this;
     for (const { head, descriptors } of outstanding) holdings.note(head, descriptors);
     this.held = outstanding.filter(({ written }) => written === null).length;
+    for (const head of unpublished.heads) holdings.release(head);
     holdings.entries += unpublished.entries;
     this.inOrder?.restore(outstanding);
-    this.unpublished = unpublished.chains;
+    this.unpublished = unpublished.heads.length;
     this.used.unpublished = unpublished.entries;
     this.events.enabled = state.notifications;
     if (state.fault === null) return;

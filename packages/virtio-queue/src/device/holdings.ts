@@ -97,6 +97,11 @@ export class Holdings {
     for (let head = 0; head < this.size; head++) if (!this.isHeld(head)) this.book[head] = 0;
   }
 
+  /** Heads of chains that were given back since the last publication. */
+  unpublished(): number[] {
+    return Array.from(this.book.keys()).filter((head) => this.book[head] === this.turn);
+  }
+
   /** What a snapshot lists, by head. */
   save(): OutstandingChain[] {
     const heads = Array.from(this.book.keys()).filter((head) => this.isHeld(head));

@@ -23,7 +23,8 @@ export function checkSplitState(state: QueueState, config: Restored): SplitQueue
   // Every chain taken has its used element in the ring, or is outstanding.
   check(((nextAvail - nextUsed) & 0xffff) === outstanding.length, `${outstanding.length} outstanding chains`);
   for (const chain of outstanding) check(chain.descriptors === 1, `a chain of ${say(chain.descriptors)} ring entries`);
-  check(unpublished.chains === unpublished.entries, `${unpublished.chains} chains of ${unpublished.entries} entries`);
+  const given = unpublished.heads.length;
+  check(given === unpublished.entries, `${given} unpublished chains of ${unpublished.entries} entries`);
   return state as SplitQueueState;
 }
 
@@ -69,9 +70,14 @@ function checkCommon(state: QueueState, { size, inOrder }: Restored, format: str
     check(written === null || waits, `written ${say(written)}`);
   });
   check(typeof unpublished === "object" && unpublished !== null, "unpublished");
-  const { chains, entries } = unpublished;
+  const { heads: given, entries } = unpublished;
   check(isInteger(entries, 0, size - entriesOf(state)), `${say(entries)} unpublished entries`);
-  check(isInteger(chains, Math.min(entries, 1), entries), `${say(chains)} unpublished chains`);
+  check(Array.isArray(given), "unpublished heads");
+  check(isInteger(given.length, Math.min(entries, 1), entries), `${given.length} unpublished chains`);
+  for (const head of given) {
+    check(isInteger(head, 0, size - 1) && !heads.has(head), `unpublished head ${say(head)}`);
+    heads.add(head);
+  }
 }
 
 /** Ring entries of the outstanding chains. */

@@ -1,0 +1,344 @@
+/**
+ * A history of the device's half of a queue, beside the naive device: what each step does is drawn from the step's seed,
+ * and after it everything that can be seen of the queue is compared.
+ * @module
+ */
+
+import {
+  ChainBurst,
+  type DeviceQueue,
+  type DeviceQueueConfig,
+  PackedDeviceQueue,
+  QUEUE_MALFORMED,
+  type QueueFault,
+  type QueueState,
+  SplitDeviceQueue,
+} from "@virtio-ts/virtio-queue";
+import type { Element } from "./chains.ts";
+import { type Chain, type NaiveDevice, writableBytes } from "./naive-device.ts";
+import { type NaiveDriver, NaivePackedDriver, NaiveSplitDriver } from "./naive-driver.ts";
+import { NaivePackedDevice, Place } from "./naive-packed-device.ts";
+import { NaiveSplitDevice } from "./naive-split-device.ts";
+import { Random } from "./random.ts";
+import { type Format, type Setup, setup } from "./setup.ts";
+
+/** The code does not do what the reference says. */
+class Disagreement extends Error {
+  override readonly name = "Disagreement";
+}
+
+function same(what: string, found: unknown, expected: unknown): void {
+  if (found === expected) return;
+  const [a, b] = [found, expected].map((value) => JSON.stringify(value));
+  if (a !== b || a === undefined) throw new Disagreement(`${what}: ${a ?? String(found)}, expected ${b}`);
+}
+
+interface Halves {
+  readonly model: NaiveDevice;
+  readonly driver: NaiveDriver;
+}
+
+export class DeviceHistory {
+  /** What was done, in words. */
+  readonly said: string[] = [];
+  private readonly stage: Setup;
+  private readonly bursts: readonly ChainBurst[];
+  private queue: DeviceQueue;
+  private model: NaiveDevice;
+  private driver: NaiveDriver;
+  private burst: ChainBurst;
+  /** The chains of the burst popped last, as far as they were not rewound. */
+  private last: Chain[] = [];
+  private heard: QueueFault[] = [];
+  /** The history can't go on: somebody wrote where the device was writing. */
+  private over = false;
+
+  constructor(format: Format, seed: number) {
+    const random = new Random(seed);
+    this.stage = setup(format, random);
+    const { queue, memory, hostility } = this.stage;
+    this.bursts = [0, 1].map(() => new ChainBurst(memory.guest));
+    if (random.chance(20)) this.bursts[1].reserveSegments(1000);
+    this.burst = this.bursts[0];
+    const start = random.chance(50) ? 0 : format === "split" ? 0xffff - random.below(40) : random.below(2 * queue.size);
+    const { model, driver } = this.begin(start);
+    this.model = model;
+    this.driver = driver;
+    const regions = memory.regions.map((r) => `${r.size} at 0x${r.start.toString(16)}`).join(", ");
+    this.said.push(`${format}, start ${start}, hostility ${hostility}, ${JSON.stringify(queue)}, regions: ${regions}`);
+    this.queue = this.make(start === 0 ? undefined : this.stateAt(start));
+  }
+
+  /** One step, and all that must hold after it. */
+  step(seed: number): void {
+    if (this.over) return;
+    const random = new Random(seed);
+    const { model } = this;
+    // A queue that has stopped is looked at for a step or two, then it is reset.
+    if (model.faults !== null && random.chance(60)) this.reset();
+    else this.act(random);
+    if (!this.over) this.compare();
+  }
+
+  private act(random: Random): void {
+    const roll = random.below(100);
+    if (roll < 27) this.offer(random);
+    else if (roll < 49) this.pop(random);
+    else if (roll < 57) this.push(random);
+    else if (roll < 69) this.pushAll(random);
+    else if (roll < 81) this.flush();
+    else if (roll < 84) this.rewind(random);
+    else if (roll < 86) this.disable();
+    else if (roll < 89) this.enable();
+    else if (roll < 92) this.driver.setEvent(random);
+    else if (roll < 95) this.move();
+    else if (roll < 96) this.reset();
+    else if (roll < 97) this.copy(random);
+    else if (random.chance(5 * this.stage.hostility)) this.disturb(random);
+  }
+
+  private begin(start: number): Halves {
+    const { stage } = this;
+    const { memory, queue } = stage;
+    if (stage.format === "split") {
+      return { driver: new NaiveSplitDriver(stage, start), model: new NaiveSplitDevice(memory, queue, start) };
+    }
+    const place = new Place(queue.size, 0, 1).move(start);
+    return { driver: new NaivePackedDriver(stage, place), model: new NaivePackedDevice(memory, queue, place) };
+  }
+
+  private make(state: QueueState | undefined): DeviceQueue {
+    const onFault = (fault: QueueFault): void => void this.heard.push(fault);
+    const config: DeviceQueueConfig = { ...this.stage.queue, state, onFault };
+    const { guest } = this.stage.memory;
+    return this.stage.format === "split" ? new SplitDeviceQueue(guest, config) : new PackedDeviceQueue(guest, config);
+  }
+
+  private stateAt(start: number): QueueState {
+    const { size } = this.stage.queue;
+    const common = { version: 1, size, outstanding: [], notifications: true, fault: null } as const;
+    const unpublished = { heads: [], entries: 0 };
+    if (this.stage.format === "split") {
+      return { ...common, unpublished, format: "split", nextAvail: start, nextUsed: start };
+    }
+    const { entry, wrap } = new Place(size, 0, 1).move(start);
+    const wraps = { availWrap: wrap as 0 | 1, usedWrap: wrap as 0 | 1 };
+    return { ...common, ...wraps, unpublished, format: "packed", nextAvail: entry, nextUsed: entry, withheld: 0 };
+  }
+
+  private offer(random: Random): void {
+    const chains = random.pick([1, 1, 2, 3, 8, 32]);
+    let offered = random.chance(30) ? this.driver.offerPlain(random, chains) : 0;
+    while (offered < chains && this.driver.offer(random)) offered++;
+    const shown = random.chance(80);
+    if (shown) this.driver.publish();
+    this.said.push(`the driver offers ${offered} chains${shown ? "" : ", not shown yet"}`);
+  }
+
+  private pop(random: Random): void {
+    const max = random.pick([0, 1, 2, 3, 5, 64, 64, 64, 40_000]);
+    this.burst = random.pick(this.bursts);
+    const expected = this.model.pop(max);
+    const found = this.queue.pop(this.burst, max);
+    this.said.push(`pop of ${max} says ${found}`);
+    this.last = typeof expected === "number" ? [] : expected;
+    same("pop", found, typeof expected === "number" ? expected : expected.length);
+    this.compareBurst();
+  }
+
+  private push(random: Random): void {
+    const { held } = this.model;
+    const bogus = random.chance(this.stage.hostility / 4);
+    if (held.length === 0 && !bogus) return;
+    const { size } = this.stage.queue;
+    const chain = bogus ? null : random.pick(held);
+    const head = chain?.head ?? random.pick([0, size - 1, size, 0xffff_ffff]);
+    const written = this.written(chain, random);
+    this.said.push(`push ${head} with ${written}`);
+    this.queue.push(head, written);
+    this.model.push(head, written);
+  }
+
+  /** Gives back what is held of earlier bursts, in any order. */
+  private pushEach(random: Random): void {
+    const held = this.model.held.filter(() => random.chance(80));
+    if (random.chance(50)) held.reverse();
+    this.said.push(`push ${held.map(({ head }) => head).join()}`);
+    for (const chain of held) {
+      const written = this.written(chain, random);
+      this.queue.push(chain.head, written);
+      this.model.push(chain.head, written);
+    }
+  }
+
+  private written(chain: Chain | null, random: Random): number {
+    const most = chain === null ? 0 : writableBytes(chain);
+    return random.pick([0, 1, most, most, random.between(0, most)]);
+  }
+
+  private pushAll(random: Random): void {
+    const from = this.last.findIndex(({ written }) => written === null);
+    if (from < 0) {
+      this.pushEach(random);
+      return;
+    }
+    const run = this.last.slice(from).findIndex(({ written }) => written !== null);
+    const most = run < 0 ? this.last.length : from + run;
+    const to = random.chance(70) ? most : random.between(from, most);
+    for (let i = from; i < to; i++) this.burst.written[i] = this.written(this.last[i], random);
+    this.said.push(`push chains ${from} to ${to} with ${this.burst.written.slice(from, to).join()}`);
+    if (to === this.last.length && random.chance(50)) this.queue.pushAll(this.burst, from);
+    else this.queue.pushAll(this.burst, from, to);
+    for (let i = from; i < to; i++) this.model.push(this.last[i].head, this.burst.written[i]);
+  }
+
+  private flush(): void {
+    if (this.stage.memory.touched) {
+      this.over = true;
+      return;
+    }
+    const before = this.model.unpublished;
+    const expected = this.model.flush();
+    const found = this.queue.flush();
+    this.said.push(`flush says ${found}`);
+    same("flush", found, expected);
+    const after = this.model.unpublished;
+    this.driver.reclaim(before.filter((chain) => !after.includes(chain)).map(({ head }) => head));
+  }
+
+  private rewind(random: Random): void {
+    const { fresh } = this.model;
+    const count = random.between(0, fresh.length);
+    const from = this.last.length - count;
+    this.said.push(`rewind to ${from} of ${this.last.length}`);
+    this.queue.rewind(this.burst, from);
+    this.model.rewind(fresh.length - count);
+    this.last = this.last.slice(0, from);
+    this.compareBurst();
+  }
+
+  private disable(): void {
+    this.said.push("disableNotifications");
+    this.queue.disableNotifications();
+    this.model.disable();
+  }
+
+  private enable(): void {
+    this.said.push("enableNotifications");
+    same("enableNotifications", this.queue.enableNotifications(), this.model.enable());
+  }
+
+  /** Saves the queue, and goes on with what is made from that. */
+  private move(): void {
+    this.said.push("save and restore");
+    this.queue = this.make(structuredClone(this.queue.save()));
+    this.model.fresh = [];
+  }
+
+  /** What the device still does with the old queue has no effect. */
+  private reset(): void {
+    this.said.push("reset");
+    const old = this.queue;
+    const { fault } = old;
+    old.close();
+    same("pop after close", old.pop(this.burst, 8), fault === null ? 0 : QUEUE_MALFORMED);
+    for (const { head } of this.model.held) old.push(head, 1);
+    same("flush after close", old.flush(), false);
+    old.disableNotifications();
+    same("enableNotifications after close", old.enableNotifications(), false);
+    same("hasAvailable after close", old.hasAvailable(), false);
+    same("the old queue's fault", old.fault, fault);
+    this.last = [];
+    const { memory, queue, format } = this.stage;
+    memory.guarded = [];
+    memory.touched = false;
+    same("memory after close", memory.difference(this.model.leeway()), null);
+    const bytes = format === "split" ? 6 + 8 * queue.size : 4;
+    for (let i = 0; i < bytes; i++) memory.put(queue.deviceArea + i, 1, 0);
+    const { model, driver } = this.begin(0);
+    this.model = model;
+    this.driver = driver;
+    this.heard = [];
+    this.queue = this.make(undefined);
+  }
+
+  private disturb(random: Random): void {
+    this.said.push("the driver disturbs the ring");
+    this.driver.disturb(random);
+  }
+
+  /** Bytes through a burst's copies. */
+  private copy(random: Random): void {
+    const held = this.last.findIndex(({ written }) => written === null);
+    if (held < 0) return;
+    const { elements } = this.last[held];
+    const pieces = (list: readonly Element[]) => this.bytesOf(list);
+    const [readable, writable] = [false, true].map((way) => pieces(elements.filter((e) => e.writable === way)));
+    if (readable === null || writable === null) return;
+    const { memory } = this.stage;
+    const out = new Uint8Array(readable.length);
+    same("copyOut", this.burst.copyOut(held, 0, out, 0, out.length), out.length);
+    same("bytes copied out", [...out].join(), readable.map((address) => memory.u8(address)).join());
+    const bytes = Uint8Array.from(writable, () => random.below(256));
+    same("copyIn", this.burst.copyIn(held, 0, bytes, 0, bytes.length), bytes.length);
+    writable.forEach((address, i) => {
+      memory.expect(address, 1, bytes[i]);
+    });
+    this.said.push(`copy ${out.length} bytes out and ${bytes.length} in`);
+  }
+
+  /** Addresses of the bytes of elements; `null` where that are too many, or some are the queue's. */
+  private bytesOf(elements: readonly Element[]): number[] | null {
+    const { memory, queue, areasEnd } = this.stage;
+    const home = Math.min(queue.descriptorArea, queue.driverArea, queue.deviceArea);
+    const addresses: number[] = [];
+    for (const { address, length } of elements) {
+      if (length > 2000) return null;
+      for (let i = 0; i < length; i++) addresses.push(Number(address) + i);
+    }
+    const isThere = (at: number) => memory.regions.some((r) => at >= r.start && at < r.start + r.own.length);
+    return addresses.every((at) => isThere(at) && (at < home || at >= areasEnd)) ? addresses : null;
+  }
+
+  private compareBurst(): void {
+    const { burst, last } = this;
+    same("burst.count", burst.count, last.length);
+    same("burst.first[0]", burst.first[0], 0);
+    let segment = 0;
+    last.forEach(({ head, elements }, i) => {
+      same(`head of chain ${i}`, burst.heads[i], head);
+      let writable = -1;
+      for (const element of elements) {
+        if (element.writable && writable < 0) writable = segment;
+        for (const piece of this.stage.memory.pieces(element.address, element.length) ?? []) {
+          same(`region of segment ${segment}`, burst.regions[segment], piece.region);
+          same(`offset of segment ${segment}`, burst.offsets[segment], piece.offset);
+          same(`length of segment ${segment}`, burst.lengths[segment], piece.length);
+          segment++;
+        }
+      }
+      same(`first segment behind chain ${i}`, burst.first[i + 1], segment);
+      same(`first writable segment of chain ${i}`, burst.writable[i], writable < 0 ? segment : writable);
+      const bytes = writableBytes({ elements });
+      same(`writable bytes of chain ${i}`, burst.writableBytes[i], bytes);
+      const all = elements.reduce((sum, { length }) => sum + length, 0);
+      same(`readable bytes of chain ${i}`, burst.readableBytes[i], all - bytes);
+      if (last[i].written === null) same(`written of chain ${i}`, burst.written[i], 0);
+    });
+  }
+
+  private compare(): void {
+    const { queue, model } = this;
+    const { faults } = model;
+    const code = queue.fault?.code ?? null;
+    if (faults === null || code === null) same("fault", code, faults);
+    else if (!faults.includes(code)) throw new Disagreement(`fault ${code}, expected one of ${faults.join()}`);
+    same("times that onFault was called", this.heard.length, faults === null ? 0 : 1);
+    same("outstanding", queue.outstanding, model.held.length);
+    same("hasAvailable", queue.hasAvailable(), model.available());
+    const leeway = model.leeway();
+    same("memory", this.stage.memory.difference(leeway), null);
+    this.stage.memory.guarded = leeway;
+    same("what the driver is asked", model.askedWrong(), null);
+  }
+}
