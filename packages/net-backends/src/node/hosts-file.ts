@@ -3,7 +3,7 @@
  * @module
  */
 
-import { readFile, stat } from "node:fs/promises";
+import { readFileSync, statSync } from "node:fs";
 import { parseIpv4 } from "../user/addresses.ts";
 import { addressRecord, asks, isName, nameRecord, reverseAddress } from "../user/dns-names.ts";
 import { readQuestion } from "../user/dns-question.ts";
@@ -55,7 +55,6 @@ export class HostsFile {
   readonly #now: () => number;
   #hosts: Hosts = parseHosts("");
   #version = "";
-  #reading: Promise<Hosts> = Promise.resolve(this.#hosts);
   #checkedAt = Number.NEGATIVE_INFINITY;
 
   /**
@@ -68,10 +67,10 @@ export class HostsFile {
   }
 
   /** The answer to a query, if the file knows it. Of a name that it knows it knows addresses only. */
-  async answer(query: Uint8Array): Promise<Uint8Array | undefined> {
+  answer(query: Uint8Array): Uint8Array | undefined {
     const question = readQuestion(query);
     if (typeof question !== "object") return undefined;
-    const { addresses, names } = await this.#current();
+    const { addresses, names } = this.#current();
     const { name, type } = question;
     const found = asks(type, TYPE_A) ? addresses.get(name) : undefined;
     const records = (found ?? []).map((address) => addressRecord(address, TTL));
@@ -84,21 +83,16 @@ export class HostsFile {
   }
 
   /** What the file says by now; nothing when it can't be read. */
-  #current(): Promise<Hosts> {
+  #current(): Hosts {
     const now = this.#now();
-    if (now - this.#checkedAt >= FRESH_MS) {
-      this.#checkedAt = now;
-      this.#reading = this.#read();
-    }
-    return this.#reading;
-  }
-
-  async #read(): Promise<Hosts> {
+    if (now - this.#checkedAt < FRESH_MS) return this.#hosts;
+    this.#checkedAt = now;
     try {
-      const { mtimeMs, size, ino } = await stat(this.#path);
+      // At once: in libuv's pool it would wait behind whatever else of the process is slow there.
+      const { mtimeMs, size, ino } = statSync(this.#path);
       const version = `${mtimeMs} ${size} ${ino}`;
       if (version !== this.#version) {
-        this.#hosts = parseHosts(await readFile(this.#path, "utf8"));
+        this.#hosts = parseHosts(readFileSync(this.#path, "utf8"));
         this.#version = version;
       }
     } catch {

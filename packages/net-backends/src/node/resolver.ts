@@ -30,7 +30,7 @@ export class NodeResolver {
 
   /** The answer to a query; rejected when no server has one. See `HostSockets.resolve`. */
   async resolve(query: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
-    const known = await this.#hosts?.answer(query);
+    const known = this.#hosts?.answer(query);
     if (known !== undefined) return known;
     let second: Uint8Array | undefined;
     for (const timeoutMs of this.#rounds) {

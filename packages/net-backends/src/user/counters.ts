@@ -33,7 +33,7 @@ export interface UserNetworkDrops {
   checksum: number;
   /** A source address that is not a guest's. */
   spoofed: number;
-  /** A destination no guest may reach. */
+  /** A destination no guest may reach, a name none may ask for. */
   prohibited: number;
   /** An IP fragment that overlaps, is too much, or never got whole. */
   fragment: number;

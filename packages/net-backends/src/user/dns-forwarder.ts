@@ -65,7 +65,7 @@ export class DnsForwarder {
       done(cached.reply, cached.age);
       return () => {};
     }
-    this.#waiting.makeRoom();
+    this.#waiting.makeRoom(); // first, for the one that gives way may be the last that waits for the same
     const before = this.#exchanges.get(question.key);
     const exchange = before ?? this.#open(question);
     const place = new Place<Waiting>({ question, exchange, done });
@@ -111,7 +111,6 @@ export class DnsForwarder {
     try {
       if (reply !== undefined) this.#cache.keep(exchange.key, reply);
       for (const place of exchange.waiting) {
-        if (place.rank < 0) continue; // it left meanwhile
         this.#waiting.leave(place);
         const { done, question } = place.value;
         done(reply ?? failure(question), 0);
@@ -124,7 +123,7 @@ export class DnsForwarder {
   /** One waits no more. What nobody waits for is not looked for any longer. */
   #abandon({ exchange }: Waiting): void {
     for (const place of exchange.waiting) if (place.rank < 0) exchange.waiting.delete(place);
-    if (exchange.waiting.size > 0 || this.#exchanges.get(exchange.key) !== exchange) return;
+    if (exchange.waiting.size > 0) return;
     this.#exchanges.delete(exchange.key);
     exchange.canceller.abort();
   }

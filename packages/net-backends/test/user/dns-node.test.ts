@@ -427,36 +427,35 @@ describe("the hosts file", () => {
     ]);
   });
 
-  test("answers for its names and addresses, and is silent of others", async () => {
+  test("answers for its names and addresses, and is silent of others", () => {
     const { hosts } = file(text);
-    const found = async (name: string, type: number): Promise<unknown> => {
-      const answer = await hosts.answer(query(name, type));
+    const found = (name: string, type: number): unknown => {
+      const answer = hosts.answer(query(name, type));
       return answer && decode(answer).answers?.map((record) => "data" in record && [record.data, record.ttl]);
     };
-    expect(await found("A.test", 1)).toEqual([
+    expect(found("A.test", 1)).toEqual([
       ["192.0.2.1", 0],
       ["192.0.2.2", 0],
     ]);
-    expect(await found("a2.test", 255)).toEqual([["192.0.2.1", 0]]);
-    expect(await found("1.2.0.192.in-addr.arpa", 12)).toEqual([["a.test", 0]]);
-    expect(await found("2.0.192.in-addr.arpa", 12)).toBeUndefined();
-    expect(await found("a.test", 15)).toBeUndefined();
-    expect(await found("six.test", 1)).toBeUndefined();
-    expect(await found("other.test", 1)).toBeUndefined();
-    expect(await hosts.answer(new Uint8Array(5))).toBeUndefined();
+    expect(found("a2.test", 255)).toEqual([["192.0.2.1", 0]]);
+    expect(found("1.2.0.192.in-addr.arpa", 12)).toEqual([["a.test", 0]]);
+    expect(found("2.0.192.in-addr.arpa", 12)).toBeUndefined();
+    expect(found("a.test", 15)).toBeUndefined();
+    expect(found("six.test", 1)).toBeUndefined();
+    expect(found("other.test", 1)).toBeUndefined();
+    expect(hosts.answer(new Uint8Array(5))).toBeUndefined();
   });
 
-  test("is read anew when it has changed; a file that is gone says nothing", async () => {
+  test("is read anew when it has changed; a file that is gone says nothing", () => {
     const { hosts, write, wait } = file("192.0.2.1 a.test");
-    const [both, twice] = await Promise.all([hosts.answer(asking), hosts.answer(asking)]);
-    expect([addressIn(both!), addressIn(twice!)]).toEqual([["192.0.2.1"], ["192.0.2.1"]]);
+    expect(addressIn(hosts.answer(asking)!)).toEqual(["192.0.2.1"]);
     write("192.0.2.7 a.test");
-    expect(addressIn((await hosts.answer(asking))!)).toEqual(["192.0.2.1"]);
+    expect(addressIn(hosts.answer(asking)!)).toEqual(["192.0.2.1"]);
     wait(1000);
-    expect(addressIn((await hosts.answer(asking))!)).toEqual(["192.0.2.7"]);
+    expect(addressIn(hosts.answer(asking)!)).toEqual(["192.0.2.7"]);
     for (const close of open.splice(0)) close();
     wait(1000);
-    expect(await hosts.answer(asking)).toBeUndefined();
+    expect(hosts.answer(asking)).toBeUndefined();
   });
 
   test("comes before the servers, and its answers are not kept", async () => {

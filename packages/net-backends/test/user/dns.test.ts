@@ -711,6 +711,18 @@ describe("each question is answered, whatever the host does", () => {
     expect(b.clock.pending).toBe(0);
   });
 
+  test("one that gives way to the same question leaves it to be asked anew", async () => {
+    const b = bench({ limits: { dnsPending: 1 } });
+    send(b, query("a.b", 1), 4001);
+    b.host.names = (asked) => answerTo(asked);
+    send(b, query("a.b", 1), 4002);
+    await settled();
+    expect(answers(b).map(({ port, bytes }) => [port, rcode(bytes)])).toEqual([
+      [4001, 2],
+      [4002, 0],
+    ]);
+  });
+
   test("one of several that wait for the same gives way alone", async () => {
     const b = bench({ limits: { dnsPending: 2 } });
     for (let port = 4001; port <= 4003; port++) send(b, query("a.b", 1), port);
