@@ -1,10 +1,11 @@
 /**
- * ARP (RFC 826): answers for the gateway and the name server only, learns guests, and asks for one when a
- * connection comes in before it has said anything.
+ * ARP (RFC 826): answers for the gateway and the name server only, learns guests, and asks for one when something
+ * comes in before it has said anything.
  * @module
  */
 
-import { isHostOf } from "./addresses.ts";
+import { formatIpv4, isHostOf } from "./addresses.ts";
+import { BoundedTable } from "./bounded-table.ts";
 import type { Packet } from "./packet.ts";
 import { BROADCAST_MAC, type Stack } from "./stack.ts";
 import { ETH_HEADER, ETH_SOURCE, ETH_TYPE_ARP } from "./wire.ts";
@@ -14,21 +15,42 @@ const REQUEST = 1;
 const REPLY = 2;
 /** RFC 1122, 2.3.2.1: an address is asked for once in a second at most. */
 const ASK_AGAIN_MS = 1000;
+/** Addresses that are asked for, at a time. */
+const MAX_ASKED = 256;
+/** How long an answer is waited for. */
+const WAIT_MS = 3000;
+/** Datagrams that wait for one address: the latest ones (RFC 1122, 2.3.2.2). */
+const MAX_KEPT = 4;
 /** Hardware Ethernet, protocol IPv4, 6 and 4 bytes of address. */
 const ETHERNET_IPV4_HIGH = 0x0001_0800;
 const ETHERNET_IPV4_LOW = 0x0604;
 
+/** An address that was asked for. */
+interface Asked {
+  at: number;
+  /** Each sends a datagram that waits for the answer. */
+  readonly kept: (() => void)[];
+}
+
 /** Answers and asks who has which address. */
 export class Arp {
   readonly #stack: Stack;
-  readonly #learned: () => void;
-  /** When an address was asked for. Only those that forwards lead to are. */
-  readonly #asked = new Map<number, number>();
+  readonly #learned: (address: number) => void;
+  readonly #asked: BoundedTable<number, Asked>;
 
   /** @param learned called when a guest was heard of for the first time */
-  constructor(stack: Stack, learned: () => void) {
+  constructor(stack: Stack, learned: (address: number) => void) {
     this.#stack = stack;
     this.#learned = learned;
+    this.#asked = new BoundedTable<number, Asked>(stack, {
+      name: "arp",
+      limit: MAX_ASKED,
+      ranks: [{ idleMs: WAIT_MS }],
+      ended: ({ kept }) => {
+        stack.counters.dropped.toGuest += kept.length;
+      },
+      describe: (_asked, address) => formatIpv4(address),
+    });
   }
 
   /** Takes an ARP frame. */
@@ -52,7 +74,7 @@ export class Arp {
       return;
     }
     // A guest that makes sure nobody has its address yet asks from 0.0.0.0 (RFC 5227): there is nothing to learn.
-    if (isHostOf(sender, config.subnet) && this.#stack.neighbours.learn(sender, packet.head, at + 8)) this.#learned();
+    if (isHostOf(sender, config.subnet)) this.heard(sender, packet.head, at + 8);
     if (operation !== REQUEST || (target !== config.gateway && target !== config.dns)) return;
     counters.arpAnswered++;
     this.#send(
@@ -64,17 +86,49 @@ export class Arp {
     );
   }
 
+  /**
+   * A guest was heard of: whatever waited for it goes to it.
+   * @param bytes where its MAC address lies, at `at`
+   */
+  heard(address: number, bytes: Uint8Array, at: number): void {
+    if (!this.#stack.neighbours.learn(address, bytes, at)) return;
+    const asked = this.#asked.get(address);
+    this.#asked.delete(address);
+    if (asked !== undefined) for (const send of asked.kept) send();
+    this.#learned(address);
+  }
+
   /** Asks which guest has an address, unless it was just asked for. */
   ask(address: number): void {
-    const { now } = this.#stack;
-    if (now - (this.#asked.get(address) ?? Number.NEGATIVE_INFINITY) < ASK_AGAIN_MS) return;
-    this.#asked.set(address, now);
-    this.#send(BROADCAST_MAC, REQUEST, this.#stack.config.gateway, new Uint8Array(6), address);
+    this.#ask(address);
+  }
+
+  /** Asks which guest has an address, and sends something when it answers. If too much waits, the oldest is dropped. */
+  askThen(address: number, send: () => void): void {
+    const { kept } = this.#ask(address);
+    kept.push(send);
+    if (kept.length <= MAX_KEPT) return;
+    kept.shift();
+    this.#stack.counters.dropped.toGuest++;
   }
 
   /** Forgets what was asked: another guest may be there. */
   clear(): void {
     this.#asked.clear();
+  }
+
+  #ask(address: number): Asked {
+    const { now } = this.#stack;
+    let asked = this.#asked.use(address);
+    if (asked === undefined) {
+      asked = { at: Number.NEGATIVE_INFINITY, kept: [] };
+      this.#asked.set(address, asked);
+    }
+    if (now - asked.at >= ASK_AGAIN_MS) {
+      asked.at = now;
+      this.#send(BROADCAST_MAC, REQUEST, this.#stack.config.gateway, new Uint8Array(6), address);
+    }
+    return asked;
   }
 
   #send(to: Uint8Array, operation: number, sender: number, targetMac: Uint8Array, target: number): void {

@@ -106,6 +106,11 @@ export class BoundedTable<K, V> {
     this.#places.clear();
   }
 
+  /** The keys of all entries, in the order in which they entered. */
+  keys(): K[] {
+    return [...this.#byKey.keys()];
+  }
+
   /** Entries as they are now, the least useful first. Entries that leave meanwhile are still visited. */
   values(): V[] {
     return this.#places.values().map(({ value }) => value);

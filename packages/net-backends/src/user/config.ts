@@ -17,7 +17,10 @@ export interface ForwardOptions {
   readonly hostAddress?: string;
   /** The host's port; 0 for any. */
   readonly hostPort: number;
-  /** The guest's address; the one DHCP gives out first unless said otherwise. */
+  /**
+   * The guest's address. Without one it is the guest's, wherever it is: the one DHCP gives out first while somebody
+   * speaks from there, else that of the first lease, else that of the only guest heard of.
+   */
   readonly guestAddress?: string;
   /** The guest's port. */
   readonly guestPort: number;

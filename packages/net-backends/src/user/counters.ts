@@ -4,7 +4,17 @@
  */
 
 /** Tables of a network that have a limit. */
-export const TABLES = ["tcp", "udp", "udpSenders", "fragments", "leases", "neighbours", "dns", "dnsCache"] as const;
+export const TABLES = [
+  "tcp",
+  "udp",
+  "udpSenders",
+  "fragments",
+  "leases",
+  "neighbours",
+  "arp",
+  "dns",
+  "dnsCache",
+] as const;
 
 /** A table of a network that has a limit. */
 export type UserNetworkTable = (typeof TABLES)[number];

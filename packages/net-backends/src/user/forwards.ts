@@ -8,7 +8,8 @@ import { type ForwardOptions, requireInteger, type UserNetworkConfig } from "./c
 import { UserNetworkError } from "./errors.ts";
 
 const LOOPBACK = "127.0.0.1";
-const ANY = "0.0.0.0";
+/** All addresses; of IPv6, those of IPv4 too. */
+const ANY = ["0.0.0.0", "::"];
 
 /** A port of the host that leads to a port of a guest, and listens. */
 export interface Forward {
@@ -17,6 +18,7 @@ export interface Forward {
   readonly hostAddress: string;
   /** The host's port it is bound to. */
   readonly hostPort: number;
+  /** The guest's address it leads to, as of now: one that was given stays, else it follows the guest's lease. */
   readonly guestAddress: string;
   readonly guestPort: number;
   /** Stops listening; connections stay. */
@@ -28,7 +30,8 @@ export interface ForwardPlan {
   readonly protocol: "tcp" | "udp";
   readonly hostAddress: string;
   readonly hostPort: number;
-  readonly guest: number;
+  /** The guest's address; `undefined` for the guest, wherever it is. */
+  readonly guest: number | undefined;
   readonly guestPort: number;
 }
 
@@ -41,8 +44,8 @@ export function planForward(config: UserNetworkConfig, options: ForwardOptions):
     throw new UserNetworkError("BAD_VALUE", `protocol of a forward is "${options.protocol}": expected tcp or udp`);
   }
   const guest =
-    options.guestAddress === undefined ? config.guest : requireIpv4(options.guestAddress, "guestAddress of a forward");
-  if (!isHostOf(guest, config.subnet) || guest === config.gateway || guest === config.dns) {
+    options.guestAddress === undefined ? undefined : requireIpv4(options.guestAddress, "guestAddress of a forward");
+  if (guest !== undefined && (!isHostOf(guest, config.subnet) || guest === config.gateway || guest === config.dns)) {
     throw new UserNetworkError(
       "BAD_ADDRESS",
       `guestAddress of a forward is ${formatIpv4(guest)}: expected a guest's, like ${formatIpv4(config.guest)}`,
@@ -64,7 +67,8 @@ export function planForward(config: UserNetworkConfig, options: ForwardOptions):
 export function checkOverlap(plan: ForwardPlan, others: Iterable<ForwardPlan>): void {
   if (plan.hostPort === 0) return;
   for (const other of others) {
-    const sameAddress = plan.hostAddress === other.hostAddress || plan.hostAddress === ANY || other.hostAddress === ANY;
+    const sameAddress =
+      plan.hostAddress === other.hostAddress || ANY.includes(plan.hostAddress) || ANY.includes(other.hostAddress);
     if (plan.protocol === other.protocol && plan.hostPort === other.hostPort && sameAddress) {
       throw new UserNetworkError(
         "OVERLAPPING_FORWARDS",

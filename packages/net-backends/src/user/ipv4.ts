@@ -5,6 +5,7 @@
 
 import { checksumAdd, checksumFold } from "../checksum.ts";
 import { inSubnet, isHostOf, isMany } from "./addresses.ts";
+import type { Arp } from "./arp.ts";
 import type { Icmp } from "./icmp.ts";
 import { Packet } from "./packet.ts";
 import { Reassembly } from "./reassembly.ts";
@@ -35,17 +36,16 @@ export class Ipv4 {
   readonly #icmp: Icmp;
   readonly #udp: Udp;
   readonly #tcp: Tcp;
-  readonly #learned: () => void;
+  readonly #arp: Arp;
   readonly #reassembly: Reassembly;
   readonly #whole = new Packet();
 
-  /** @param learned called when a guest was heard of for the first time */
-  constructor(stack: Stack, icmp: Icmp, udp: Udp, tcp: Tcp, learned: () => void) {
+  constructor(stack: Stack, arp: Arp, icmp: Icmp, udp: Udp, tcp: Tcp) {
     this.#stack = stack;
+    this.#arp = arp;
     this.#icmp = icmp;
     this.#udp = udp;
     this.#tcp = tcp;
-    this.#learned = learned;
     this.#reassembly = new Reassembly(stack);
   }
 
@@ -111,11 +111,11 @@ export class Ipv4 {
 
   /** A guest speaks from an address of the subnet that is none of ours, or from 0.0.0.0 until it has one. */
   #isFromGuest(packet: Packet): boolean {
-    const { config, neighbours } = this.#stack;
+    const { config } = this.#stack;
     const { source } = packet;
     if (source === 0) return true;
     if (!isHostOf(source, config.subnet) || source === config.gateway || source === config.dns) return false;
-    if (neighbours.learn(source, packet.head, ETH_SOURCE)) this.#learned();
+    this.#arp.heard(source, packet.head, ETH_SOURCE);
     return true;
   }
 

@@ -39,7 +39,7 @@ export class Stack {
   readonly counters: UserNetworkCounters = newCounters();
   readonly timers: TimerQueue;
   readonly egress: Egress;
-  readonly neighbours: Neighbours = new Neighbours();
+  readonly neighbours: Neighbours;
   /** The payload of the IPv4 packet to be sent next: fill it, then call {@link sendIpv4}. */
   readonly payload: Uint8Array = new Uint8Array(0x1_0000);
   /** The same memory. */
@@ -68,6 +68,7 @@ export class Stack {
     this.random = random;
     this.#clock = clock;
     this.now = clock.now();
+    this.neighbours = new Neighbours(this);
     this.#nextId = random() & 0xffff;
     this.#toHosts = toHosts;
     this.timers = new TimerQueue(clock, (run) => {

@@ -94,9 +94,9 @@ export class Tcp {
   }
 
   /** Listens on a port of the host for connections to a guest. */
-  listen(hostAddress: string, hostPort: number, guest: number, guestPort: number): Promise<HostListener> {
+  listen(hostAddress: string, hostPort: number, guest: () => number, guestPort: number): Promise<HostListener> {
     return this.#stack.host.listenTcp(hostAddress, hostPort, (socket, _address, port) =>
-      this.#accept(socket, guest, guestPort, port),
+      this.#accept(socket, guest(), guestPort, port),
     );
   }
 

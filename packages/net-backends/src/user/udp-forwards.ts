@@ -4,149 +4,159 @@
  * @module
  */
 
-import type { HostFailure, HostListener, HostUdp, HostUdpHandlers } from "./host-sockets.ts";
+import { formatIpv4 } from "./addresses.ts";
+import type { Arp } from "./arp.ts";
+import { BoundedTable } from "./bounded-table.ts";
+import type { HostListener, HostUdp } from "./host-sockets.ts";
 import type { Packet } from "./packet.ts";
 import type { Stack } from "./stack.ts";
-import { Timer } from "./timers.ts";
 import { payloadOf } from "./udp.ts";
-import { UDP_HEADER } from "./wire.ts";
+import { IP_HEADER, UDP_HEADER } from "./wire.ts";
 
-const SWEEP_MS = 10_000;
 /** Ports below are not given to hosts that send to a forward: the gateway may serve something there. */
 const FIRST_PORT = 1024;
+/** Senders at a time, whatever the limits say: so a free port is found by chance, soon. */
+const MAX_SENDERS = 0x8000;
+/** Ranks of senders: what gives way first. One that only sends can't end one that a guest answers. */
+const UNANSWERED = 0;
+const ANSWERED = 1;
 
+/** One port of the host that leads to a guest. */
+interface UdpForward {
+  /** The guest it leads to, as of now. */
+  readonly guest: () => number;
+  readonly guestPort: number;
+  host: HostUdp | undefined;
+  /** The gateway's port of each host that has sent, by its address and port. */
+  readonly ports: Map<string, number>;
+}
+
+/** A host that has sent to a guest. */
 interface Sender {
   readonly forward: UdpForward;
   readonly address: string;
   readonly port: number;
-  /** The gateway's port that stands for it. */
-  readonly gatewayPort: number;
-  lastUsed: number;
+  /** The guest it has sent to. */
+  readonly guest: number;
 }
 
 /** All UDP forwards of a network. */
 export class UdpForwards {
   readonly #stack: Stack;
-  /** By the gateway's port. */
-  readonly #senders = new Map<number, Sender>();
-  readonly #sweep: Timer = new Timer(() => this.#dropIdle());
+  readonly #arp: Arp;
+  /** By the gateway's port that stands for them. */
+  readonly #senders: BoundedTable<number, Sender>;
 
-  constructor(stack: Stack) {
+  constructor(stack: Stack, arp: Arp) {
     this.#stack = stack;
+    this.#arp = arp;
+    const { udpFlows, udpIdleMs } = stack.config.limits;
+    this.#senders = new BoundedTable<number, Sender>(stack, {
+      name: "udpSenders",
+      limit: Math.min(udpFlows, MAX_SENDERS),
+      ranks: [{ idleMs: udpIdleMs }, { idleMs: udpIdleMs }],
+      ended: ({ forward, address, port }) => forward.ports.delete(nameOf(address, port)),
+      describe: ({ forward, address, port, guest }) =>
+        `${nameOf(address, port)} > ${formatIpv4(guest)}:${forward.guestPort}`,
+    });
   }
 
   /**
    * Listens on a port of the host.
-   * @param ask asks by ARP for a guest that was not heard of yet
+   * @param guest tells which guest it leads to
    */
-  async listen(
-    hostAddress: string,
-    hostPort: number,
-    guest: number,
-    guestPort: number,
-    ask: (guest: number) => void,
-  ): Promise<HostListener> {
-    const forward = new UdpForward(this, guest, guestPort, ask);
-    const socket = await this.#stack.host.listenUdp(hostAddress, hostPort, forward);
+  async listen(hostAddress: string, hostPort: number, guest: () => number, guestPort: number): Promise<HostListener> {
+    const forward: UdpForward = { guest, guestPort, host: undefined, ports: new Map() };
+    const socket = await this.#stack.host.listenUdp(hostAddress, hostPort, {
+      message: (bytes, address, port) => this.#receive(forward, bytes, address, port),
+      failed: () => {}, // an answer could not be sent: who waits for it asks again
+    });
     forward.host = socket;
-    return socket;
+    return {
+      address: socket.address,
+      port: socket.port,
+      close: () => {
+        for (const port of forward.ports.values()) this.#senders.delete(port);
+        forward.ports.clear();
+        socket.close();
+      },
+    };
   }
 
   /** Takes a guest's datagram if it answers one that came in; `false` if not. */
   receive(packet: Packet, length: number): boolean {
-    if (packet.destination !== this.#stack.config.gateway) return false;
-    const sender = this.#senders.get(packet.view.getUint16(packet.payload + 2));
+    const { config, counters } = this.#stack;
+    if (packet.destination !== config.gateway) return false;
+    const gatewayPort = packet.view.getUint16(packet.payload + 2);
+    const sender = this.#senders.get(gatewayPort);
     if (sender === undefined) return false;
-    const { guest, guestPort, host } = sender.forward;
-    if (packet.source !== guest || packet.view.getUint16(packet.payload) !== guestPort) return false;
-    if (sender.port === 0) {
-      this.#stack.counters.dropped.udp++; // it wants no answer (RFC 768)
+    const { guest, forward, address, port } = sender;
+    if (packet.source !== guest || packet.view.getUint16(packet.payload) !== forward.guestPort) return false;
+    if (port === 0) {
+      counters.dropped.udp++; // it wants no answer (RFC 768)
       return true;
     }
-    sender.lastUsed = this.#stack.now;
-    this.#stack.counters.udpToHost++;
-    host?.send(payloadOf(packet, length), sender.address, sender.port);
+    this.#senders.move(gatewayPort, ANSWERED);
+    counters.udpToHost++;
+    forward.host?.send(payloadOf(packet, length), address, port);
     return true;
-  }
-
-  /** A datagram came in from a host. */
-  deliver(forward: UdpForward, bytes: Uint8Array, address: string, port: number): void {
-    const stack = this.#stack;
-    stack.enter();
-    try {
-      const mac = stack.neighbours.find(forward.guest);
-      const sender = mac === undefined ? undefined : this.#senderOf(forward, address, port);
-      if (mac === undefined) forward.ask(forward.guest); // this one is lost, as on any network; the next gets there
-      if (mac === undefined || sender === undefined || bytes.length > stack.payload.length - UDP_HEADER) {
-        stack.counters.dropped.udp++;
-        return;
-      }
-      sender.lastUsed = stack.now;
-      stack.counters.udpFromHost++;
-      stack.payload.set(bytes, UDP_HEADER);
-      stack.sendUdp(mac, stack.config.gateway, sender.gatewayPort, forward.guest, forward.guestPort, bytes.length);
-    } finally {
-      stack.leave();
-    }
   }
 
   /** Forgets who has sent. The forwards stay. */
   clear(): void {
     this.#senders.clear();
-    this.#stack.timers.remove(this.#sweep);
   }
 
-  #senderOf(forward: UdpForward, address: string, port: number): Sender | undefined {
-    const key = `${address}:${port}`;
-    const known = forward.senders.get(key);
-    if (known !== undefined && this.#senders.get(known) !== undefined) return this.#senders.get(known);
-    if (this.#senders.size >= this.#stack.config.limits.udpFlows) return undefined;
-    let gatewayPort = port; // its own port where it can have it: easier to recognize
-    while (gatewayPort < FIRST_PORT || this.#senders.has(gatewayPort)) {
+  /** A datagram came in from a host. */
+  #receive(forward: UdpForward, bytes: Uint8Array, address: string, port: number): void {
+    const stack = this.#stack;
+    if (stack.egress.peer === undefined || bytes.length > 0xffff - IP_HEADER - UDP_HEADER) {
+      stack.counters.dropped.toGuest++;
+      return;
+    }
+    stack.enter();
+    try {
+      const guest = forward.guest();
+      if (stack.neighbours.find(guest) === undefined) {
+        const copy = bytes.slice();
+        this.#arp.askThen(guest, () => this.#deliver(forward, guest, copy, address, port));
+      } else {
+        this.#deliver(forward, guest, bytes, address, port);
+      }
+    } finally {
+      stack.leave();
+    }
+  }
+
+  #deliver(forward: UdpForward, guest: number, bytes: Uint8Array, address: string, port: number): void {
+    const stack = this.#stack;
+    const mac = stack.neighbours.find(guest);
+    if (mac === undefined) return;
+    const gatewayPort = this.#portOf(forward, guest, address, port);
+    stack.counters.udpFromHost++;
+    stack.payload.set(bytes, UDP_HEADER);
+    stack.sendUdp(mac, stack.config.gateway, gatewayPort, guest, forward.guestPort, bytes.length);
+  }
+
+  /** The gateway's port that stands for a host: its own where it can have it, which is easier to recognize. */
+  #portOf(forward: UdpForward, guest: number, address: string, port: number): number {
+    const name = nameOf(address, port);
+    const known = forward.ports.get(name);
+    if (known !== undefined) {
+      if (this.#senders.use(known)?.guest === guest) return known;
+      this.#senders.delete(known); // it leads to another guest by now
+    }
+    this.#senders.makeRoom();
+    let gatewayPort = port;
+    while (gatewayPort < FIRST_PORT || this.#senders.get(gatewayPort) !== undefined) {
       gatewayPort = FIRST_PORT + (this.#stack.random() % (0x1_0000 - FIRST_PORT));
     }
-    const sender: Sender = { forward, address, port, gatewayPort, lastUsed: 0 };
-    this.#senders.set(gatewayPort, sender);
-    forward.senders.set(key, gatewayPort);
-    if (this.#sweep.deadline === Number.POSITIVE_INFINITY) {
-      this.#stack.timers.set(this.#sweep, this.#stack.now + SWEEP_MS);
-    }
-    return sender;
-  }
-
-  #dropIdle(): void {
-    const { now, config, timers } = this.#stack;
-    for (const [port, sender] of this.#senders) {
-      if (now - sender.lastUsed < config.limits.udpIdleMs) continue;
-      this.#senders.delete(port);
-      sender.forward.senders.delete(`${sender.address}:${sender.port}`);
-    }
-    if (this.#senders.size > 0) timers.set(this.#sweep, now + SWEEP_MS);
+    this.#senders.set(gatewayPort, { forward, address, port, guest }, UNANSWERED);
+    forward.ports.set(name, gatewayPort);
+    return gatewayPort;
   }
 }
 
-/** One port of the host that leads to a guest. */
-class UdpForward implements HostUdpHandlers {
-  readonly guest: number;
-  readonly guestPort: number;
-  readonly ask: (guest: number) => void;
-  /** The gateway's port of each host that has sent, by its address and port. */
-  readonly senders: Map<string, number> = new Map();
-  host: HostUdp | undefined;
-  readonly #forwards: UdpForwards;
-
-  constructor(forwards: UdpForwards, guest: number, guestPort: number, ask: (guest: number) => void) {
-    this.#forwards = forwards;
-    this.guest = guest;
-    this.guestPort = guestPort;
-    this.ask = ask;
-  }
-
-  message(bytes: Uint8Array, address: string, port: number): void {
-    this.#forwards.deliver(this, bytes, address, port);
-  }
-
-  failed(_failure: HostFailure): void {
-    // An answer could not be sent: whoever waits for it asks again.
-  }
+function nameOf(address: string, port: number): string {
+  return `${address} ${port}`;
 }

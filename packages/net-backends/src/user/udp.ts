@@ -1,20 +1,21 @@
 /**
- * UDP (RFC 768): one host socket for each port of a guest, so that a guest keeps its identity to everybody it
- * speaks to (RFC 4787, endpoint-independent mapping); answers only from who was asked (address and port).
+ * UDP (RFC 768): which datagram of a guest is for whom, and one flow for each port of a guest that speaks to the
+ * world.
  * @module
  */
 
 import { checksumFold } from "../checksum.ts";
 import { HDR_F_DATA_VALID, HDR_F_NEEDS_CSUM } from "../offload.ts";
-import { IPV4_BROADCAST, parseIpv4 } from "./addresses.ts";
+import { formatIpv4, IPV4_BROADCAST } from "./addresses.ts";
+import type { Arp } from "./arp.ts";
+import { BoundedTable } from "./bounded-table.ts";
 import { DHCP_SERVER_PORT, type Dhcp } from "./dhcp.ts";
 import { DNS_PORT, type Dns } from "./dns.ts";
-import type { HostFailure, HostUdp, HostUdpHandlers } from "./host-sockets.ts";
-import { type Icmp, unreachableBy } from "./icmp.ts";
+import type { Icmp } from "./icmp.ts";
 import type { Packet } from "./packet.ts";
 import { reach } from "./reach.ts";
 import type { Stack } from "./stack.ts";
-import { Timer } from "./timers.ts";
+import { endpoint, UdpFlow, type UdpFlowOwner } from "./udp-flow.ts";
 import type { UdpForwards } from "./udp-forwards.ts";
 import {
   PROTOCOL_UDP,
@@ -25,43 +26,46 @@ import {
   UNREACHABLE_HOST,
   UNREACHABLE_PORT,
   UNREACHABLE_PROHIBITED,
-  UNREACHABLE_TOO_BIG,
 } from "./wire.ts";
 
-/** Those a guest's port has spoken to, at a time. */
-const MAX_REMOTES = 256;
 /** A flow that only asked name servers is over soon. */
 const DNS_IDLE_MS = 20_000;
-const SWEEP_MS = 10_000;
-const LOOPBACK = 0x7f00_0001;
+/** Ranks of flows: what gives way first. A guest that tries all its ports can't end a flow somebody answers. */
+const ONLY_DNS = 0;
+const UNANSWERED = 1;
+const ANSWERED = 2;
 const OPEN: number = HDR_F_NEEDS_CSUM | HDR_F_DATA_VALID;
 
-/** One number for an address and a port. */
-function endpoint(address: number, port: number): number {
-  return address * 0x1_0000 + port;
-}
-
 /** Takes guests' datagrams, and brings back the answers. */
-export class Udp {
-  readonly #stack: Stack;
-  readonly #icmp: Icmp;
+export class Udp implements UdpFlowOwner {
+  readonly stack: Stack;
+  readonly icmp: Icmp;
+  readonly arp: Arp;
   readonly #dhcp: Dhcp;
   readonly #dns: Dns;
   readonly #forwards: UdpForwards;
-  readonly #flows = new Map<number, UdpFlow>();
-  readonly #sweep: Timer = new Timer(() => this.#dropIdle());
+  readonly #flows: BoundedTable<number, UdpFlow>;
 
-  constructor(stack: Stack, icmp: Icmp, dhcp: Dhcp, dns: Dns, forwards: UdpForwards) {
-    this.#stack = stack;
-    this.#icmp = icmp;
+  constructor(stack: Stack, icmp: Icmp, arp: Arp, dhcp: Dhcp, dns: Dns, forwards: UdpForwards) {
+    this.stack = stack;
+    this.icmp = icmp;
+    this.arp = arp;
     this.#dhcp = dhcp;
     this.#dns = dns;
     this.#forwards = forwards;
+    const { udpFlows, udpIdleMs } = stack.config.limits;
+    this.#flows = new BoundedTable<number, UdpFlow>(stack, {
+      name: "udp",
+      limit: udpFlows,
+      ranks: [{ idleMs: Math.min(DNS_IDLE_MS, udpIdleMs) }, { idleMs: udpIdleMs }, { idleMs: udpIdleMs }],
+      ended: (flow) => flow.host.close(),
+      describe: ({ guest, port }) => `${formatIpv4(guest)}:${port}`,
+    });
   }
 
   /** Takes a UDP packet from a guest. */
   receive(packet: Packet): void {
-    const { counters, config } = this.#stack;
+    const { counters, config } = this.stack;
     const at = packet.payload;
     const length = packet.payloadLength < UDP_HEADER ? 0 : packet.view.getUint16(at + UDP_LENGTH);
     if (length < UDP_HEADER || length > packet.payloadLength) {
@@ -87,164 +91,78 @@ export class Udp {
 
   /** Drops all flows. */
   clear(): void {
-    for (const flow of this.#flows.values()) flow.host.close();
     this.#flows.clear();
-    this.#stack.timers.remove(this.#sweep);
+  }
+
+  answered(flow: UdpFlow): void {
+    flow.isAnswered = true;
+    this.#flows.move(endpoint(flow.guest, flow.port), rankOf(flow));
+  }
+
+  failed(flow: UdpFlow): void {
+    const key = endpoint(flow.guest, flow.port);
+    if (this.#flows.get(key) === flow) this.#flows.delete(key);
+    flow.host.close();
   }
 
   #isForServer(destination: number): boolean {
-    const { config } = this.#stack;
+    const { config } = this.stack;
     return destination === IPV4_BROADCAST || destination === config.gateway || destination === config.subnet.broadcast;
   }
 
   #ask(packet: Packet, length: number): void {
-    const stack = this.#stack;
     const guest = packet.source;
     const port = packet.view.getUint16(packet.payload);
-    this.#dns.ask(payloadOf(packet, length), false, (answer) => {
-      const mac = stack.neighbours.find(guest);
-      if (mac === undefined) return;
-      stack.payload.set(answer, UDP_HEADER);
-      stack.sendUdp(mac, stack.config.dns, DNS_PORT, guest, port, answer.length);
-    });
+    this.#dns.ask(payloadOf(packet, length), false, (answer) => this.#answer(guest, port, answer));
+  }
+
+  /** Takes the name server's answer to a guest, to be sent once it is known where that is. */
+  #answer(guest: number, port: number, answer: Uint8Array): void {
+    const { stack } = this;
+    const mac = stack.neighbours.find(guest);
+    if (mac === undefined) {
+      this.arp.askThen(guest, () => this.#answer(guest, port, answer));
+      return;
+    }
+    stack.payload.set(answer, UDP_HEADER);
+    stack.sendUdp(mac, stack.config.dns, DNS_PORT, guest, port, answer.length);
   }
 
   #send(packet: Packet, length: number, port: number): void {
-    const { counters } = this.#stack;
-    const target = reach(this.#stack, "udp", packet.destination, port);
+    const { counters } = this.stack;
+    const target = reach(this.stack, "udp", packet.destination, port);
     if (typeof target === "string") {
       counters.dropped.prohibited++;
-      if (target === "closed") this.#icmp.unreachable(packet, UNREACHABLE_PORT);
-      else if (target === "neighbour") this.#icmp.unreachable(packet, UNREACHABLE_HOST);
-      else if (target === "prohibited") this.#icmp.unreachable(packet, UNREACHABLE_PROHIBITED);
+      if (target === "closed") this.icmp.unreachable(packet, UNREACHABLE_PORT);
+      else if (target === "neighbour") this.icmp.unreachable(packet, UNREACHABLE_HOST);
+      else if (target === "prohibited") this.icmp.unreachable(packet, UNREACHABLE_PROHIBITED);
       return;
     }
-    const flow = this.#flowOf(packet);
-    if (flow === undefined) {
-      counters.dropped.udp++;
-      return;
-    }
-    flow.used(packet, port, target.address, this.#stack.now);
+    const flow = this.#flowOf(packet, port === DNS_PORT);
+    if (flow === undefined) return;
     counters.udpToHost++;
-    flow.host.send(payloadOf(packet, length), target.address, port);
+    flow.send(packet, payloadOf(packet, length), target.address, port);
   }
 
-  #flowOf(packet: Packet): UdpFlow | undefined {
+  /** The flow of a guest's port, which is a use of it; `undefined` when the guest went away meanwhile. */
+  #flowOf(packet: Packet, isDns: boolean): UdpFlow | undefined {
     const port = packet.view.getUint16(packet.payload);
     const key = endpoint(packet.source, port);
-    let flow = this.#flows.get(key);
-    if (flow !== undefined) return flow;
-    const { limits } = this.#stack.config;
-    if (this.#flows.size >= limits.udpFlows) return undefined;
-    flow = new UdpFlow(this.#stack, this.#icmp, packet.source, port, () => this.#flows.delete(key));
-    this.#flows.set(key, flow);
-    if (this.#sweep.deadline === Number.POSITIVE_INFINITY) {
-      this.#stack.timers.set(this.#sweep, this.#stack.now + SWEEP_MS);
+    let flow = this.#flows.use(key);
+    if (flow !== undefined && (isDns || !flow.onlyDns)) return flow;
+    if (flow === undefined) {
+      if (!this.#flows.makeRoom(isDns ? ONLY_DNS : UNANSWERED)) return undefined;
+      flow = new UdpFlow(this, packet.source, port);
     }
+    flow.onlyDns = isDns;
+    this.#flows.set(key, flow, rankOf(flow));
     return flow;
   }
-
-  #dropIdle(): void {
-    const { now, config, timers } = this.#stack;
-    for (const [key, flow] of this.#flows) {
-      const limit = flow.onlyDns ? Math.min(DNS_IDLE_MS, config.limits.udpIdleMs) : config.limits.udpIdleMs;
-      if (now - flow.lastUsed < limit) continue;
-      this.#flows.delete(key);
-      flow.host.close();
-    }
-    if (this.#flows.size > 0) timers.set(this.#sweep, now + SWEEP_MS);
-  }
 }
 
-interface Remote {
-  /** As the guest knows it. */
-  readonly address: number;
-  readonly port: number;
-  /** The IP header of what was sent last, and 8 bytes more: what an ICMP error about it has to quote. */
-  readonly quoted: Uint8Array;
-}
-
-/** A port of a guest, and the host's socket for it. */
-class UdpFlow implements HostUdpHandlers {
-  readonly host: HostUdp;
-  lastUsed = 0;
-  onlyDns = true;
-  readonly #stack: Stack;
-  readonly #icmp: Icmp;
-  readonly #guest: number;
-  readonly #port: number;
-  readonly #gone: () => void;
-  /** Those the guest has spoken to, by the host's address of them. */
-  readonly #remotes = new Map<number, Remote>();
-
-  constructor(stack: Stack, icmp: Icmp, guest: number, port: number, gone: () => void) {
-    this.#stack = stack;
-    this.#icmp = icmp;
-    this.#guest = guest;
-    this.#port = port;
-    this.#gone = gone;
-    this.host = stack.host.openUdp(this);
-  }
-
-  /** The guest sends to a remote. */
-  used(packet: Packet, port: number, hostAddress: string, now: number): void {
-    this.lastUsed = now;
-    if (port !== DNS_PORT) this.onlyDns = false;
-    const address = parseIpv4(hostAddress) ?? LOOPBACK;
-    const key = endpoint(address, port);
-    let remote = this.#remotes.get(key);
-    if (remote === undefined) {
-      if (this.#remotes.size >= MAX_REMOTES) {
-        for (const oldest of this.#remotes.keys()) {
-          this.#remotes.delete(oldest);
-          break;
-        }
-      }
-      remote = { address: packet.destination, port, quoted: new Uint8Array(68) };
-      this.#remotes.set(key, remote);
-    }
-    const quoted = remote.quoted;
-    for (let i = 0; i < quoted.length; i++) quoted[i] = packet.head[14 + i];
-  }
-
-  message(bytes: Uint8Array, address: string, port: number): void {
-    const stack = this.#stack;
-    const remote = this.#remotes.get(endpoint(parseIpv4(address) ?? 0, port));
-    const mac = stack.neighbours.find(this.#guest);
-    if (remote === undefined || mac === undefined || bytes.length > stack.payload.length - UDP_HEADER) {
-      stack.counters.dropped.udp++;
-      return;
-    }
-    stack.enter();
-    try {
-      this.lastUsed = stack.now;
-      stack.counters.udpFromHost++;
-      stack.payload.set(bytes, UDP_HEADER);
-      stack.sendUdp(mac, remote.address, remote.port, this.#guest, this.#port, bytes.length);
-    } finally {
-      stack.leave();
-    }
-  }
-
-  failed(failure: HostFailure, address?: string, port?: number): void {
-    const stack = this.#stack;
-    if (address === undefined || port === undefined) {
-      this.#gone();
-      this.host.close();
-      return;
-    }
-    const remote = this.#remotes.get(endpoint(parseIpv4(address) ?? 0, port));
-    const code = unreachableBy(failure);
-    if (remote === undefined || code < 0) return;
-    stack.enter();
-    try {
-      const quoted = remote.quoted.subarray(0, (remote.quoted[0] & 15) * 4 + 8);
-      const mtu = code === UNREACHABLE_TOO_BIG ? stack.config.mtu : 0;
-      this.#icmp.unreachableQuoting(quoted, this.#guest, code, mtu);
-    } finally {
-      stack.leave();
-    }
-  }
+function rankOf({ onlyDns, isAnswered }: UdpFlow): number {
+  if (onlyDns) return ONLY_DNS;
+  return isAnswered ? ANSWERED : UNANSWERED;
 }
 
 /** The data of a datagram, `length` being what its header says. */

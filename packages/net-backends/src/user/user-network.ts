@@ -83,17 +83,15 @@ export class UserNetwork implements NetBackend {
       () => this.#tcp.toHosts(),
     );
     this.#stack = stack;
-    const ask = (guest: number): void => this.#arp.ask(guest);
-    const learned = (): void => this.#tcp.learned();
+    this.#arp = new Arp(stack, () => this.#tcp.learned());
     const icmp = new Icmp(stack);
     const dns = new Dns(stack);
     this.#dns = dns;
     this.#dhcp = new Dhcp(stack);
-    this.#udpForwards = new UdpForwards(stack);
-    this.#udp = new Udp(stack, icmp, this.#dhcp, dns, this.#udpForwards);
-    this.#tcp = new Tcp(stack, icmp, dns, ask);
-    this.#arp = new Arp(stack, learned);
-    this.#ipv4 = new Ipv4(stack, icmp, this.#udp, this.#tcp, learned);
+    this.#udpForwards = new UdpForwards(stack, this.#arp);
+    this.#udp = new Udp(stack, icmp, this.#arp, this.#dhcp, dns, this.#udpForwards);
+    this.#tcp = new Tcp(stack, icmp, dns, (guest) => this.#arp.ask(guest));
+    this.#ipv4 = new Ipv4(stack, this.#arp, icmp, this.#udp, this.#tcp);
 
     const plans = (options.forwards ?? []).map((forward) => this.#plan(forward));
     this.ready = Promise.all(plans.map((plan) => this.#listen(plan)));
@@ -115,6 +113,7 @@ export class UserNetwork implements NetBackend {
 
   attach(peer: NetPort): void {
     if (this.#closed) return;
+    if (this.#stack.egress.peer !== undefined) this.detach(); // what was of another link is not of this one
     this.#stack.egress.peer = peer;
   }
 
@@ -201,14 +200,12 @@ export class UserNetwork implements NetBackend {
   }
 
   async #listen(plan: ForwardPlan): Promise<Forward> {
+    const { protocol, hostAddress, hostPort, guestPort } = plan;
+    const guest = (): number => plan.guest ?? this.#theGuest();
     let listener: HostListener;
     try {
-      listener =
-        plan.protocol === "tcp"
-          ? await this.#tcp.listen(plan.hostAddress, plan.hostPort, plan.guest, plan.guestPort)
-          : await this.#udpForwards.listen(plan.hostAddress, plan.hostPort, plan.guest, plan.guestPort, (guest) =>
-              this.#arp.ask(guest),
-            );
+      const half = protocol === "tcp" ? this.#tcp : this.#udpForwards;
+      listener = await half.listen(hostAddress, hostPort, guest, guestPort);
     } catch (cause) {
       this.#plans.delete(plan);
       throw listenError(plan, cause);
@@ -219,17 +216,26 @@ export class UserNetwork implements NetBackend {
     }
     this.#listeners.add(listener);
     return {
-      protocol: plan.protocol,
+      protocol,
       hostAddress: listener.address,
       hostPort: listener.port,
-      guestAddress: formatIpv4(plan.guest),
-      guestPort: plan.guestPort,
+      get guestAddress() {
+        return formatIpv4(guest());
+      },
+      guestPort,
       close: () => {
         if (!this.#listeners.delete(listener)) return;
         this.#plans.delete(plan);
         listener.close();
       },
     };
+  }
+
+  /** Where the guest is, for forwards that name no address. */
+  #theGuest(): number {
+    const { config, neighbours } = this.#stack;
+    if (neighbours.find(config.guest) !== undefined) return config.guest;
+    return this.#dhcp.leases.first ?? neighbours.only ?? config.guest;
   }
 }
 

@@ -2,8 +2,8 @@
 import { describe, expect, test } from "vitest";
 import { UserNetwork, UserNetworkError, type UserNetworkOptions } from "../../src/index.ts";
 import { MemoryHost } from "./memory-host.ts";
-import { ACK, bench, RST, SYN, segmentOf } from "./test-guest.ts";
-import { GATEWAY, udpFrame } from "./wire-test.ts";
+import { ACK, type Bench, bench, RST, SYN, segmentOf } from "./test-guest.ts";
+import { arpFrom, GATEWAY, GUEST_MAC, udpFrame } from "./wire-test.ts";
 
 const TCP = { protocol: "tcp", hostPort: 8080, guestPort: 80 } as const;
 
@@ -78,6 +78,101 @@ describe("a connection that comes in", () => {
   });
 });
 
+describe("a forward that names no guest leads to the guest, wherever it is", () => {
+  const UDP = { protocol: "udp", hostPort: 5, guestPort: 7 } as const;
+  const request = (address: number, mac = 0x56): Uint8Array => {
+    const bytes = new Uint8Array(300);
+    bytes.set([1, 1, 6, 0]);
+    bytes.set([0x52, 0x54, 0, 0x12, 0x34, mac], 28);
+    bytes.set([0x63, 0x82, 0x53, 0x63, 53, 1, 3, 50, 4, 10, 0, 2, address, 255], 236);
+    return udpFrame(68, 67, bytes, { source: 0, destination: 0xffff_ffff });
+  };
+  /** Which address a datagram and a connection that come in are sent to, or which is asked for. */
+  const leadsTo = async (b: Bench): Promise<number[]> => {
+    b.clock.advance(1000); // an address is asked for once a second
+    b.guest.got();
+    b.host.dial(b.host.listeners[0], 33_333);
+    b.host.sockets[0].handlers.message(Uint8Array.of(1), "127.0.0.1", 5555);
+    const to = b.guest
+      .got()
+      .map(({ etherType, destination, view }) => (etherType === 0x0806 ? view.getUint32(38) : destination));
+    const [tcp, udp] = await b.network.ready;
+    expect(tcp.guestAddress).toBe(udp.guestAddress);
+    expect(to.length).toBeGreaterThan(0);
+    return [...new Set(to.map((address) => address - 0x0a000200))];
+  };
+  const start = async (more = {}): Promise<Bench> => {
+    const b = bench({
+      forwards: [
+        { ...TCP, ...more },
+        { ...UDP, ...more },
+      ],
+    });
+    await b.network.ready;
+    return b;
+  };
+
+  test("nobody was heard of: the address DHCP gives out first", async () => {
+    expect(await leadsTo(await start())).toEqual([15]);
+  });
+
+  test("it took a lease of another address", async () => {
+    const b = await start();
+    b.guest.send(request(50));
+    expect(await leadsTo(b)).toEqual([50]);
+    const [forward] = await b.network.ready;
+    expect(forward.guestAddress).toBe("10.0.2.50");
+    b.guest.send(arpFrom(GUEST_MAC, 0x0a000232));
+    expect(await leadsTo(b)).toEqual([50]);
+    b.guest.send(request(60)); // and then of yet another
+    expect(await leadsTo(b)).toEqual([60]);
+    b.guest.send(request(70, 1)); // a second guest changes nothing
+    expect(await leadsTo(b)).toEqual([60]);
+    b.network.detach();
+    b.network.attach(b.guest);
+    expect(await leadsTo(b)).toEqual([15]);
+  });
+
+  test("it has an address of its own choice", async () => {
+    const b = await start();
+    b.guest.send(arpFrom(GUEST_MAC, 0x0a000263));
+    expect(await leadsTo(b)).toEqual([99]);
+  });
+
+  test("it is where it is expected, and another took a lease", async () => {
+    const b = await start();
+    b.guest.send(arpFrom(GUEST_MAC, 0x0a00020f));
+    b.guest.send(request(16, 1));
+    expect(await leadsTo(b)).toEqual([15]);
+  });
+
+  test("one that names a guest leads there", async () => {
+    const b = await start({ guestAddress: "10.0.2.20" });
+    b.guest.send(request(50));
+    expect(await leadsTo(b)).toEqual([20]);
+  });
+
+  test("a host whose guest has moved is answered from where it is now, by one port of the gateway", async () => {
+    const b = await start();
+    const ask = (): number => {
+      b.host.sockets[0].handlers.message(Uint8Array.of(1), "127.0.0.1", 5555);
+      return b.guest.one().view.getUint16(34);
+    };
+    b.guest.send(request(50));
+    b.guest.send(arpFrom(GUEST_MAC, 0x0a000232));
+    b.guest.got();
+    ask();
+    b.guest.send(request(60));
+    b.guest.send(arpFrom(GUEST_MAC, 0x0a00023c));
+    b.guest.got();
+    const port = ask();
+    b.guest.send(udpFrame(7, port, Uint8Array.of(2), { source: 0x0a000232 })); // from where it was
+    expect(b.host.sockets[0].sent).toEqual([]);
+    b.guest.send(udpFrame(7, port, Uint8Array.of(2), { source: 0x0a00023c }));
+    expect(b.host.sockets[0].sent.length).toBe(1);
+  });
+});
+
 describe("what can't be", () => {
   const network = (options: UserNetworkOptions, host = new MemoryHost()): UserNetwork =>
     new UserNetwork({ host, options });
@@ -112,6 +207,7 @@ describe("what can't be", () => {
     [{ forwards: [{ ...TCP, hostPort: 65_536 }] }, "BAD_VALUE", "65536"],
     [{ forwards: [TCP, { ...TCP, guestPort: 81 }] }, "OVERLAPPING_FORWARDS", "8080"],
     [{ forwards: [TCP, { ...TCP, hostAddress: "0.0.0.0" }] }, "OVERLAPPING_FORWARDS", "0.0.0.0"],
+    [{ forwards: [TCP, { ...TCP, hostAddress: "::" }] }, "OVERLAPPING_FORWARDS", "::"],
   ] as const)("%o is %s", (options, code, text) => {
     const caught = error(options);
     expect(caught.code).toBe(code);
