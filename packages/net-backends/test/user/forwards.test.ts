@@ -91,11 +91,12 @@ describe("a forward that names no guest leads to the guest, wherever it is", () 
   const leadsTo = async (b: Bench): Promise<number[]> => {
     b.clock.advance(1000); // an address is asked for once a second
     b.guest.got();
-    b.host.dial(b.host.listeners[0], 33_333);
+    const dialled = b.host.dial(b.host.listeners[0], 33_333);
     b.host.sockets[0].handlers.message(Uint8Array.of(1), "127.0.0.1", 5555);
     const to = b.guest
       .got()
       .map(({ etherType, destination, view }) => (etherType === 0x0806 ? view.getUint32(38) : destination));
+    dialled?.fail("reset");
     const [tcp, udp] = await b.network.ready;
     expect(tcp.guestAddress).toBe(udp.guestAddress);
     expect(to.length).toBeGreaterThan(0);
