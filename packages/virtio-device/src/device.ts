@@ -113,7 +113,10 @@ export interface VirtioDevice {
   /** The device is taken out of the machine, for good. Called after a reset. */
   remove?(): void;
 
-  /** What the device needs of the machine before it is put into it. */
+  /**
+   * What the device needs of the machine before it is put into it. The transport takes what was granted: its registers
+   * are there, and it interrupts by that line or those messages.
+   */
   resourceRequests?(): readonly ResourceRequest[];
   /**
    * What it was given. A device with shared memory adds it to the guest by the handler and returns the window.

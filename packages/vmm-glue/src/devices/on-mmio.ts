@@ -7,9 +7,12 @@ import { VirtioMmioDevice, type VirtioMmioOptions } from "@virtio-ts/virtio-mmio
 import type { Scheduler } from "@virtio-ts/vm-device";
 import type { GuestMemory } from "@virtio-ts/vm-memory";
 import type { AddressBus } from "../bus/address-bus.ts";
+import type { Reservation } from "../bus/ledger.ts";
 import type { RangePool } from "../bus/range-pool.ts";
 import type { InterruptRouter } from "../interrupt-router.ts";
 import type { Attach, Attachment } from "./device-manager.ts";
+import { Granted } from "./granted.ts";
+import { ResourceError } from "./resource-error.ts";
 import type { ResourcePools } from "./resource-pools.ts";
 
 /** What of a machine an MMIO device is put into; a {@link Machine} is one. */
@@ -30,9 +33,9 @@ export interface MmioMachine {
 
 /** How a device is put into memory-mapped I/O. */
 export interface OnMmioOptions extends Omit<VirtioMmioOptions, "memory" | "scheduler" | "sharedMemory" | "line"> {
-  /** Where its registers are; the lowest free pages by default. */
+  /** Where its registers are; by default where the device asked for them, or else the lowest free pages. */
   readonly address?: number;
-  /** Its interrupt line, which others may share; one that nobody has by default. */
+  /** Its interrupt line, which others may share; by default the one the device asked for, or else one nobody has. */
   readonly line?: number;
 }
 
@@ -52,23 +55,29 @@ const PAGE = 0x1000;
 
 /** For {@link DeviceManager.add}: `machine.devices.add("net0", nic, onMmio(machine))`. */
 export function onMmio(machine: MmioMachine, options: OnMmioOptions = {}): Attach<MmioAttachment> {
-  return (device, { sharedMemory }) => {
+  return (device, { resources: given, sharedMemory }) => {
     const { memory, scheduler, mmio, mmioPool, interrupts, resources } = machine;
-    const given: (() => void)[] = [];
+    const taken: (() => void)[] = [];
     const takeBack = (): void => {
-      for (const release of given.splice(0).reverse()) release();
+      for (const release of taken.splice(0).reverse()) release();
     };
     try {
-      const line = resources.takeLine(options.line);
-      given.push(line.release);
+      const granted = new Granted(given);
+      const line = resources.takeLine(options.line ?? granted.take("interrupt-line")?.line);
+      taken.push(line.release);
       const source = interrupts.connect(line.line);
-      given.push(() => source.disconnect());
+      taken.push(() => source.disconnect());
       const transport = new VirtioMmioDevice(device, { ...options, memory, scheduler, sharedMemory, line: source });
       const { size } = transport;
-      const window = options.address === undefined ? mmioPool.take(size, PAGE) : mmioPool.takeAt(options.address, size);
-      given.push(() => window.release());
+      const window =
+        options.address === undefined
+          ? (grantedWindow(granted, size) ?? mmioPool.take(size, PAGE))
+          : mmioPool.takeAt(options.address, size);
+      taken.push(() => window.release());
+      if (options.dragonball?.msi !== undefined) granted.take("messages");
+      granted.end("memory-mapped I/O");
       const mapping = mmio.map(window.address, transport);
-      given.push(() => mapping.unmap());
+      taken.push(() => mapping.unmap());
       const remove = async (): Promise<void> => {
         mapping.unmap();
         try {
@@ -83,4 +92,14 @@ export function onMmio(machine: MmioMachine, options: OnMmioOptions = {}): Attac
       throw cause;
     }
   };
+}
+
+/** Where the device asked for its registers, if it did: they take a page at least, whatever it thought. */
+function grantedWindow(granted: Granted, size: number): Reservation | null {
+  const window = granted.take("mmio");
+  if (window === undefined) return null;
+  if (window.size < size) {
+    throw new ResourceError("mmio", `the device asked for ${window.size} bytes of registers, which take ${size}`);
+  }
+  return { ...window, release: () => {} }; // the device manager gives it back
 }

@@ -10,6 +10,8 @@ import { assignBars, type BarAssignment, type BarPools } from "../pci/bar-assign
 import type { PciRoot, PlugOptions } from "../pci/pci-root.ts";
 import type { PciSlot } from "../pci/pci-slot.ts";
 import type { Attach, Attachment } from "./device-manager.ts";
+import { Granted } from "./granted.ts";
+import { ResourceError } from "./resource-error.ts";
 
 /** What of a machine a PCI device is put into; a {@link Machine} is one. */
 export interface PciMachine {
@@ -23,9 +25,12 @@ export interface PciMachine {
   readonly barPools: BarPools | null;
 }
 
+/** A base address register's kind, as devices ask for ranges. */
+const KINDS = { io: "ports", memory32: "mmio", memory64: "mmio" } as const;
+
 /** How a device is put on the bus. */
 export interface OnPciOptions extends Omit<VirtioPciOptions, "memory" | "scheduler" | "sharedMemory"> {
-  /** Where on the bus, and on which line. */
+  /** Where on the bus, and on which line; by default on the line that the device asked for, if it did. */
   readonly plug?: PlugOptions;
 }
 
@@ -40,15 +45,30 @@ export interface PciAttachment extends Attachment {
   remove(): Promise<void>;
 }
 
-/** For {@link DeviceManager.add}: `machine.devices.add("net0", nic, onPci(machine))`. */
+/**
+ * For {@link DeviceManager.add}: `machine.devices.add("net0", nic, onPci(machine))`. Of what the device has asked for,
+ * ports and memory-mapped I/O are where its base address registers go, the largest that fits into the first range
+ * first; messages are its MSI-X vectors.
+ */
 export function onPci(machine: PciMachine, options: OnPciOptions = {}): Attach<PciAttachment> {
-  return (device, { sharedMemory }) => {
+  return (device, { resources, sharedMemory }) => {
     const { memory, scheduler, pci } = machine;
-    const transport = new VirtioPciDevice(device, { ...options, memory, scheduler, sharedMemory });
-    const slot = pci.plug(transport, options.plug);
+    const granted = new Granted(resources);
+    const vectors = options.vectors ?? (options.interrupt === "intx" ? undefined : granted.take("messages")?.count);
+    const transport = new VirtioPciDevice(device, {
+      ...options,
+      memory,
+      scheduler,
+      sharedMemory,
+      ...(vectors === undefined ? {} : { vectors }),
+    });
+    const line = options.plug?.line === undefined ? granted.take("interrupt-line")?.line : undefined;
+    const places = machine.barPools === null ? new Map<PciBar, number>() : placesOf(transport.bars, granted);
+    granted.end(machine.barPools === null ? "a PCI bus whose firmware places registers" : "the PCI bus");
+    const slot = pci.plug(transport, { ...options.plug, ...(line === undefined ? {} : { line }) });
     let assignment: BarAssignment | null = null;
     try {
-      assignment = machine.barPools === null ? null : assignBars(transport, machine.barPools);
+      assignment = machine.barPools === null ? null : assignBars(transport, machine.barPools, places);
     } catch (cause) {
       pci.unplug(slot);
       throw cause;
@@ -60,4 +80,23 @@ export function onPci(machine: PciMachine, options: OnPciOptions = {}): Attach<P
     };
     return { transport, slot, bars: assignment?.addresses ?? new Map(), remove };
   };
+}
+
+/** Puts base address registers into the ranges that the device has asked for. */
+function placesOf(bars: readonly PciBar[], granted: Granted): Map<PciBar, number> {
+  const places = new Map<PciBar, number>();
+  const bySize = bars.toSorted((a, b) => b.size - a.size);
+  for (const kind of ["ports", "mmio"] as const) {
+    for (let range = granted.take(kind); range !== undefined; range = granted.take(kind)) {
+      const { address, size } = range;
+      const fits = (bar: PciBar): boolean =>
+        KINDS[bar.kind] === kind && bar.size <= size && address % bar.size === 0 && !places.has(bar);
+      const bar = bySize.find(fits);
+      if (bar === undefined) {
+        throw new ResourceError(kind, `${size} ${kind} at 0x${address.toString(16)} hold no base address register`);
+      }
+      places.set(bar, address);
+    }
+  }
+  return places;
 }

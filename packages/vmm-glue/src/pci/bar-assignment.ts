@@ -35,30 +35,35 @@ export interface BarAssignment {
 
 /**
  * Gives each BAR of a function a place: all of them, or none. The function must be plugged in.
+ * @param places where some of them go; these are somebody's to give back
  * @throws BusError `no-space`, `out-of-range`
  */
-export function assignBars(fn: PciFunction, pools: BarPools): BarAssignment {
-  const reservations = new Map<PciBar, Reservation>();
+export function assignBars(
+  fn: PciFunction,
+  pools: BarPools,
+  places: ReadonlyMap<PciBar, number> = new Map(),
+): BarAssignment {
+  const addresses = new Map<PciBar, number>();
+  const reservations: Reservation[] = [];
   const release = (): void => {
-    for (const reservation of reservations.values()) reservation.release();
-    reservations.clear();
+    for (const reservation of reservations.splice(0)) reservation.release();
   };
   try {
     for (const bar of fn.bars) {
-      const pool = bar.kind === "io" ? pools.ports : pools.mmio;
-      const reservation = pool.take(bar.size, bar.size);
-      reservations.set(bar, reservation);
-      checkWidth(bar, reservation.address);
+      let address = places.get(bar);
+      if (address === undefined) {
+        const reservation = (bar.kind === "io" ? pools.ports : pools.mmio).take(bar.size, bar.size);
+        reservations.push(reservation);
+        address = reservation.address;
+      }
+      checkWidth(bar, address);
+      addresses.set(bar, address);
     }
   } catch (cause) {
     release();
     throw cause;
   }
-  const addresses = new Map<PciBar, number>();
-  for (const [bar, { address }] of reservations) {
-    writeBar(fn, bar, address);
-    addresses.set(bar, address);
-  }
+  for (const [bar, address] of addresses) writeBar(fn, bar, address);
   enableDecoding(fn);
   return { addresses, release };
 }
