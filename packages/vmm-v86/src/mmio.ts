@@ -162,12 +162,12 @@ class Window {
     return null;
   }
 
-  /** Not in a block of ours: it is for whoever had the window before. Half in one: byte by byte. */
+  /** Not in a block of ours: it is for whoever had the window before. Half in one: byte by byte, the lowest first. */
   #readApart(address: number, width: AccessWidth, range: Range | null): number {
     if (width === 1) return this.#before.read8(address);
     if (width === 4 && range === null && this.#find(address + 3) === null) return this.#before.read32(address);
     let value = 0;
-    for (let i = width - 1; i >= 0; i--) value = value * 256 + (this.read(address + i, 1) & 0xff);
+    for (let i = 0; i < width; i++) value |= (this.read(address + i, 1) & 0xff) << (8 * i);
     return value;
   }
 

@@ -124,13 +124,13 @@ function write(register: Register, width: AccessWidth, value: number): void {
   }
 }
 
-/** An access that runs over the block's end falls apart into bytes, each its port's. */
+/** An access that runs over the block's end falls apart into bytes, each its port's, the lowest first. */
 function readApart({ io, address, offset }: Register, width: AccessWidth): number {
   let value = 0;
-  for (let i = width - 1; i >= 0; i--) {
+  for (let i = 0; i < width; i++) {
     const number = (address + offset + i) & 0xffff;
     const port = io.ports[number];
-    value = value * 256 + (port.read8.call(port.device as never, number) & 0xff);
+    value |= (port.read8.call(port.device as never, number) & 0xff) << (8 * i);
   }
   return value;
 }

@@ -63,9 +63,7 @@ export class Slot implements PciHost {
     pci.register_device({ pci_id: id, pci_space: header, pci_bars: [], name });
     config.add(id, this.fn);
     this.fn.plug(this);
-    // What the BIOS does for the devices it finds. Without ACPI, Linux believes this register.
-    const line = this.intx.line;
-    if (line !== null) this.fn.configWrite(INTERRUPT_LINE, 1, line);
+    this.#showLine();
   }
 
   /** Takes the function off. */
@@ -86,6 +84,7 @@ export class Slot implements PciHost {
     if (this.fn.reset !== undefined) this.fn.reset();
     else this.fn.configWrite(COMMAND, 2, 0);
     this.intx.lower();
+    this.#showLine();
   }
 
   barMoved(bar: PciBar, address: number | null): void {
@@ -112,6 +111,12 @@ export class Slot implements PciHost {
   /** Tries again to place what found its range taken: drivers move BARs one by one, and may pass over each other. */
   retry(): void {
     for (const [bar, placement] of this.#placements) if (placement.mapping === null) this.#place(bar, placement);
+  }
+
+  /** What the BIOS does for the devices it finds. Without ACPI, Linux believes this register. */
+  #showLine(): void {
+    const line = this.intx.line;
+    if (line !== null) this.fn.configWrite(INTERRUPT_LINE, 1, line);
   }
 
   #place(bar: PciBar, placement: Placement): void {

@@ -203,7 +203,7 @@ describe("a BAR decodes where the driver puts it", () => {
     v86.configWrite(3, COMMAND, 2, 1);
     v86.out(0xc01e, 4, 0x4433_2211);
     expect(v86.in(0xc01e, 4)).toBe(0xffff_2211);
-    expect(fn.io.take()).toEqual(["w1 30 11", "w1 31 22", "r1 31", "r1 30"]);
+    expect(fn.io.take()).toEqual(["w1 30 11", "w1 31 22", "r1 30", "r1 31"]);
   });
 
   test("a memory BAR: 8, 16 and 32 bits arrive whole when written; 16 bits are read as two bytes", () => {
