@@ -1,3 +1,4 @@
+import { propertyOptions } from "@virtio-ts/rounds";
 import { feature } from "@virtio-ts/virtio-bindings";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -26,13 +27,52 @@ describe("choosing features", () => {
           }
         },
       ),
-      { numRuns: 300 },
+      propertyOptions(300),
     );
     expect(chooseFeatures(VERSION_1 | feature(1, 7, 9), false, { wanted: feature(1, 7, 9), dependencies })).toBe(
       VERSION_1 | feature(1, 7, 9),
     );
     expect(chooseFeatures(VERSION_1 | feature(7, 9), false, { wanted: feature(1, 7, 9), dependencies })).toBe(
       VERSION_1,
+    );
+  });
+
+  it("drops what needs a dropped feature, in whatever order the needs are told, chains, forks and rings of them [basic.driver.feature-bits.1]", () => {
+    // What needs what is told last to first, and crosswise: one look at each does not do.
+    const chain = [
+      [9, 7],
+      [8, 9],
+      [7, 1],
+      [6, 8],
+    ] as const;
+    const all = feature(1, 6, 7, 8, 9);
+    for (const dependencies of [chain, [...chain].reverse(), [chain[1], chain[3], chain[0], chain[2]]]) {
+      const choose = (offered: bigint): bigint =>
+        chooseFeatures(VERSION_1 | offered, false, { wanted: all, dependencies });
+      expect(choose(all)).toBe(VERSION_1 | all);
+      expect(choose(feature(6, 7, 8, 9))).toBe(VERSION_1);
+      expect(choose(feature(1, 6, 8, 9))).toBe(VERSION_1 | feature(1));
+      expect(choose(feature(1, 6, 7, 8))).toBe(VERSION_1 | feature(1, 7));
+    }
+
+    // Arbitrary needs: a feature is taken when all that it leads to, by however many steps, is there.
+    const bit = fc.nat({ max: 7 });
+    const needs = fc.array(fc.tuple(bit, bit), { maxLength: 16 });
+    fc.assert(
+      fc.property(needs, fc.nat({ max: 255 }), (dependencies, offered) => {
+        const leadsTo = (from: number, met: Set<number> = new Set()): Set<number> => {
+          if (!met.has(from)) {
+            met.add(from);
+            for (const [of, need] of dependencies) if (of === from) leadsTo(need, met);
+          }
+          return met;
+        };
+        const there = (n: number): boolean => ((offered >> n) & 1) === 1;
+        const expected = [0, 1, 2, 3, 4, 5, 6, 7].filter((n) => [...leadsTo(n)].every(there));
+        const chosen = chooseFeatures(VERSION_1 | BigInt(offered), false, { wanted: 255n, dependencies });
+        expect(chosen).toBe(VERSION_1 | feature(...expected));
+      }),
+      propertyOptions(2000),
     );
   });
 

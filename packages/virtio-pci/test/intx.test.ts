@@ -67,12 +67,36 @@ describe("interrupts by the pin (4.1.4.5)", () => {
   it("the Interrupt Status bit of the PCI status register is the OR of all bits of ISR status [pci.device.isr-status-capability.4]", () => {
     const s = live();
     expect(interruptStatus(s)).toBe(0);
-    for (const cause of [useQueue, changeConfig]) {
-      cause(s);
-      expect(interruptStatus(s)).toBe(1);
-      s.guest.read(ISR, 0, 1);
-      expect(interruptStatus(s)).toBe(0);
+    for (const [causes, isr] of [
+      [[useQueue], 1],
+      [[changeConfig], 2],
+      [[useQueue, changeConfig], 3],
+      [[changeConfig, useQueue], 3],
+    ] as const) {
+      for (const cause of causes) {
+        cause(s);
+        expect(interruptStatus(s)).toBe(1);
+      }
+      expect([s.guest.read(ISR, 0, 1), interruptStatus(s)]).toEqual([isr, 0]);
     }
+  });
+
+  it("that bit is 0 while MSI-X is enabled, and what ISR status has when it no longer is [pci.device.isr-status-capability.4]", () => {
+    const s = live({ interrupt: "msix" });
+    s.guest.setMsix(true);
+    changeConfig(s); // sets ISR status under MSI-X too (4.1.4.5.1)
+    expect([interruptStatus(s), s.slot.level]).toEqual([0, false]);
+    s.guest.setMsix(false);
+    expect([interruptStatus(s), s.slot.level]).toEqual([1, true]);
+    s.guest.setMsix(true);
+    expect([interruptStatus(s), s.slot.level]).toEqual([0, false]);
+    s.guest.setMsix(false);
+    useQueue(s);
+    s.guest.setMsix(true);
+    s.guest.setMsix(false);
+    expect([interruptStatus(s), s.slot.level]).toEqual([1, true]); // both bits, looked at anew
+    expect(s.guest.read(ISR, 0, 1)).toBe(3);
+    expect([interruptStatus(s), s.slot.level]).toEqual([0, false]);
   });
 
   it("INTx disable holds the pin down, but not the Interrupt Status bit", () => {

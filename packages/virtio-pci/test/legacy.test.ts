@@ -279,6 +279,17 @@ describe("a transitional device's two interfaces", () => {
     expect(s.device.context?.features).toBe(1n);
   });
 
+  it("leave a live modern driver's queues to it: a page written through the other interface changes nothing", () => {
+    const s = setup({ mode: "transitional" });
+    s.guest.negotiate();
+    s.guest.setQueue(0);
+    s.guest.status = 15;
+    const { read, write } = io(s);
+    write(SELECT, 2, 1);
+    write(PFN, 4, 9);
+    expect([read(PFN, 4), s.fn.core.queues[1].enabled, s.device.events]).toEqual([0, false, ["activate"]]);
+  });
+
   it("show one state: a modern driver takes over after a legacy one", () => {
     const s = setup({ mode: "transitional" });
     goLive(s);

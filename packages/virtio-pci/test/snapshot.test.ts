@@ -192,6 +192,27 @@ describe("a snapshot is refused, and nothing changed,", () => {
     expect(refusal(good, t)).toBe("state");
   });
 
+  it("leaves the function without MSI-X, where its driver has not enabled it: it goes on to interrupt by its pin", () => {
+    const t = make();
+    expect(refusal({ ...good, core: { ...(good.core as object), earlyKicks: [9] } }, t)).toBe("state");
+    t.guest.goLive();
+    t.device.context?.queues[1]?.notifier.notify();
+    expect([t.slot.level, t.guest.read(ISR, 0, 1), t.slot.messages]).toEqual([true, 1, []]);
+    // And the other way round: a function whose driver has enabled it stays so.
+    const u = make();
+    u.guest.setMsix(true);
+    u.guest.setVector(1, 0xfee0_1000, 41);
+    const pin = make();
+    pin.guest.goLive();
+    const core = { ...(copy(pin.fn.save()).core as object), earlyKicks: [9] };
+    expect(refusal({ ...copy(pin.fn.save()), core }, u)).toBe("state");
+    u.guest.goLive();
+    u.guest.select(1);
+    u.guest.write(COMMON, 26, 2, 1);
+    u.device.context?.queues[1]?.notifier.notify();
+    expect([u.slot.level, u.slot.messages]).toEqual([false, [[0xfee0_1000, 41]]]);
+  });
+
   it("by a function without MSI-X, and by one of another kind", () => {
     expect(refusal(good, make({ interrupt: "intx" }))).toBe("mismatch");
     expect(refusal(good, make({ mode: "transitional" }))).toBe("mismatch");

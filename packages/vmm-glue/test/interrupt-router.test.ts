@@ -30,6 +30,23 @@ describe("an interrupt line that several sources share", () => {
     expect([log.isUp(5), log.risen(5)]).toEqual([false, 1]);
   });
 
+  it("stays up for who raised it, whoever else lowers it or goes", () => {
+    const log = new LineLog();
+    const router = new InterruptRouter(log);
+    const [a, b] = [router.connect(11), router.connect(11)];
+    a.raise();
+    b.lower();
+    expect([log.isUp(11), router.isRaised(11)]).toEqual([true, true]);
+    b.raise();
+    b.lower();
+    b.lower();
+    b.disconnect();
+    b.disconnect();
+    expect([log.isUp(11), log.risen(11)]).toEqual([true, 1]);
+    a.lower();
+    expect([log.isUp(11), router.isRaised(11)]).toEqual([false, false]);
+  });
+
   it("is let go by a source that is disconnected, for good", () => {
     const log = new LineLog();
     const source = new InterruptRouter(log).connect(5);

@@ -59,9 +59,42 @@ describe("finding devices on PCI (4.1.2)", () => {
     expect(driven.device.events).toContain("activate");
   });
 
-  it("gives a legacy device up where only modern ones are wanted [pci.legacy.driver.legacy-interface-a-note-on-device-layout-detection.2] [pci.legacy.both.legacy-interface-a-note-on-device-layout-detection.2] [basic.legacy.both.legacy-interface-a-note-on-feature-bits.3]", () => {
-    expect(() => connect(onBus({ mode: "legacy" }), { interface: "modern" })).toThrow(refusal("bad-capability"));
+  it("looks for the capabilities where only modern devices are wanted, and gives one without them up, untouched [pci.legacy.driver.legacy-interface-a-note-on-device-layout-detection.2] [pci.legacy.both.legacy-interface-a-note-on-device-layout-detection.2] [basic.legacy.both.legacy-interface-a-note-on-feature-bits.3]", async () => {
+    // The capabilities say it, not the ids: a transitional device has a legacy device's.
+    const transitional = onBus({ mode: "transitional" });
+    expect(transitional.fn.configRead(2, 2)).toBe(0x1005);
+    expect(connect(transitional, { interface: "modern" }).legacy).toBe(false);
+
+    const legacy = onBus({ mode: "legacy" });
+    expect(() => connect(legacy, { interface: "modern" })).toThrow(
+      expect.objectContaining({ code: "bad-capability", message: "00:03.0 has no common structure" }),
+    );
+    // It looked, in configuration space, and touched none of the device's registers: another driver can have it.
+    expect(legacy.bus.configAccesses.some(({ write, offset }) => !write && offset === 0x34)).toBe(true);
+    expect([legacy.bus.accesses, legacy.device.events]).toEqual([[], []]);
+    await start(legacy);
+    expect(legacy.device.events).toContain("activate");
   });
+
+  it.each(["modern", "transitional", "legacy"] as const)(
+    "sizes the BARs of a %s device while it decodes none of them: all ones is somebody's address",
+    (mode) => {
+      const driven = onBus({ mode });
+      driven.fn.configWrite(4, 2, 3); // firmware left decoding on
+      connect(driven);
+      let command = 3;
+      let sized = 0;
+      for (const { write, offset, value } of driven.bus.configAccesses) {
+        if (!write) continue;
+        if (offset === 4) command = value;
+        if (offset < 0x10 || offset >= 0x28) continue;
+        expect(command & 3, `register ${offset} was written while the function decoded`).toBe(0);
+        sized += value === 0xffff_ffff ? 1 : 0;
+      }
+      expect(sized).toBeGreaterThan(5);
+      expect(driven.fn.configRead(4, 2) & 7).toBe(7);
+    },
+  );
 
   it("uses the legacy interface of a device that has both where that is asked for [pci.legacy.both.legacy-interfaces-a-note-on-pci-device-layout.1]", async () => {
     const driven = onBus({ mode: "transitional" });

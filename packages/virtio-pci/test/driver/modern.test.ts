@@ -23,6 +23,9 @@ describe("the common configuration structure, as our driver uses it (4.1.4.3)", 
     driver.config.read16(2);
     driver.config.read32(4);
     expect(driver.config.read64(0)).toBe(0x0807_0605_0403_0201n);
+    driver.config.write8(17, 0x12);
+    driver.config.write16(18, 0x3456);
+    driver.config.write32(20, 0x1234_5678);
     driver.config.write64(8, 1n);
     const widths: Record<number, number> = {
       20: 1,
@@ -37,18 +40,24 @@ describe("the common configuration structure, as our driver uses it (4.1.4.3)", 
       56: 2,
       58: 2,
     };
-    for (const { offset, width } of common(driven.bus)) expect([offset, width]).toEqual([offset, widths[offset] ?? 4]);
+    const seen = common(driven.bus).map(({ offset, width }) => `${offset}:${width}`);
+    expect(new Set(seen)).toEqual(new Set(common(driven.bus).map(({ offset }) => `${offset}:${widths[offset] ?? 4}`)));
+    // Of the fields of 16 bits those that every driver uses were used: there was something to see.
+    for (const field of ["16:2", "22:2", "24:2", "26:2", "28:2", "30:2"]) expect(seen).toContain(field);
     const config = driven.bus.accesses.filter(
       ({ offset, bar }) => bar === STRUCTURES && offset >= CONFIG && offset < NOTIFY,
     );
-    expect(config.map(({ offset, width }) => [offset - CONFIG, width])).toEqual([
-      [1, 1],
-      [2, 2],
-      [4, 4],
-      [0, 4],
-      [4, 4],
-      [8, 4],
-      [12, 4],
+    expect(config.map(({ write, offset, width }) => [write ? "write" : "read", offset - CONFIG, width])).toEqual([
+      ["read", 1, 1],
+      ["read", 2, 2],
+      ["read", 4, 4],
+      ["read", 0, 4],
+      ["read", 4, 4],
+      ["write", 17, 1],
+      ["write", 18, 2],
+      ["write", 20, 4],
+      ["write", 8, 4],
+      ["write", 12, 4],
     ]);
   });
 
