@@ -120,6 +120,9 @@ function start(memory?: History["memory"]): History {
 /** A reset that takes its time shows the status of before, of whichever interface. */
 const resetting = (of: StrictDevice): boolean => of.life === "off" && of.pending > 0;
 
+const known = (s: History, status: number): boolean =>
+  (s.core.legacy ? LEGACY : MODERN).includes(status) || (resetting(s.device) && LEGACY.includes(status));
+
 const sent = (s: History): number => s.interrupts.queueCounts.reduce((sum, count) => sum + (count ?? 0), 0);
 
 /** Lets what the device is done with take effect. */
@@ -138,8 +141,9 @@ describe("whatever drivers, machines and devices do", () => {
         await ripple();
         const status = s.core.status & ~NEEDS_RESET_AND_FAILED;
         seen.statuses.add(status);
-        expect([...(s.core.legacy ? LEGACY : MODERN), ...(resetting(s.device) ? LEGACY : [])]).toContain(status);
-        expect(s.device.broken).toEqual([]);
+        // Assertions cost more than all else here: they are for what is wrong.
+        if (!known(s, status)) expect(s.core.legacy ? LEGACY : MODERN).toContain(status);
+        if (s.device.broken.length > 0) expect(s.device.broken).toEqual([]);
         // 2.1.2 and 3.5.2: no used buffer notification before DRIVER_OK, nor while suspended
         if (s === before.machine && sent(s) > before.sent && !s.core.legacy) expect(before.status & 4).toBe(4);
       }
@@ -156,7 +160,7 @@ describe("whatever drivers, machines and devices do", () => {
       goLive(s, FLEXIBLE);
       expect([s.core.status, s.device.life, s.device.broken]).toEqual([15, "on", []]);
     });
-    await fc.assert(property, propertyOptions(1500));
+    await fc.assert(property, propertyOptions(1000));
     // The histories are worth something: they came to each state, and through each change.
     for (const status of [...MODERN, 4, 5, 6, 7]) expect([...seen.statuses]).toContain(status);
     expect(Math.min(seen.lives, seen.naps, seen.queueResets)).toBeGreaterThan(50);

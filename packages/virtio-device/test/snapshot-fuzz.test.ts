@@ -1,6 +1,8 @@
 /**
  * Restoring what an enemy wrote: a hundred thousand snapshots, of devices in all walks of life, changed at random.
  */
+
+import { propertyOptions } from "@virtio-ts/rounds";
 import { ChainBurst } from "@virtio-ts/virtio-queue";
 import { MockPackedDriver, MockSplitDriver } from "@virtio-ts/virtio-queue/testing";
 import type { GuestMemory } from "@virtio-ts/vm-memory";
@@ -123,10 +125,10 @@ describe("a snapshot that was changed at random", () => {
         target = setup(source.memory);
         before = JSON.stringify(target.core.save());
       });
-      fc.assert(property, { numRuns: 20_000 });
+      fc.assert(property, propertyOptions(4000));
       target.core.restore(good);
       expect(target.core.status).toBe(good.status === 27 && good.underWay === "resuming" ? 15 : good.status);
-      expect(Math.min(outcomes.refused, outcomes.restored)).toBeGreaterThan(100);
+      expect(Math.min(outcomes.refused, outcomes.restored)).toBeGreaterThan(20);
     },
     60_000,
   );

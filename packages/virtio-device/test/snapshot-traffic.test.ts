@@ -1,3 +1,4 @@
+import { propertyOptions } from "@virtio-ts/rounds";
 import { MockPackedDriver, MockSplitDriver } from "@virtio-ts/virtio-queue/testing";
 import { GuestMemory } from "@virtio-ts/vm-memory";
 import fc from "fast-check";
@@ -70,7 +71,7 @@ describe("snapshots taken while traffic runs", () => {
         collect();
         expect([used, s.faults]).toEqual([offered, []]);
       });
-      fc.assert(property, { numRuns: 150 });
+      fc.assert(property, propertyOptions(80));
     },
     60_000,
   );

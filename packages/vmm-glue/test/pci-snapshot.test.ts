@@ -2,6 +2,7 @@
  * A network card on the PCI bus is saved while frames travel both ways, and goes on in another machine: frames are
  * numbered, so that what is lost, doubled or out of order is seen.
  */
+import { rounds } from "@virtio-ts/rounds";
 import { ManualScheduler, randomNumbers, tamperedState } from "@virtio-ts/virtio-device/testing";
 import { GuestMemory } from "@virtio-ts/vm-memory";
 import { describe, expect, it } from "vitest";
@@ -163,7 +164,8 @@ describe("a card's place", () => {
 });
 
 describe("a card's saved state that somebody tampered with", () => {
-  it("is refused with nothing changed, or taken whole: 4,000 times", () => {
+  it("is refused with nothing changed, or taken whole", () => {
+    const each = rounds(400);
     const random = randomNumbers(4711);
     const outcomes = new Map<string, number>();
     for (const [name, face, options] of KINDS) {
@@ -178,26 +180,27 @@ describe("a card's saved state that somebody tampered with", () => {
         ...options,
       });
       const { transport, slot } = target.attachment;
-      for (let i = 0; i < 4000 / KINDS.length; i++) {
-        target.machine.memory.write(0, traffic.place.bytes);
+      const seen = () => JSON.stringify([transport.save(), transport.bars.map((bar) => slot.addressOf(bar))]);
+      for (let i = 0; i < each; i++) {
         transport.reset();
-        const places = () => transport.bars.map((bar) => slot.addressOf(bar));
-        const before = JSON.stringify([transport.save(), places()]);
+        const before = seen();
         let outcome = "taken";
         try {
           transport.restore(tamperedState(state, random));
         } catch (cause) {
           expect(cause).toMatchObject({ name: "RestoreError" });
           outcome = (cause as { code: string }).code;
-          expect(JSON.stringify([transport.save(), places()]), `${name}, ${i}`).toBe(before);
+          expect(seen(), `${name}, ${i}`).toBe(before);
         }
         outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
         (target.machine.scheduler as ManualScheduler).run();
         target.wire.sendAll([numbered(1)]);
+        // Only a card that lives has written anything: memory is large, and copied for no other.
+        if (outcome === "taken") target.machine.memory.write(0, traffic.place.bytes);
       }
     }
     for (const outcome of ["taken", "shape", "mismatch", "state"]) {
-      expect([outcome, (outcomes.get(outcome) ?? 0) > 20]).toEqual([outcome, true]);
+      expect([outcome, (outcomes.get(outcome) ?? 0) > each / 50]).toEqual([outcome, true]);
     }
   });
 });
