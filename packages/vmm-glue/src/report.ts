@@ -16,3 +16,12 @@ export function reportToHost(cause: unknown): void {
   if (host.reportError !== undefined) host.reportError(cause);
   else host.console?.error("virtio-ts: a device, handler or task threw:", cause);
 }
+
+/** Tells of an error; what the one who is told throws goes to the host. */
+export function report(cause: unknown, onError: (cause: unknown) => void): void {
+  try {
+    onError(cause);
+  } catch (thrown) {
+    reportToHost(thrown);
+  }
+}

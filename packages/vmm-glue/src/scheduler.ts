@@ -4,7 +4,7 @@
  */
 
 import type { Scheduler } from "@virtio-ts/vm-device";
-import { reportToHost } from "./report.ts";
+import { report, reportToHost } from "./report.ts";
 
 /** What of the host's event loop is used; none of it is part of the language. */
 interface EventLoop {
@@ -67,7 +67,7 @@ export class TurnScheduler implements Scheduler {
         tasks[i]();
       } catch (cause) {
         this.errors++;
-        this.#onError(cause);
+        report(cause, this.#onError);
       }
     }
     tasks.length = 0;

@@ -7,7 +7,7 @@
 import { RecordingDevice } from "@virtio-ts/virtio-device/testing";
 import type { RegisterBlock } from "@virtio-ts/vm-device";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { AddressBus, Machine, onMmio } from "../src/index.ts";
+import { AddressBus, Machine, onMmio, RawBackend, TurnScheduler, virtioNetDefaultBackend } from "../src/index.ts";
 import { TestBlock } from "./support/block.ts";
 import { TestFunction } from "./support/pci-function.ts";
 
@@ -54,6 +54,38 @@ describe("what a block throws", () => {
     bus.map(0, thrower);
     bus.write(0, 1, 1);
     expect(shown).toHaveBeenCalledWith("virtio-ts: a device, handler or task threw:", expect.any(Error));
+  });
+});
+
+describe("what the one who is told throws", () => {
+  it("goes to the host, from a bus, a function, a deferred task and a backend of functions", async () => {
+    const shown = vi.spyOn(console, "error").mockImplementation(() => {});
+    const fail = (): never => {
+      throw new Error("told");
+    };
+    const machine = new Machine({ memory: 4096, onError: fail });
+    machine.ports.map(0x9000, thrower);
+    expect(machine.ports.read(0x9000, 1)).toBe(0xff);
+    const fn = new TestFunction();
+    const { device } = machine.pci.plug(fn);
+    fn.configRead = fail;
+    expect(machine.pci.configRead(device * 8, 0, 4)).toBe(0xffff_ffff);
+    let turn = (): void => {};
+    const scheduler = new TurnScheduler({
+      onError: fail,
+      nextTurn: (run) => {
+        turn = run;
+      },
+    });
+    const done = vi.fn();
+    scheduler.defer(fail);
+    scheduler.defer(done);
+    turn();
+    expect([scheduler.errors, done.mock.calls.length]).toEqual([1, 1]);
+    const funcs = { ...virtioNetDefaultBackend(), lowLevelInit: () => ({ mac: new Uint8Array(6), mtu: 1500 }) };
+    const backend = new RawBackend(funcs, { onError: fail });
+    backend.poll();
+    expect([backend.counters.errors, shown.mock.calls.length]).toEqual([1, 4]);
   });
 });
 

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { report } from "@virtio-ts/vmm-glue";
+
 /** What is done when an exit ends. */
 export interface ExitWork {
   /** Whether there is anything to do. */
@@ -68,7 +70,7 @@ export class Exits {
 
   /** A device threw, which none should: it must not reach the emulator, whose main loop it would end. */
   failed(cause: unknown): void {
-    this.#onError(cause);
+    report(cause, this.#onError);
   }
 
   /** Runs the emulator's main loop. */

@@ -4,7 +4,7 @@
  */
 
 import type { Scheduler } from "@virtio-ts/vm-device";
-import { TurnScheduler } from "@virtio-ts/vmm-glue";
+import { report, TurnScheduler } from "@virtio-ts/vmm-glue";
 import type { V86Emulator } from "./cpu.ts";
 
 /**
@@ -54,7 +54,7 @@ export class MachineScheduler implements Scheduler {
       try {
         tasks[i]();
       } catch (cause) {
-        this.#onError(cause);
+        report(cause, this.#onError);
       }
     }
     tasks.length = 0;

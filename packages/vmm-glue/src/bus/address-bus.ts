@@ -6,7 +6,7 @@
  */
 
 import { type AccessWidth, type IoBus, lowBytes, type Mapping, type RegisterBlock } from "@virtio-ts/vm-device";
-import { reportToHost } from "../report.ts";
+import { report, reportToHost } from "../report.ts";
 import { BusError, rangeText } from "./bus-error.ts";
 import { RangeLedger, type Reservation } from "./ledger.ts";
 
@@ -181,7 +181,7 @@ export class AddressBus implements IoBus {
 
   #failed(cause: unknown): void {
     this.errors++;
-    this.#onError(cause);
+    report(cause, this.#onError);
   }
 
   #find(address: number): Entry | null {

@@ -20,7 +20,7 @@ import {
 import type { AddressBus } from "../bus/address-bus.ts";
 import { BusError } from "../bus/bus-error.ts";
 import type { InterruptRouter, InterruptSource } from "../interrupt-router.ts";
-import { reportToHost } from "../report.ts";
+import { report, reportToHost } from "../report.ts";
 import { HostBridge, type HostBridgeIdentity, SEL4_HOST_BRIDGE } from "./host-bridge.ts";
 import { PciSlot, type SlotEnvironment } from "./pci-slot.ts";
 
@@ -181,7 +181,7 @@ export class PciRoot {
 
   #failed(cause: unknown): void {
     this.errors++;
-    this.#onError(cause);
+    report(cause, this.#onError);
   }
 
   #firstFree(): number {

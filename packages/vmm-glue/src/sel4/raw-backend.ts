@@ -6,6 +6,7 @@
  */
 
 import { type FrameBurst, FrameQueue, type NetBackend, type NetPort } from "@virtio-ts/net-backends";
+import { report } from "../report.ts";
 import type { RawDriver, RawIfaceFuncs, RawTxResult } from "./raw-iface.ts";
 import { RawReceive } from "./raw-receive.ts";
 
@@ -196,6 +197,6 @@ export class RawBackend implements NetBackend {
 
   #failed(cause: unknown): void {
     this.counters.errors++;
-    this.#onError?.(cause);
+    if (this.#onError !== null) report(cause, this.#onError);
   }
 }
