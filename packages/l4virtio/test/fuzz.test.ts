@@ -98,6 +98,7 @@ test("a million random accesses throw nothing, reach nothing else and lead to no
     driver.place(0);
     driver.place(1);
     device.setStatus(15);
+    answered(device.registerDs(ram.bytes, MEMORY_BASE, 0, 0x10000)); // again: the device is in the midst of it
   };
   /** Offers a request of four bytes with room for as many, whatever became of the rings. */
   const request = (): void => {

@@ -93,6 +93,25 @@ describe("another IRQ object", () => {
   });
 });
 
+describe("a dataspace that is registered while the device is live", () => {
+  it("holds buffers from then on, as L4Re's client library has it", () => {
+    const { driver, device, rings } = client([0]);
+    const more = new Uint8Array(0x1000);
+    more.set([1, 2, 3, 4], 0x808);
+    expect(device.registerDs(more, 0x9_0000_0000, 0x800, 0x800)).toBe(0);
+    rings[0].offer([
+      { address: 0x9_0000_0008, length: 4 },
+      { address: 0x9_0000_07f0, length: 4, writable: true },
+    ]);
+    trigger(device, 0);
+    expect([rings[0].collect(), [...more.subarray(0xff0, 0xff4)]]).toEqual([
+      [{ head: 0, length: 4 }],
+      [0xfe, 0xfd, 0xfc, 0xfb],
+    ]);
+    expect([device.registerDs(more, 0x9_0000_0400, 0, 0x800), driver.status]).toEqual([-22, 15]);
+  });
+});
+
 describe("irq_status", () => {
   it("says that buffers were used", () => {
     const { driver, device, rings } = client([0]);

@@ -18,15 +18,15 @@ export interface DataspaceState {
 }
 
 interface Registration extends DataspaceState {
-  readonly dataspace: Uint8Array;
+  readonly region: MemoryRegion;
 }
 
 /** The dataspaces a driver has registered. They outlive a reset of the device, as its driver's memory does. */
 export class Dataspaces {
-  /** All of them, as memory. Another object after each registration. */
-  memory: GuestMemory = new GuestMemory([]);
+  /** All of them, as memory. */
+  readonly memory: GuestMemory = new GuestMemory([]);
   readonly #limit: number;
-  #registered: readonly Registration[] = [];
+  readonly #registered: Registration[] = [];
 
   /** @param limit the most there may be */
   constructor(limit: number) {
@@ -35,35 +35,29 @@ export class Dataspaces {
 
   /**
    * Adds a part of a dataspace. The same range again takes the place of the one before: its driver began anew.
-   * @param live the device is in use: what it found in memory must stay where it is
+   * @param live the device is in use: what it found in memory must stay where it is, but more may come
    */
   register(dataspace: Uint8Array, base: number, offset: number, size: number, live: boolean): L4Result {
     if (![base, offset, size].every((value) => Number.isSafeInteger(value) && value >= 0)) return L4_EINVAL;
     if (offset >= dataspace.length) return L4_ERANGE;
     if (size > dataspace.length - offset) return L4_EINVAL;
-    if (live) return L4_EBUSY;
-    const others = this.#registered.filter((other) => other.base !== base || other.size !== size);
-    if (others.length >= this.#limit) return L4_ENOMEM;
-    return this.#take([...others, { dataspace, base, offset, size }]) ? L4_EOK : L4_EINVAL;
+    const again = this.#registered.findIndex((other) => other.base === base && other.size === size);
+    if (live && again >= 0) return L4_EBUSY;
+    if (again < 0 && this.#registered.length >= this.#limit) return L4_ENOMEM;
+    try {
+      const region = new MemoryRegion(base, dataspace.subarray(offset, offset + size));
+      if (again >= 0) for (const before of this.#registered.splice(again, 1)) this.memory.remove(before.region);
+      this.memory.insert(region);
+      this.#registered.push({ base, offset, size, region });
+      return L4_EOK;
+    } catch (cause) {
+      if (cause instanceof MemoryError) return L4_EINVAL; // empty, too large, misaligned, past 2^53, overlapping
+      throw cause;
+    }
   }
 
   /** The registrations, without their bytes. */
   save(): readonly DataspaceState[] {
     return this.#registered.map(({ base, offset, size }) => ({ base, offset, size }));
-  }
-
-  #take(registered: readonly Registration[]): boolean {
-    try {
-      this.memory = new GuestMemory(
-        registered.map(
-          ({ dataspace, base, offset, size }) => new MemoryRegion(base, dataspace.subarray(offset, offset + size)),
-        ),
-      );
-    } catch (cause) {
-      if (cause instanceof MemoryError) return false; // empty, too large, misaligned, past 2^53, overlapping
-      throw cause;
-    }
-    this.#registered = registered;
-    return true;
   }
 }

@@ -78,7 +78,7 @@ export class L4VirtioDevice {
     this.#irqs = new DriverIrqs(this.#page, events, queues, () => this.#configChanged());
     this.core = new DeviceCore(device, {
       get memory(): GuestMemory {
-        return memory(); // another one after each registration
+        return memory(); // another one after a restore
       },
       scheduler: options.scheduler,
       interrupts: this.#irqs,
@@ -133,8 +133,8 @@ export class L4VirtioDevice {
 
   /**
    * REGISTER_DS: `size` bytes of a dataspace, from `offset` on, are guest memory at `base`. All three are multiples of 8.
-   * @returns -L4_EINVAL, -L4_ERANGE for an offset past the end, -L4_ENOMEM when there are too many, -L4_EBUSY while the
-   * device is live
+   * @returns -L4_EINVAL, -L4_ERANGE for an offset past the end, -L4_ENOMEM when there are too many, -L4_EBUSY for
+   * a range that a live device has
    */
   registerDs(dataspace: Uint8Array, base: number, offset: number, size: number): L4Result {
     const live = (this.core.status & STATUS_DRIVER_OK) !== 0;
