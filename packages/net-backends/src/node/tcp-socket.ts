@@ -3,9 +3,10 @@
  * @module
  */
 
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { connect, createServer, type Server, type Socket, type TcpNetConnectOpts } from "node:net";
 import type { HostFailure, HostListener, HostTcp, HostTcpHandlers } from "../user/host-sockets.ts";
 import { failureOf } from "./host-failure.ts";
+import { LOOPBACK } from "./loopback-udp.ts";
 
 /**
  * What all connections are read into, for each read is copied out before the next one: no buffer of 64 KiB is
@@ -85,6 +86,21 @@ class NodeTcp implements HostTcp {
   };
 }
 
+/**
+ * The host's loopback has two addresses, and a service may listen on one of them: they are tried in this order, the
+ * second when the first has refused. There is no third way out, so an attempt takes as long as it takes.
+ */
+const EITHER_LOOPBACK: Partial<TcpNetConnectOpts> = {
+  host: "localhost",
+  autoSelectFamily: true,
+  autoSelectFamilyAttemptTimeout: 0x7fff_ffff,
+  lookup: (_host, _options, callback) =>
+    callback(null, [
+      { address: LOOPBACK, family: 4 },
+      { address: "::1", family: 6 },
+    ]),
+};
+
 /** Opens connections, all of them reading into one buffer. */
 export class NodeTcpDialer {
   readonly #buffer = Buffer.allocUnsafeSlow(READ_SIZE);
@@ -95,6 +111,7 @@ export class NodeTcpDialer {
     const socket = connect({
       host: address,
       port,
+      ...(address === LOOPBACK ? EITHER_LOOPBACK : undefined),
       allowHalfOpen: true,
       onread: {
         buffer,

@@ -4,6 +4,9 @@
  *
  * No method throws and none calls a handler before it returned, with the exception of {@link HostSockets.listenTcp}
  * and {@link HostSockets.resolve}, whose promises may be rejected. After `destroy` or `close` no handler is called.
+ *
+ * Addresses to connect or send to are IPv4. Of them `127.0.0.1` is the host's loopback, whichever of its addresses a
+ * service listens on: `::1` is tried where `127.0.0.1` refuses.
  * @module
  */
 

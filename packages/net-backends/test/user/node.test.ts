@@ -1,5 +1,5 @@
 /** Node's sockets under the network: real connections over the loopback, guests played by the test. */
-import { createSocket } from "node:dgram";
+import { createSocket, type Socket as DgramSocket } from "node:dgram";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { UserNetwork, type UserNetworkOptions } from "../../src/index.ts";
@@ -71,6 +71,23 @@ describe("TCP", () => {
     expect(tcp.received.every((byte, i) => byte === bytes[i])).toBe(true);
     step(guest, tcp);
     await until(() => network.counters.tcpActive === 0);
+  });
+
+  test("a service on ::1 only is found", async () => {
+    const server = createServer((socket) => socket.end("hello"));
+    open.push(() => server.close());
+    await new Promise<void>((resolve) => server.listen(0, "::1", resolve));
+    const address = server.address();
+    const { guest } = start();
+    const remotePort = typeof address === "object" && address !== null ? address.port : 0;
+    const tcp = new TcpModel(guest, { remote: GATEWAY, remotePort });
+    tcp.connect();
+    tcp.end();
+    await until(
+      () => tcp.done,
+      () => step(guest, tcp),
+    );
+    expect(Buffer.from(tcp.received).toString()).toBe("hello");
   });
 
   test("a port nobody listens on is an RST", async () => {
@@ -205,7 +222,8 @@ test("after close nothing of it keeps the process alive", async () => {
     () => step(guest, tcp),
   );
   guest.send(udpFrame(1000, 9, new Uint8Array(1)));
-  expect(handles()).toBe(6); // the server, both ends of a connection, two forwards, a flow
+  await until(() => guest.frames.some(({ protocol }) => protocol === 1)); // nobody listens on port 9
+  await until(() => handles() === 6); // the server, both ends of a connection, two forwards, a flow
   network.close();
   // The other ends of its connections go too.
   await until(() => handles() === 1);
@@ -224,17 +242,115 @@ describe("UDP", () => {
     expect([source, Buffer.from(payload.subarray(8)).toString()]).toEqual([GATEWAY, "hello!"]);
   });
 
-  test("a forward", async () => {
-    const { guest, network } = start({ forwards: [{ protocol: "udp", hostPort: 0, guestPort: 7 }] });
+  const bound = async (address: string, answer: (bytes: Buffer, socket: DgramSocket) => string): Promise<number> => {
+    const socket = createSocket(address === "::1" ? "udp6" : "udp4");
+    open.push(() => socket.close());
+    socket.on("message", (bytes, sender) => socket.send(answer(bytes, socket), sender.port, sender.address));
+    await new Promise<void>((resolve) => socket.bind(0, address, resolve));
+    return socket.address().port;
+  };
+  const textOf = ({ payload }: { payload: Uint8Array }): string => Buffer.from(payload.subarray(8)).toString();
+
+  test("a closed port of the host is port unreachable, each time, and quotes the datagram", async () => {
+    const port = await bound("127.0.0.1", String);
+    open.pop()!(); // nobody listens there any more
+    const { guest } = start();
+    for (const fromPort of [1000, 1000, 1001]) {
+      guest.send(udpFrame(fromPort, port, Buffer.from("hello")));
+      await until(() => guest.frames.length > 0);
+      const { payload, source } = guest.one();
+      expect([source, payload[0], payload[1]]).toEqual([GATEWAY, 3, 3]);
+      expect([...payload.subarray(8 + 20, 8 + 24)]).toEqual([fromPort >> 8, fromPort & 255, port >> 8, port & 255]);
+    }
+  });
+
+  test("of several closed ports asked at once each is told, and an open one among them answers", async () => {
+    const port = await bound("127.0.0.1", (bytes) => `${bytes}!`);
+    const { guest } = start();
+    const closed = [port ^ 1, port ^ 2, port ^ 4];
+    for (const to of [closed[0], port, closed[1], closed[2]]) guest.send(udpFrame(1000, to, Buffer.from("hello")));
+    await until(() => guest.frames.length === 4);
+    const frames = guest.got();
+    const answers = frames.filter(({ protocol }) => protocol === 17);
+    expect(answers.map(textOf)).toEqual(["hello!"]);
+    const refused = frames
+      .filter(({ protocol }) => protocol === 1)
+      .map(({ payload }) => payload[30] * 256 + payload[31]);
+    expect(refused.sort()).toEqual([...closed].sort());
+  });
+
+  test("a service that answers from another port of the host than it was asked at, as TFTP does, is heard", async () => {
+    const other = createSocket("udp4");
+    open.push(() => other.close());
+    const server = createSocket("udp4");
+    open.push(() => server.close());
+    server.on("message", (bytes, sender) => other.send(`${bytes}!`, sender.port, sender.address));
+    await new Promise<void>((resolve) => server.bind(0, "127.0.0.1", resolve));
+    const { guest } = start();
+    for (const text of ["one", "two"]) {
+      guest.send(udpFrame(1000, server.address().port, Buffer.from(text)));
+      await until(() => guest.frames.length > 0);
+      const answer = guest.one();
+      expect([answer.source, answer.view.getUint16(34), textOf(answer)]).toEqual([
+        GATEWAY,
+        other.address().port,
+        `${text}!`,
+      ]);
+    }
+  });
+
+  test("a service on ::1 only is found, and found again", async () => {
+    const port = await bound("::1", (bytes) => `${bytes}!`);
+    const { guest } = start();
+    for (const text of ["one", "two"]) {
+      guest.send(udpFrame(1000, port, Buffer.from(text)));
+      await until(() => guest.frames.length > 0);
+      expect(textOf(guest.one())).toBe(`${text}!`);
+    }
+  });
+
+  test("a service that goes away is refused from then on, and found again when it comes back", async () => {
+    const port = await bound("127.0.0.1", (bytes) => `${bytes}!`);
+    const { guest } = start();
+    const ask = async (): Promise<number> => {
+      guest.send(udpFrame(1000, port, Buffer.from("hello")));
+      await until(() => guest.frames.length > 0);
+      return guest.one().protocol;
+    };
+    expect(await ask()).toBe(17);
+    open.pop();
+    open.pop()!();
+    expect([await ask(), await ask()]).toEqual([1, 1]);
+    const again = createSocket("udp4");
+    open.push(() => again.close());
+    again.on("message", (bytes, sender) => again.send(bytes, sender.port, sender.address));
+    await new Promise<void>((resolve) => again.bind(port, "127.0.0.1", resolve));
+    expect(await ask()).toBe(17);
+  });
+
+  test("a guest's port speaks to many ports of the host: no more sockets are open than needed", async () => {
+    const port = await bound("127.0.0.1", (bytes) => `${bytes}!`);
+    const { guest } = start();
+    const sockets = (): number => process.getActiveResourcesInfo().filter((name) => name === "UDPWrap").length;
+    for (let i = 0; i < 100; i++) guest.send(udpFrame(1000, 20_000 + i, Buffer.from("hello")));
+    await until(() => sockets() < 40);
+    await turn();
+    guest.got();
+    guest.send(udpFrame(1000, port, Buffer.from("hello")));
+    await until(() => guest.frames.some(({ protocol }) => protocol === 17));
+  });
+
+  test.each(["127.0.0.1", "::1", "::"])("a forward on %s", async (hostAddress) => {
+    const { guest, network } = start({ forwards: [{ protocol: "udp", hostAddress, hostPort: 0, guestPort: 7 }] });
     const [forward] = await network.ready;
     guest.hello();
-    const client = createSocket("udp4");
+    const client = createSocket(hostAddress === "::1" ? "udp6" : "udp4");
     open.push(() => client.close());
     let answer = "";
     client.on("message", (bytes) => {
       answer += bytes;
     });
-    client.send("hi", forward.hostPort, "127.0.0.1");
+    client.send("hi", forward.hostPort, hostAddress === "::1" ? "::1" : "127.0.0.1");
     await until(() => guest.frames.length > 0);
     const { payload } = guest.one();
     guest.send(udpFrame(7, payload[0] * 256 + payload[1], Buffer.from("ho")));
