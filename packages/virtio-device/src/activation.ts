@@ -64,7 +64,7 @@ export class ActiveDevice implements ActivationContext {
   }
 
   get resting(): boolean {
-    return this.#moving || this.#resting || this.#silent;
+    return this.#moving || this.#resting || this.#silent || this.#core.barred;
   }
 
   /**

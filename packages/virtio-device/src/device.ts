@@ -31,7 +31,10 @@ export interface ActivationContext {
   readonly features: bigint;
   /** Whether feature bit `bit` was negotiated. */
   has(bit: number): boolean;
-  /** Whether the device is to leave its queues alone: from `suspend` on, until they are looked at after `resume`. */
+  /**
+   * Whether the device is to leave its queues alone: from `suspend` on, until they are looked at after `resume`; and in
+   * `activate` already, where the transport keeps it from memory at that time.
+   */
   readonly resting: boolean;
   /** The queues by index; `null` where the driver left one unused. The control queue, if any, comes last. */
   readonly queues: readonly (ActiveQueue | null)[];

@@ -1,6 +1,6 @@
 import { GuestMemory } from "@virtio-ts/vm-memory";
 import { beforeEach, describe, expect, it } from "vitest";
-import { DeviceCore, type DeviceFault } from "../src/index.ts";
+import { type ActivationContext, DeviceCore, type DeviceFault } from "../src/index.ts";
 import { CountingInterrupts, FlexibleDevice, ManualScheduler, RecordingDevice } from "../src/testing/index.ts";
 
 const SUSPEND = 1 << (43 - 32);
@@ -39,6 +39,17 @@ beforeEach(() => {
 const events = (): string[] => device.events.splice(0);
 
 describe("a device that its transport keeps from memory", () => {
+  it("is told so when it goes live meanwhile", () => {
+    const seen: boolean[] = [];
+    const held = Object.assign(new RecordingDevice(), {
+      activate: (context: ActivationContext) => void seen.push(context.resting),
+    });
+    const barred = make(held);
+    barred.barred = true;
+    goLive(barred, 0);
+    expect([seen, barred.status]).toEqual([[true], 15]);
+  });
+
   it("rests meanwhile, which its driver can't see", () => {
     core.barred = true;
     expect([events(), core.status, core.counters.faults]).toEqual([["suspend"], 15, 0]);

@@ -420,6 +420,29 @@ describe("receive buffers that are no good", () => {
     expect(s.nic.counters.dropped.rxTooLarge).toBe(1);
   });
 
+  it("lie in memory that is not touched while the transport keeps the NIC from it", () => {
+    const s = setupNic({ asleep: true });
+    s.core.barred = true;
+    const before = s.memory.regions[0].u8.slice();
+    s.start();
+    expect(Buffer.compare(s.memory.regions[0].u8, before)).toBe(0);
+    offerBuffers(s, 1, 100);
+    expect(s.backend.send(frame(60))).toBe(0);
+    s.core.barred = false;
+    s.scheduler.run();
+    expect([s.backend.resumed, s.backend.send(frame(60)), receive(s).length]).toEqual([1, 1, 1]);
+  });
+
+  it("malformed behind good ones: the frames in those are the driver's", () => {
+    const s = setupNic();
+    s.rx.add([{ length: 100, writable: true }]);
+    s.rx.add([{ address: 0x7fff_0000, length: 100, writable: true }]);
+    s.rx.publish();
+    expect(s.backend.send(frame(60), frame(61, 2))).toBe(1);
+    expect(receive(s).map((f) => f.bytes)).toEqual([frame(60)]);
+    expect([s.core.status, s.nic.counters.rx.frames, s.nic.counters.rx.notifications]).toEqual([15 | 64, 1, 1]);
+  });
+
   it("malformed: the queue stops, the frame waits, and goes once the driver has reset the device", () => {
     const s = setupNic();
     s.rx.setDescriptor(0, { address: 0x7fff_0000, length: 2000, flags: 2 });

@@ -204,7 +204,7 @@ export class NetDevice implements VirtioDevice, NetBackend {
       this.#accepts = receiveOffloads(features);
       const checksums = (this.#accepts & OFFLOAD_CSUM) !== 0;
       const mtu = context.has(VIRTIO_NET_F_MTU) ? this.mtu : Number.POSITIVE_INFINITY;
-      this.#receiver = new Receiver(context.memory, active, this.counters, { headerSize, mergeable, checksums, mtu });
+      this.#receiver = new Receiver(context, active, this.counters, { headerSize, mergeable, checksums, mtu });
     }
   }
 

@@ -7,7 +7,7 @@
  */
 
 import { type FrameBurst, GSO_NONE, HDR_F_DATA_VALID, HDR_F_NEEDS_CSUM } from "@virtio-ts/net-backends";
-import type { ActiveQueue } from "@virtio-ts/virtio-device";
+import type { ActivationContext, ActiveQueue } from "@virtio-ts/virtio-device";
 import { ChainBurst } from "@virtio-ts/virtio-queue";
 import { Copier, type GuestMemory } from "@virtio-ts/vm-memory";
 import {
@@ -73,6 +73,8 @@ export class Receiver {
   readonly #copier = new Copier();
   /** Bytes of the header in the segment it ends in. */
   #filled = 0;
+  /** Whether the driver is to be told of used buffers. */
+  #wanted = false;
   /** Whether frames are waiting for buffers. */
   #waiting = false;
   /** Buffers there were, too few, when the frame that waits was last tried. */
@@ -80,7 +82,8 @@ export class Receiver {
   /** See {@link PATIENCE}. */
   #patience = PATIENCE;
 
-  constructor(memory: GuestMemory, active: ActiveQueue, counters: NetCounters, config: ReceiverConfig) {
+  constructor(context: ActivationContext, active: ActiveQueue, counters: NetCounters, config: ReceiverConfig) {
+    const { memory } = context;
     this.#memory = memory;
     this.#active = active;
     this.#counters = counters;
@@ -90,7 +93,7 @@ export class Receiver {
     // 5.1.6.4.1: without GUEST_CSUM flags are zero.
     this.#flags = config.checksums ? HDR_F_NEEDS_CSUM | HDR_F_DATA_VALID : 0;
     this.#chains = new ChainBurst(memory);
-    active.queue.disableNotifications();
+    if (!context.resting) active.queue.disableNotifications();
   }
 
   /** Whether frames wait for the driver's buffers. */
@@ -134,7 +137,8 @@ export class Receiver {
       i++;
     }
     this.#giveBack();
-    if (queue.flush()) {
+    if (this.#wanted) {
+      this.#wanted = false;
       this.#counters.rx.notifications++;
       this.#active.notifier.notify();
     }
@@ -293,11 +297,15 @@ export class Receiver {
     return segment;
   }
 
-  /** Gives back the buffers that were used, and makes those that were not available again. */
+  /**
+   * Gives back the buffers that were used, and makes those that were not available again. Before more are taken, since
+   * nothing is given back any more once a malformed one was met.
+   */
   #giveBack(): void {
     const { queue } = this.#active;
     queue.rewind(this.#chains, this.#next);
     queue.pushAll(this.#chains);
+    if (this.#next > 0 && queue.flush()) this.#wanted = true;
     this.#chains.clear();
     this.#next = 0;
   }

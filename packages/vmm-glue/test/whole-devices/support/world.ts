@@ -52,6 +52,8 @@ const FLAWS: readonly Flaw[] = [
   "too long",
 ];
 
+const ENDLESS: readonly Flaw[] = ["loop", "too long", "next out of range"];
+
 const RING_FEATURES = [VIRTIO_F_INDIRECT_DESC, VIRTIO_F_EVENT_IDX, VIRTIO_F_IN_ORDER, VIRTIO_F_RING_PACKED];
 
 export class World {
@@ -81,6 +83,8 @@ export class World {
   /** The guest answers interrupts on the spot. */
   #answers = false;
   #answering = false;
+  /** The machine is stopped: no guest answers. */
+  #stopped = false;
   /** The oracle found something: nothing counts any more. */
   #failure: Error | null = null;
 
@@ -236,8 +240,11 @@ export class World {
     if (ring === null || pieces.length === 0 || !ring.room(indirect ? 1 : pieces.length)) return;
     const table = indirect ? this.#table() : null;
     const sorted = [...pieces.filter((piece) => !piece.writable), ...pieces.filter((piece) => piece.writable)];
+    ring.scan();
+    // Around a packed ring such a chain goes on in the descriptors of others, whatever becomes of them meanwhile.
+    const goesOn = ring.features.packed && ENDLESS.includes(flaw) && ring.outstanding.length > 0;
     this.log.push(`offer ${queue}: ${sorted.map((p) => (p.writable ? "w" : "r") + p.length)} ${flaw} ${indirect}`);
-    ring.offer(sorted, table, flaw, this.random);
+    ring.offer(sorted, table, goesOn ? "none" : flaw, this.random);
   }
 
   /** A buffer that nobody has. */
@@ -307,7 +314,7 @@ export class World {
     if (early || !port.legacy) for (const queue of QUEUES) this.#place(queue, random, careless);
     if (careless && random(3) === 0) this.traffic(random); // before DRIVER_OK
     if (careless && random(5) === 0) this.takeBack(random);
-    if (careless && random(6) === 0) return; // its probe fails
+    if ((careless && random(6) === 0) || port.status() === 0) return; // its probe fails
     const done = (port.legacy ? ACKNOWLEDGE_DRIVER : ACKNOWLEDGE_DRIVER | FEATURES_OK) | DRIVER_OK;
     this.act("DRIVER_OK", () => port.setStatus(done));
     if (!early && port.legacy) for (const queue of QUEUES) this.#place(queue, random, careless);
@@ -321,9 +328,9 @@ export class World {
     this.act(`take back ${queue}`, () => {
       taken = this.#port.takeBack(queue);
     });
-    if (taken) this.#free(queue);
-    else this.#look();
-    if (random(2) === 0 && this.rings[queue] === null) this.#place(queue, random, false);
+    if (taken) this.rings[queue] = null;
+    this.#look(); // some devices are reset as a whole
+    if (random(2) === 0 && this.rings[queue] === null && this.#port.status() !== 0) this.#place(queue, random, false);
   }
 
   /** Writes 0 to the status. */
@@ -346,6 +353,7 @@ export class World {
   /** The device goes on elsewhere, as it was saved. */
   move(): void {
     let state = "";
+    this.#stopped = true;
     this.act("save", () => {
       state = JSON.stringify(this.#port.save());
     });
@@ -356,6 +364,7 @@ export class World {
       this.#port = this.#build();
       this.#port.restore(JSON.parse(state));
     });
+    this.#stopped = false;
     if (this.#port.status() !== status) this.#fail(new Error(`status ${status} was restored as another`), "");
   }
 
@@ -393,7 +402,7 @@ export class World {
   }
 
   #interrupted(): void {
-    if (!this.#answers || this.#answering || this.depth === 0 || this.depth >= DEPTH_MAX) return;
+    if (!this.#answers || this.#answering || this.#stopped || this.depth === 0 || this.depth >= DEPTH_MAX) return;
     this.#answering = true;
     this.callback("interrupt", () => this.guest(this.random));
     this.#answering = false;
@@ -411,13 +420,8 @@ export class World {
     if (this.#port.status() !== 0) return;
     this.life++;
     this.tangled = false;
-    for (const queue of QUEUES) this.#free(queue);
+    this.rings.fill(null);
     this.#subject.ended();
-  }
-
-  /** A queue is the guest's again, and it uses its memory for other things. */
-  #free(queue: number): void {
-    this.rings[queue] = null;
   }
 
   #place(queue: number, random: Random, careless: boolean): void {
