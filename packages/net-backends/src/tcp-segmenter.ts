@@ -3,7 +3,9 @@
  * `VIRTIO_NET_HDR_GSO_TCPV4`, `_TCPV6`, `_ECN`).
  *
  * All of the frame is the guest's word: headers are parsed here, `hdrLen`, `csumStart` and `csumOffset` are
- * not believed.
+ * not believed. The checksum field holds the sum of the pseudo header (5.1.6.2.1): that is its sender's to know, for
+ * where a packet has stops on its way (RFC 8200, 8.1; RFC 1122, 4.2.3.8) its last destination is not in the header.
+ * Linux's kernel goes by it too; a sender that lies has but its own segments refused.
  * @module
  */
 
@@ -15,10 +17,16 @@ import type { Scratch } from "./scratch.ts";
 /** Why a frame can't be segmented: a segment size that makes no sense, headers that make none. */
 export type SegmentFault = "droppedGsoSize" | "droppedHeaders";
 
-/** Longest headers, Ethernet to TCP: 142 bytes with two VLAN tags and all options; the rest is for IPv6 extensions. */
-const MAX_HEADERS = 256;
-/** Segments of one frame: 64 KiB in segments of 48 bytes are 1366. More is an attack by amplification. */
-const MAX_SEGMENTS = 2048;
+/** Headers that are read at first: all but those with long IPv6 extensions. */
+const USUAL_HEADERS = 256;
+/** Longest headers, Ethernet to TCP: four IPv6 extension headers of 2 KiB, which Linux lets a program set, and the rest. */
+const MAX_HEADERS = 9216;
+/** Segments of one frame: 64 KiB in segments of 8 bytes, of which Linux makes none smaller (`tcp_min_snd_mss`). */
+const MAX_SEGMENTS = 8192;
+/** Bytes of all headers that are made of one frame. More, or more segments, is an attack by amplification. */
+const MAX_HEADER_BYTES = 0x40_0000;
+/** VLAN tags, as many as Linux looks behind. */
+const MAX_TAGS = 8;
 
 const ETHERTYPE_IPV4 = 0x0800;
 const ETHERTYPE_IPV6 = 0x86dd;
@@ -35,7 +43,7 @@ const CWR = 0x80;
 
 /** Segments frames, one at a time; reused for all of them. */
 export class TcpSegmenter {
-  readonly #head = new Uint8Array(MAX_HEADERS);
+  #head = new Uint8Array(USUAL_HEADERS);
   /** Where the IP header and the TCP header start, and where the payload does. */
   #l3 = 0;
   #l4 = 0;
@@ -55,8 +63,8 @@ export class TcpSegmenter {
   ): SegmentFault | undefined {
     const ipv4 = (burst.gsoType[i] & ~GSO_ECN) === GSO_TCPV4;
     const frameLength = burst.lengths[i];
+    if (!this.#read(burst, i, USUAL_HEADERS, ipv4) && !this.#read(burst, i, MAX_HEADERS, ipv4)) return "droppedHeaders";
     const head = this.#head;
-    if (!this.#parse(burst.copyFrame(i, 0, head, 0, Math.min(frameLength, MAX_HEADERS)), ipv4)) return "droppedHeaders";
     const l3 = this.#l3;
     const l4 = this.#l4;
     const headers = this.#payload;
@@ -64,10 +72,12 @@ export class TcpSegmenter {
     const payload = frameLength - headers;
     if (size === 0) return "droppedGsoSize";
     const count = Math.max(1, Math.ceil(payload / size));
-    if (count > MAX_SEGMENTS || headers - l3 + Math.min(size, payload) > 0xffff) return "droppedGsoSize";
+    if (count > MAX_SEGMENTS || count * headers > MAX_HEADER_BYTES) return "droppedGsoSize";
+    if (headers - l3 + Math.min(size, payload) > 0xffff) return "droppedGsoSize";
 
     const headView = head.subarray(0, headers);
-    const addresses = ipv4 ? checksumAdd(0, head, l3 + 12, 8) : checksumAdd(0, head, l3 + 8, 32);
+    // What the pseudo header comes to without the length, which is that of the whole frame.
+    const seed = read16(head, l4 + TCP_CHECKSUM) + checksumFold(frameLength - l4);
     const sequence = read32(head, l4 + 4);
     const id = read16(head, l3 + 4);
     const flags = head[l4 + TCP_FLAGS];
@@ -105,7 +115,7 @@ export class TcpSegmenter {
         skip += part;
         left -= part;
       }
-      const pseudo = addresses + PROTOCOL_TCP + (headers - l4) + n;
+      const pseudo = seed + (headers - l4) + n;
       if (checksums) {
         out.endFrame();
         write16(bytes, tcp + TCP_CHECKSUM, 0);
@@ -119,13 +129,20 @@ export class TcpSegmenter {
     return undefined;
   }
 
+  /** Finds the headers in the first `max` bytes of frame `i`, and keeps them. */
+  #read(burst: FrameBurst, i: number, max: number, ipv4: boolean): boolean {
+    const length = Math.min(burst.lengths[i], max);
+    if (length > this.#head.length) this.#head = new Uint8Array(max);
+    return this.#parse(burst.copyFrame(i, 0, this.#head, 0, length), ipv4);
+  }
+
   /** Finds the headers in the first `length` bytes of a frame. */
   #parse(length: number, ipv4: boolean): boolean {
     const head = this.#head;
     let l3 = 14;
     if (length < l3) return false;
     let type = read16(head, 12);
-    for (let tags = 0; tags < 2 && (type === ETHERTYPE_VLAN || type === ETHERTYPE_SERVICE_VLAN); tags++) {
+    for (let tags = 0; tags < MAX_TAGS && (type === ETHERTYPE_VLAN || type === ETHERTYPE_SERVICE_VLAN); tags++) {
       l3 += 4;
       if (length < l3) return false;
       type = read16(head, l3 - 2);
@@ -158,8 +175,6 @@ export class TcpSegmenter {
     let next = head[l3 + 6];
     while (next === HOP_BY_HOP || next === ROUTING || next === DESTINATION_OPTIONS) {
       if (l4 + 8 > length) return 0;
-      // Short of its last hop the checksum covers another destination than the header shows (RFC 8200, 8.1).
-      if (next === ROUTING && head[l4 + 3] !== 0) return 0;
       next = head[l4];
       l4 += 8 + head[l4 + 1] * 8;
     }
