@@ -73,6 +73,12 @@ describe("the config page", () => {
     expect(driver.page.load(0xfc)).toBe(4);
   });
 
+  it("has room for a configuration that fills it", () => {
+    const device = Object.assign(new EchoDevice(), { configSize: 3840, readConfig: () => null });
+    const { scheduler } = rig();
+    expect(new L4VirtioDevice(device, { scheduler }).core.config.size).toBe(3840);
+  });
+
   it.each([
     ["a configuration that leaves no room for itself", { configSize: 3841 }, {}, "config-size"],
     ["no IRQ object", {}, { events: 0 }, "events"],
@@ -261,6 +267,28 @@ describe("CONFIG_QUEUE", () => {
     expect(driver.device.configQueue(0)).toBe(0);
   });
 
+  it("takes an entry that changed while its queue is ready when it is told so, not at DRIVER_OK", () => {
+    const driver = ready();
+    driver.writeFeatures(VERSION_1);
+    driver.device.setStatus(11);
+    driver.place(0);
+    driver.device.configQueue(0);
+    driver.place(0, { driverNotifyIndex: 99 });
+    driver.device.setStatus(15);
+    expect([driver.status, driver.device.configQueue(0)]).toEqual([15, -22]);
+  });
+
+  it("answers -EIO for a queue whose reset is under way, and takes nothing of its entry", () => {
+    const driver = raw();
+    driver.start();
+    driver.echo.queueResetting = new Promise(() => {});
+    driver.place(0, { ready: 0 });
+    expect(driver.device.configQueue(0)).toBe(0);
+    driver.place(0, { num: 4 });
+    expect(driver.device.configQueue(0)).toBe(-5);
+    expect(driver.device.core.queues[0]).toMatchObject({ enabled: false, resetting: true, size: 16 });
+  });
+
   it("does not look at size and addresses again while the queue is ready", () => {
     const driver = ready();
     driver.place(0);
@@ -304,6 +332,10 @@ describe("REGISTER_DS", () => {
     ["a negative base", -8, 0, 8, -22],
     ["half a base", 0.5, 0, 8, -22],
     ["no number", Number.NaN, 0, 8, -22],
+    ["an offset from the dataspace's end", 0x1000, -0x800, 0x1800, -22],
+    ["half an offset", 0x1000, 0.5, 8, -22],
+    ["half a size", 0x1000, 0, 8.5, -22],
+    ["no size", 0x1000, 0, Number.NaN, -22],
   ])("takes, or refuses, %s", (_, base, offset, size, result) => {
     expect(register(base, offset, size)).toBe(result);
   });

@@ -279,6 +279,14 @@ describe("the driver half, with what is no device", () => {
     expect(await broken((words) => words.fill(value, at / 4, at / 4 + 1))).toBe(code);
   });
 
+  it("takes queue entries that end with the page", async () => {
+    const outcome = await broken((words) => {
+      words[0x28 / 4] = 1;
+      words[0x2c / 4] = 4096 - 40;
+    });
+    expect(outcome).toBe("connected");
+  });
+
   it.each([
     ["too small", { dataspace: new Uint8Array(4000), offset: 0 }],
     ["misaligned", { dataspace: new Uint8Array(8192), offset: 4 }],
