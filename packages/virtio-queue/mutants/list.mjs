@@ -74,6 +74,7 @@ export const mutants = [
   [BASE, "inOrder?.give(head, written) ?? holdings.isHeld(head)", "inOrder?.give(head, written) ?? true"],
   [BASE, "    this.holdings.published(entries);\n", ""],
   [BASE, "holdings.entries += unpublished.entries;", ""],
+  [BASE, "    for (const head of unpublished.heads) holdings.release(head);\n", ""],
   [BASE, "    this.events.follow(this.available.position);", ""],
   [BASE, "    return this.available.isAvailable();", "    return false;"],
   [BASE, "    this.onFault?.(fault);", ""],

@@ -43,7 +43,7 @@ const QUICK = [
   "restore",
   "windows",
 ];
-const SLOW = ["halves", "run-time"];
+const SLOW = ["halves", "run-time", "reference"];
 
 function prepare() {
   rmSync(copy, { recursive: true, force: true });

@@ -4,6 +4,7 @@
  */
 
 import {
+  BufferElements,
   ChainBurst,
   ChainReader,
   ChainWriter,
@@ -15,6 +16,8 @@ import {
   QUEUE_EMPTY,
   QUEUE_MALFORMED,
   SplitDeviceQueue,
+  SplitDriverQueue,
+  UsedBurst,
   VIRTQ_DESC_F_WRITE as WRITE,
 } from "@virtio-ts/virtio-queue";
 import { MockSplitDriver } from "@virtio-ts/virtio-queue/testing";
@@ -148,27 +151,48 @@ describe("the descriptor table", () => {
     expect(memory.readU32(writable.address + 4)).toBe(0);
   });
 
-  test("[split.device.the-virtqueue-descriptor-table.2] the device writes to no descriptor table entry", () => {
-    const { driver, queue, burst, memory } = rig(true);
-    driver.offer([{ length: 4 }, { length: 4, writable: true }]);
-    driver.offer([{ length: 4 }, { length: 4, writable: true }], { indirect: true });
-    const read = (address: number, length: number): Uint8Array => {
-      const bytes = new Uint8Array(length);
-      memory.read(address, bytes);
-      return bytes;
-    };
-    const table = memory.readU64Number(driver.areas.descriptorArea + 16 * 2);
-    const before = [read(driver.areas.descriptorArea, 128), read(table, 32)];
-    queue.disableNotifications();
-    queue.pop(burst, 8);
-    for (let i = 0; i < 2; i++) {
-      burst.copyIn(i, 0, message, 0, 4);
-      queue.push(burst.heads[i], 4);
-    }
-    queue.flush();
-    queue.enableNotifications();
-    expect([read(driver.areas.descriptorArea, 128), read(table, 32)]).toEqual(before);
-  });
+  test.each([false, true])(
+    "[split.device.the-virtqueue-descriptor-table.2] the device writes to no descriptor table entry, in all laps of a used ring that ends right before the table (event idx %s)",
+    (eventIdx) => {
+      const memory = GuestMemory.of(new Uint8Array(0x1_0000));
+      const areas = { size: 8, deviceArea: 0x1000, descriptorArea: 0x1050, driverArea: 0x2000 };
+      const driver = new SplitDriverQueue(memory, { ...areas, eventIdx, indirect: { address: 0x3000, entries: 3 } });
+      const queue = new SplitDeviceQueue(memory, { ...areas, eventIdx, indirect: true });
+      const burst = new ChainBurst(memory);
+      const used = new UsedBurst();
+      const tables = (): Uint8Array[] =>
+        [
+          { at: 0x1050, length: 128 },
+          { at: 0x3000, length: 8 * 3 * 16 },
+        ].map(({ at, length }) => {
+          const bytes = new Uint8Array(length);
+          memory.read(at, bytes);
+          return bytes;
+        });
+      for (let lap = 0; lap < 24; lap++) {
+        // One element, a table of three, and four direct descriptors.
+        for (const elements of [1, 3, 4]) {
+          const buffer = new BufferElements().readable(0x4000, 4);
+          for (let i = 1; i < elements; i++) buffer.writable(0x5000 + 16 * i, 4);
+          driver.add(buffer);
+        }
+        driver.publish();
+        const before = tables();
+        queue.disableNotifications();
+        expect(queue.pop(burst, 8)).toBe(3);
+        queue.rewind(burst, 2);
+        queue.push(burst.heads[0], 0);
+        queue.pushAll(burst, 1);
+        expect(queue.pop(burst, 8)).toBe(1);
+        burst.written[0] = 12;
+        queue.pushAll(burst);
+        queue.enableNotifications();
+        queue.flush();
+        expect(tables()).toEqual(before);
+        expect(driver.take(used, 8)).toBe(3);
+      }
+    },
+  );
 });
 
 describe("indirect descriptors", () => {

@@ -20,7 +20,14 @@ export interface Element {
 
 /** A chain that is sound, or the rules that its first unsound descriptor breaks. */
 export type Walk =
-  | { readonly sound: true; readonly elements: Element[]; readonly entries: number; readonly id: number }
+  | {
+      readonly sound: true;
+      readonly elements: Element[];
+      readonly entries: number;
+      readonly id: number;
+      /** Entries of the descriptor table, or of the packed ring, one after the other. */
+      readonly descriptors: number[];
+    }
   | { readonly sound: false; readonly faults: QueueFaultCode[] };
 
 interface Descriptor {
@@ -81,9 +88,9 @@ function addElement(elements: Element[], { address, length, flags }: Descriptor)
 }
 
 /** 2.7.5.2 allows 2^32 bytes; the burst's 32 bits, and those of a used length, hold one less. */
-function ended(elements: Element[], entries: number, id: number): Walk {
+function ended(elements: Element[], entries: number, id: number, descriptors: number[]): Walk {
   const bytes = elements.reduce((sum, { length }) => sum + length, 0);
-  return bytes >= 2 ** 32 ? bad("chain-too-large") : { sound: true, elements, entries, id };
+  return bytes >= 2 ** 32 ? bad("chain-too-large") : { sound: true, elements, entries, id, descriptors };
 }
 
 /** The chain of a split ring that starts at `head`, which is below the queue size. */
@@ -93,7 +100,9 @@ export function walkSplit(memory: PlainMemory, queue: Queue, head: number): Walk
   let tableEntries = queue.size;
   let inTable = false;
   let index = head;
+  const descriptors: number[] = [];
   for (let count = 0; ; ) {
+    if (!inTable) descriptors.push(index);
     const descriptor = splitDescriptor(memory, table + 16 * index);
     if ((descriptor.flags & INDIRECT) !== 0) {
       const faults = tableFaults(memory, queue, descriptor);
@@ -110,7 +119,7 @@ export function walkSplit(memory: PlainMemory, queue: Queue, head: number): Walk
     if (faults.length > 0) return bad(...faults);
     count++;
     addElement(elements, descriptor);
-    if ((descriptor.flags & NEXT) === 0) return ended(elements, 1, head);
+    if ((descriptor.flags & NEXT) === 0) return ended(elements, 1, head, descriptors);
     if (descriptor.next >= tableEntries) return bad("next-out-of-range");
     index = descriptor.next;
   }
@@ -122,8 +131,11 @@ export function walkSplit(memory: PlainMemory, queue: Queue, head: number): Walk
  */
 export function walkPacked(memory: PlainMemory, queue: Queue, start: number, room: number): Walk {
   const elements: Element[] = [];
+  const descriptors: number[] = [];
   for (let entries = 0; ; ) {
-    const descriptor = packedDescriptor(memory, queue.descriptorArea + 16 * ((start + entries) % queue.size));
+    const index = (start + entries) % queue.size;
+    const descriptor = packedDescriptor(memory, queue.descriptorArea + 16 * index);
+    descriptors.push(index);
     const long: QueueFaultCode[] = entries === room ? ["chain-too-long"] : [];
     entries++;
     if ((descriptor.flags & INDIRECT) !== 0) {
@@ -139,11 +151,11 @@ export function walkPacked(memory: PlainMemory, queue: Queue, start: number, roo
         if (wrong.length > 0) return bad(...wrong);
         addElement(elements, entry);
       }
-      return ended(elements, entries, descriptor.id);
+      return ended(elements, entries, descriptor.id, descriptors);
     }
     const faults = [...long, ...elementFaults(memory, elements, descriptor)];
     if (faults.length > 0) return bad(...faults);
     addElement(elements, descriptor);
-    if ((descriptor.flags & NEXT) === 0) return ended(elements, entries, descriptor.id);
+    if ((descriptor.flags & NEXT) === 0) return ended(elements, entries, descriptor.id, descriptors);
   }
 }

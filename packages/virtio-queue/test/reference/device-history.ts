@@ -15,23 +15,14 @@ import {
   SplitDeviceQueue,
 } from "@virtio-ts/virtio-queue";
 import type { Element } from "./chains.ts";
+import { compareBurst, Disagreement, same } from "./compare.ts";
 import { type Chain, type NaiveDevice, writableBytes } from "./naive-device.ts";
 import { type NaiveDriver, NaivePackedDriver, NaiveSplitDriver } from "./naive-driver.ts";
 import { NaivePackedDevice, Place } from "./naive-packed-device.ts";
 import { NaiveSplitDevice } from "./naive-split-device.ts";
 import { Random } from "./random.ts";
 import { type Format, type Setup, setup } from "./setup.ts";
-
-/** The code does not do what the reference says. */
-class Disagreement extends Error {
-  override readonly name = "Disagreement";
-}
-
-function same(what: string, found: unknown, expected: unknown): void {
-  if (found === expected) return;
-  const [a, b] = [found, expected].map((value) => JSON.stringify(value));
-  if (a !== b || a === undefined) throw new Disagreement(`${what}: ${a ?? String(found)}, expected ${b}`);
-}
+import { deviceState, startOf } from "./starts.ts";
 
 interface Halves {
   readonly model: NaiveDevice;
@@ -50,7 +41,7 @@ export class DeviceHistory {
   /** The chains of the burst popped last, as far as they were not rewound. */
   private last: Chain[] = [];
   private heard: QueueFault[] = [];
-  /** The history can't go on: somebody wrote where the device was writing. */
+  /** The history can't go on: somebody wrote where the device was writing, or a table is where no bytes are. */
   private over = false;
 
   constructor(format: Format, seed: number) {
@@ -60,13 +51,13 @@ export class DeviceHistory {
     this.bursts = [0, 1].map(() => new ChainBurst(memory.guest));
     if (random.chance(20)) this.bursts[1].reserveSegments(1000);
     this.burst = this.bursts[0];
-    const start = random.chance(50) ? 0 : format === "split" ? 0xffff - random.below(40) : random.below(2 * queue.size);
+    const start = startOf(format, queue.size, random);
     const { model, driver } = this.begin(start);
     this.model = model;
     this.driver = driver;
     const regions = memory.regions.map((r) => `${r.size} at 0x${r.start.toString(16)}`).join(", ");
     this.said.push(`${format}, start ${start}, hostility ${hostility}, ${JSON.stringify(queue)}, regions: ${regions}`);
-    this.queue = this.make(start === 0 ? undefined : this.stateAt(start));
+    this.queue = this.make(start === 0 ? undefined : deviceState(format, queue.size, start));
   }
 
   /** One step, and all that must hold after it. */
@@ -114,18 +105,6 @@ export class DeviceHistory {
     return this.stage.format === "split" ? new SplitDeviceQueue(guest, config) : new PackedDeviceQueue(guest, config);
   }
 
-  private stateAt(start: number): QueueState {
-    const { size } = this.stage.queue;
-    const common = { version: 1, size, outstanding: [], notifications: true, fault: null } as const;
-    const unpublished = { heads: [], entries: 0 };
-    if (this.stage.format === "split") {
-      return { ...common, unpublished, format: "split", nextAvail: start, nextUsed: start };
-    }
-    const { entry, wrap } = new Place(size, 0, 1).move(start);
-    const wraps = { availWrap: wrap as 0 | 1, usedWrap: wrap as 0 | 1 };
-    return { ...common, ...wraps, unpublished, format: "packed", nextAvail: entry, nextUsed: entry, withheld: 0 };
-  }
-
   private offer(random: Random): void {
     const chains = random.pick([1, 1, 2, 3, 8, 32]);
     let offered = random.chance(30) ? this.driver.offerPlain(random, chains) : 0;
@@ -139,11 +118,14 @@ export class DeviceHistory {
     const max = random.pick([0, 1, 2, 3, 5, 64, 64, 64, 40_000]);
     this.burst = random.pick(this.bursts);
     const expected = this.model.pop(max);
+    this.over = this.stage.memory.blind;
+    if (this.over) return;
     const found = this.queue.pop(this.burst, max);
     this.said.push(`pop of ${max} says ${found}`);
     this.last = typeof expected === "number" ? [] : expected;
     same("pop", found, typeof expected === "number" ? expected : expected.length);
-    this.compareBurst();
+    compareBurst(this.stage.memory, this.burst, this.last);
+    for (let i = 0; i < this.last.length; i++) same(`written of chain ${i}`, this.burst.written[i], 0);
   }
 
   private push(random: Random): void {
@@ -214,7 +196,7 @@ export class DeviceHistory {
     this.queue.rewind(this.burst, from);
     this.model.rewind(fresh.length - count);
     this.last = this.last.slice(0, from);
-    this.compareBurst();
+    compareBurst(this.stage.memory, this.burst, this.last);
   }
 
   private disable(): void {
@@ -232,6 +214,7 @@ export class DeviceHistory {
   private move(): void {
     this.said.push("save and restore");
     this.queue = this.make(structuredClone(this.queue.save()));
+    Object.assign(this.model.counters, { chains: 0, used: 0, notified: 0, suppressed: 0, malformed: 0 });
     this.model.fresh = [];
   }
 
@@ -300,33 +283,6 @@ export class DeviceHistory {
     return addresses.every((at) => isThere(at) && (at < home || at >= areasEnd)) ? addresses : null;
   }
 
-  private compareBurst(): void {
-    const { burst, last } = this;
-    same("burst.count", burst.count, last.length);
-    same("burst.first[0]", burst.first[0], 0);
-    let segment = 0;
-    last.forEach(({ head, elements }, i) => {
-      same(`head of chain ${i}`, burst.heads[i], head);
-      let writable = -1;
-      for (const element of elements) {
-        if (element.writable && writable < 0) writable = segment;
-        for (const piece of this.stage.memory.pieces(element.address, element.length) ?? []) {
-          same(`region of segment ${segment}`, burst.regions[segment], piece.region);
-          same(`offset of segment ${segment}`, burst.offsets[segment], piece.offset);
-          same(`length of segment ${segment}`, burst.lengths[segment], piece.length);
-          segment++;
-        }
-      }
-      same(`first segment behind chain ${i}`, burst.first[i + 1], segment);
-      same(`first writable segment of chain ${i}`, burst.writable[i], writable < 0 ? segment : writable);
-      const bytes = writableBytes({ elements });
-      same(`writable bytes of chain ${i}`, burst.writableBytes[i], bytes);
-      const all = elements.reduce((sum, { length }) => sum + length, 0);
-      same(`readable bytes of chain ${i}`, burst.readableBytes[i], all - bytes);
-      if (last[i].written === null) same(`written of chain ${i}`, burst.written[i], 0);
-    });
-  }
-
   private compare(): void {
     const { queue, model } = this;
     const { faults } = model;
@@ -334,6 +290,7 @@ export class DeviceHistory {
     if (faults === null || code === null) same("fault", code, faults);
     else if (!faults.includes(code)) throw new Disagreement(`fault ${code}, expected one of ${faults.join()}`);
     same("times that onFault was called", this.heard.length, faults === null ? 0 : 1);
+    same("counters", JSON.stringify(queue.counters), JSON.stringify(model.counters));
     same("outstanding", queue.outstanding, model.held.length);
     same("hasAvailable", queue.hasAvailable(), model.available());
     const leeway = model.leeway();

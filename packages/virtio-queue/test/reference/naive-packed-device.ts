@@ -10,9 +10,9 @@ import type { Leeway, PlainMemory } from "./plain-memory.ts";
 
 export const AVAIL: number = 1 << 7;
 export const USED: number = 1 << 15;
-const ENABLE = 0;
-const DISABLE = 1;
-const DESC = 2;
+export const ENABLE = 0;
+export const DISABLE = 1;
+export const DESC = 2;
 
 /** A ring entry, in one of two laps. */
 export class Place {
