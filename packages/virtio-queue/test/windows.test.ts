@@ -28,7 +28,7 @@ function rig(format: string, order: number[] = [LOW, HIGH]) {
   const Queue = format === "split" ? SplitDeviceQueue : PackedDeviceQueue;
   const driver = new Driver(memory, { size: 16, base: 0x1000 });
   const queue = new Queue(memory, { ...driver.areas, indirect: true, eventIdx: false });
-  return { driver, queue, burst: new ChainBurst(memory) };
+  return { memory, driver, queue, burst: new ChainBurst(memory) };
 }
 
 describe.each(["split", "packed"])("%s", (format) => {
@@ -133,6 +133,22 @@ describe.each(["split", "packed"])("%s", (format) => {
     expect([...burst.regions.slice(0, 12)]).toEqual(starts.map((_, i) => i + 1));
     expect([...burst.offsets.slice(0, 12)]).toEqual(starts.map(() => 5));
     expect(queue.pop(burst, 16)).toBe(QUEUE_MALFORMED);
+  });
+
+  test("a segment names its region, also when but one is left of several", () => {
+    const { memory, driver, queue, burst } = rig(format);
+    const take = (address: number, length: number): number[] => {
+      driver.offer([{ address, length }]);
+      expect(queue.pop(burst, 16)).toBe(1);
+      queue.pushAll(burst);
+      queue.flush();
+      driver.collect();
+      return [burst.regions[0], burst.offsets[0]];
+    };
+    expect(take(LOW + 8, 4)).toEqual([1, 8]);
+    memory.remove(memory.regions[1]);
+    memory.remove(memory.regions[2]);
+    expect(take(0x7000, 4)).toEqual([0, 0x7000]);
   });
 
   test("bursts of changing shape say what they hold, nothing of the last one", () => {

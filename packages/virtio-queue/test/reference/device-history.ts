@@ -85,6 +85,7 @@ export class DeviceHistory {
     else if (roll < 95) this.move();
     else if (roll < 96) this.reset();
     else if (roll < 97) this.copy(random);
+    else if (roll < 98) this.plug(random);
     else if (random.chance(5 * this.stage.hostility)) this.disturb(random);
   }
 
@@ -190,12 +191,14 @@ export class DeviceHistory {
 
   private rewind(random: Random): void {
     const { fresh } = this.model;
-    const count = random.between(0, fresh.length);
+    const bogus = random.chance(this.stage.hostility);
+    const count = random.between(0, bogus ? this.last.length : fresh.length);
     const from = this.last.length - count;
+    const kept = this.last.length - (this.model.faults === null ? Math.min(count, fresh.length) : 0);
     this.said.push(`rewind to ${from} of ${this.last.length}`);
     this.queue.rewind(this.burst, from);
-    this.model.rewind(fresh.length - count);
-    this.last = this.last.slice(0, from);
+    this.model.rewind(count);
+    this.last = this.last.slice(0, kept);
     compareBurst(this.stage.memory, this.burst, this.last);
   }
 
@@ -215,6 +218,18 @@ export class DeviceHistory {
     this.said.push("save and restore");
     this.queue = this.make(structuredClone(this.queue.save()));
     Object.assign(this.model.counters, { chains: 0, used: 0, notified: 0, suppressed: 0, malformed: 0 });
+    this.model.fresh = [];
+  }
+
+  /** A region goes, or comes again; what was found in it is held as it was. */
+  private plug(random: Random): void {
+    const { memory, queue } = this.stage;
+    const index = random.below(memory.regions.length);
+    const { start, size } = memory.regions[index];
+    if (queue.descriptorArea >= start && queue.descriptorArea < start + size) return;
+    this.said.push(`region ${index} ${memory.toggle(index) ? "comes" : "goes"}`);
+    this.burst.clear();
+    this.last = [];
     this.model.fresh = [];
   }
 

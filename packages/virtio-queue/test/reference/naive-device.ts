@@ -112,14 +112,16 @@ export abstract class NaiveDevice {
     return this.fresh.length === 0 ? 0 : [...this.fresh];
   }
 
-  /** Chains `[from, ...)` of the last burst are available again. */
-  rewind(from: number): void {
+  /** The last `count` chains of the last burst are available again, but none before one that was given back. */
+  rewind(count: number): void {
     if (this.faults !== null) return;
-    for (const chain of this.fresh.splice(from)) {
+    const most = this.fresh.length;
+    for (const chain of this.fresh.splice(Math.max(0, most - count))) {
       this.unpublished.splice(this.unpublished.indexOf(chain), 1);
       this.move(-chain.entries);
       this.counters.chains--;
     }
+    if (count > most) this.fail(["not-outstanding"]);
   }
 
   push(head: number, written: number): void {

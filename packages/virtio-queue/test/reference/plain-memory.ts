@@ -35,6 +35,8 @@ export class PlainMemory {
   readonly regions: readonly PlainRegion[];
   /** What the code under test is given. */
   readonly guest: GuestMemory;
+  /** Regions that were taken out. */
+  private readonly absent = new Set<number>();
   /** Where nobody else is to write now, and whether somebody did: then nothing can be said of what lies there. */
   guarded: readonly Leeway[] = [];
   touched = false;
@@ -54,13 +56,29 @@ export class PlainMemory {
     );
   }
 
+  /** Takes a region out, or puts it in again. @returns whether it is there now */
+  toggle(index: number): boolean {
+    const comes = this.absent.delete(index);
+    if (comes) this.guest.insert(this.guest.regions[index]);
+    else {
+      this.absent.add(index);
+      this.guest.remove(this.guest.regions[index]);
+    }
+    return comes;
+  }
+
+  isThere(index: number): boolean {
+    return !this.absent.has(index);
+  }
+
   /** Where a range lies, or `null` when a byte of it is no memory. */
   pieces(address: bigint, length: number): Piece[] | null {
     const pieces: Piece[] = [];
     let at = address;
     let left = length;
     while (left > 0) {
-      const index = this.regions.findIndex(({ start, size }) => at >= start && at < start + size);
+      const holds = ({ start, size }: PlainRegion, i: number) => at >= start && at < start + size && this.isThere(i);
+      const index = this.regions.findIndex(holds);
       if (index < 0) return null;
       const { start, size } = this.regions[index];
       const offset = Number(at) - start;

@@ -100,11 +100,11 @@ export function setup(format: Format, random: Random): Setup {
 
 /** An element that is memory from its first byte to its last, or has no byte. */
 function soundElement({ memory, seams }: Setup, random: Random): { address: bigint; length: number } {
-  const { start, size, own } = random.pick(memory.regions);
+  const { start, size, own } = random.pick(memory.regions.filter((_, i) => memory.isThere(i)));
   if (random.chance(15)) return { address: BigInt(random.pick([start, 0, 2 ** 53])), length: 0 };
   if (seams.length > 0 && random.chance(20)) {
-    const address = random.pick(seams) - random.between(1, 8);
-    return { address: BigInt(address), length: random.between(1, 8) };
+    const range = { address: BigInt(random.pick(seams) - random.between(1, 8)), length: random.between(1, 8) };
+    if (memory.pieces(range.address, range.length) !== null) return range;
   }
   const reach = random.chance(10) ? size : own.length;
   const offset = random.pick([0, random.below(reach), random.below(reach), Math.max(0, reach - 8)]);
