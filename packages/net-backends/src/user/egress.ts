@@ -24,8 +24,11 @@ const MAX_ROUNDS = 64;
 
 /** Something that builds its own frames when there is room: a TCP connection. */
 export interface FrameOwner {
-  /** A frame was left behind; it started at `sequence`. Called for the last frame first. */
-  notTaken(sequence: number): void;
+  /**
+   * A frame was left behind; it started at `sequence`. Called for the last frame first.
+   * @param wasOwed whether it said something besides its data that the guest is owed
+   */
+  notTaken(sequence: number, wasOwed: boolean): void;
 }
 
 /** Fills a burst with frames, until it is full or there is nothing to say. */
@@ -52,6 +55,7 @@ export class Egress {
   readonly #again: () => void;
   readonly #owners: (FrameOwner | undefined)[] = new Array(MAX_FRAMES).fill(undefined);
   readonly #sequences = new Int32Array(MAX_FRAMES);
+  readonly #owed = new Uint8Array(MAX_FRAMES);
   /** Frames of the next burst, at most. */
   #most = MAX_FRAMES;
   #flushing = false;
@@ -74,10 +78,12 @@ export class Egress {
     return this.burst.count * HEADER_SLOT;
   }
 
-  /** Says whose the frame is that is about to be ended, and where it starts. */
-  own(owner: FrameOwner, sequence: number): void {
-    this.#owners[this.burst.count] = owner;
-    this.#sequences[this.burst.count] = sequence;
+  /** Says whose the frame is that is about to be ended, where it starts, and whether it says what the guest is owed. */
+  own(owner: FrameOwner, sequence: number, isOwed: boolean): void {
+    const { count } = this.burst;
+    this.#owners[count] = owner;
+    this.#sequences[count] = sequence;
+    this.#owed[count] = isOwed ? 1 : 0;
   }
 
   /** Whether the guest's side was full and has not said that it has room again. */
@@ -136,7 +142,7 @@ export class Egress {
     this.outbox.drop(Math.min(small, taken));
     for (let i = count - 1; i >= taken; i--) {
       bytes -= burst.lengths[i];
-      this.#owners[i]?.notTaken(this.#sequences[i]);
+      this.#owners[i]?.notTaken(this.#sequences[i], this.#owed[i] !== 0);
     }
     this.#counters.framesToGuest += taken;
     this.#counters.bytesToGuest += bytes;

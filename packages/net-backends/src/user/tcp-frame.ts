@@ -83,6 +83,7 @@ export function addFrame(
   const isSyn = (flags & SYN) !== 0;
   const tcpHeader = isSyn ? TCP_HEADER + SYN_OPTIONS : TCP_HEADER;
   const tcpLength = tcpHeader + length;
+  const isOwed = receiver.ackPending || (flags === ACK && length === 0);
   headers.set(connection.header, at);
   if (connection.mac !== undefined) headers.set(connection.mac, at);
 
@@ -103,7 +104,7 @@ export function addFrame(
     burst.addSegment(ring.bytes, from, head);
     if (head < length) burst.addSegment(ring.bytes, 0, length - head);
   }
-  egress.own(connection, sequence);
+  egress.own(connection, sequence, isOwed);
   if ((egress.accepts & OFFLOAD_CSUM) !== 0) {
     view.setUint16(at + TCP_AT + TCP_CHECKSUM, ~checksumFold(pseudo) & 0xffff); // the guest adds the rest
     const isLarge = length > sender.mss;

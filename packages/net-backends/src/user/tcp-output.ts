@@ -45,7 +45,6 @@ export function output(connection: TcpConnection, stack: Stack): boolean {
   }
   const first = egress.burst.count;
   if (sender.probePending) {
-    // A segment before the window: the guest has to answer it by an ACK, with its window in it.
     sender.probePending = false;
     stack.counters.tcpProbes++;
     sendAck(connection, egress, (sender.unacknowledged - 1) | 0);
@@ -58,7 +57,7 @@ export function output(connection: TcpConnection, stack: Stack): boolean {
   }
   const speaks = receiver.ackPending && !receiver.isAckWaiting;
   if (speaks && !egress.full) sendAck(connection, egress, sender.next);
-  return more || (speaks && receiver.ackPending);
+  return more || sender.owesEnd || receiver.duplicatesPending > 0 || (speaks && receiver.ackPending);
 }
 
 function sendAck(connection: TcpConnection, egress: Egress, sequence: number): void {

@@ -17,7 +17,7 @@ import {
 
 /** Over for both ends: only a last ACK may have to be repeated. */
 const RANK_TIME_WAIT = 0;
-/** Over for the guest, or for the host, and the other one has still to take what it was left. */
+/** Over for the guest, and the host has still to take what it was left; or over for the host, and the guest has all of it. */
 const RANK_LEFT = 1;
 /** Asked for by the guest; the host has not answered. */
 export const RANK_CONNECTING = 2;
@@ -30,7 +30,7 @@ const RANK_CLOSING = 5;
 /** Both ends may send. */
 const RANK_OPEN = 6;
 
-/** How long a guest may leave a connection half open that the host has closed, and a host what it was left. */
+/** How long a guest may leave a connection half open that the host has closed both ways, and a host what it was left. */
 const LEFT_MS = 60_000;
 /** How long a host has to answer: its system would try for two minutes, and a guest's user has gone by then. */
 const CONNECT_MS = 30_000;
@@ -56,7 +56,7 @@ export function rankOf(connection: TcpConnection): number {
   const { phase, hostGone, sender, receiver } = connection;
   switch (phase) {
     case PHASE_OPEN:
-      if (hostGone) return RANK_LEFT;
+      if (hostGone && sender.endAcknowledged) return RANK_LEFT;
       return sender.ended || receiver.ended ? RANK_CLOSING : RANK_OPEN;
     case PHASE_TIME_WAIT:
       return hostGone ? RANK_TIME_WAIT : RANK_LEFT;

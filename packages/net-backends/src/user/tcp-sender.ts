@@ -73,6 +73,11 @@ export class TcpSender {
     return this.#window === 0;
   }
 
+  /** Whether a segment asks for the guest's window: it lies before it, so that the guest has to answer by an ACK. */
+  isProbe(sequence: number): boolean {
+    return this.isWindowClosed && ahead(sequence, this.unacknowledged) === -1;
+  }
+
   /** Whether the next frame is the FIN alone: all data was sent, and the FIN was not, or is to be sent again. */
   get owesEnd(): boolean {
     return this.ended && !this.endAcknowledged && this.unsent === 0;
@@ -119,7 +124,10 @@ export class TcpSender {
     if (acked > 0 || ahead(segment.sequence, this.#windowSequence) >= 0) {
       this.#windowSequence = segment.sequence;
       if (window > this.#window) this.retries = 0;
-      if (window > 0) this.probes = 0;
+      if (window > 0) {
+        this.probes = 0;
+        this.probePending = false;
+      }
       this.#window = window;
       if (window > this.#maxWindow) this.#maxWindow = window;
     }
@@ -157,11 +165,15 @@ export class TcpSender {
     return isNew;
   }
 
-  /** What was sent from a sequence number on has to be sent again, unless it was acknowledged. */
-  unsend(sequence: number): void {
-    if (ahead(this.next, sequence) <= 0 || ahead(sequence, this.unacknowledged) < 0) return;
+  /**
+   * What was sent from a sequence number on was not sent, unless it was acknowledged.
+   * @returns whether nothing is in flight because of that
+   */
+  unsend(sequence: number): boolean {
+    if (ahead(this.next, sequence) <= 0 || ahead(sequence, this.unacknowledged) < 0) return false;
     this.next = sequence;
     this.roundTrip.unsend(sequence);
+    return this.inFlight === 0;
   }
 
   /**
