@@ -115,8 +115,11 @@ export class Tcp {
       if (connection === undefined) return;
       if (connection.phase === PHASE_CLOSED) continue;
       if (this.#knowsGuest(connection)) {
+        const wasIdle = connection.sender.inFlight === 0;
         if (output(connection, stack)) this.#turns.touch(connection);
         else if (connection.receiver.ackPending) this.#delayedAcks.add(connection);
+        // The timer that waited for the window is not the one that waits for an acknowledgement (RFC 6298, 5.1).
+        if (wasIdle && connection.sender.inFlight !== 0) stack.timers.unset(connection.timer);
       }
       arm(connection, stack);
     }

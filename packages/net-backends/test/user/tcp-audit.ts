@@ -55,7 +55,6 @@ export class TcpAudit {
   #guestWindow = 0;
   #windowFrom = -1;
   #probedAt = Number.NEGATIVE_INFINITY;
-  #probeGap = 0;
 
   // What the guest has sent, as far as it got there.
   /** Up to here the network has got all (RCV.NXT): each segment it sends says so, and what came since is known. */
@@ -135,7 +134,6 @@ export class TcpAudit {
     if (!isNews && from < this.#windowFrom) return;
     this.#windowFrom = from;
     this.#guestWindow = window;
-    if (window > 0) this.#probeGap = 0;
   }
 
   /** RFC 9293, 3.10.7.4, first: whether the segment is acceptable. */
@@ -254,14 +252,13 @@ export class TcpAudit {
     this.#repeatTo = this.#next;
   }
 
-  /** RFC 9293, 3.8.6.1: a closed window is asked about after a time-out, and ever later. */
+  /** RFC 9293, 3.8.6.1: a closed window is asked about after a time-out. */
   #checkProbe(): void {
     const now = this.#now();
     if (this.#guestWindow > 0) throw new Error("asks for a window that is open");
     if (this.given + (this.ended ? 1 : 0) <= this.#una) throw new Error("asks for a window it does not need");
     const gap = now - Math.max(this.#probedAt, this.#timerFrom);
-    if (gap < MIN_TIMEOUT_MS || gap < this.#probeGap) throw new Error(`asks for a window after ${gap} ms`);
-    if (this.#probedAt >= this.#timerFrom) this.#probeGap = Math.min(gap, 60_000);
+    if (gap < MIN_TIMEOUT_MS) throw new Error(`asks for a window after ${gap} ms`);
     this.#probedAt = now;
   }
 
