@@ -23,6 +23,61 @@ const step: fc.Arbitrary<Step> = fc.record({
   n: fc.oneof(fc.nat(3), fc.nat(31), fc.nat(4000)),
 });
 
+/** A guest and a host with room for one byte each. */
+const SMALL: World = {
+  capacity: 1,
+  scale: -1,
+  mss: 88,
+  accepts: 1,
+  initialSequence: 0,
+  receiveLimit: 1,
+  sendLimit: 1,
+  seed: 1,
+};
+
+const steps = (...told: (readonly [act: Step["act"], n?: number])[]): Step[] =>
+  told.map(([act, n]) => ({ act, n: n ?? 0 }));
+
+/** Times: 1 is 10 ms, 3 is 1 s, 5 is 30 s; bit 3 lets the guest's own time-out run out. */
+const FOUND: Record<string, Step[]> = {
+  "a FIN that found the burst full waits for no other event": steps(
+    ...([["guest ends"], ["guest hears"], ["time", 8], ["room", 2], ["host gives", 1], ["guest hears", 1]] as const),
+    ...([["guest sends"], ["host ends"], ["time", 16], ["room", 2], ["guest probes"]] as const),
+  ),
+  "a probe that found no room is a probe when there is": steps(
+    ...([["guest hears"], ["guest sends"], ["host gives", 2], ["room", 0], ["guest hears"]] as const),
+    ...([["guest sends"], ["time", 3]] as const),
+  ),
+  "a SYN that found no room is no ACK when the guest has got another": steps(
+    ...([["room", 0], ["guest repeats"], ["guest hears"], ["guest sends"]] as const),
+  ),
+  "data that found no room and was acknowledged meanwhile leaves no ACK behind": steps(
+    ...([["guest hears"], ["guest sends"], ["host gives", 1], ["room", 0], ["time", 3], ["guest hears"]] as const),
+    ["guest sends"],
+  ),
+  "the time-out of a frame begins when the guest's NIC takes it": steps(
+    ...([["room", 0], ["guest hears"], ["guest sends"], ["host ends"], ["time", 0], ["room", 1]] as const),
+    ...([["guest writes", 2], ["guest hears"], ["loss", 1], ["guest sends"]] as const),
+  ),
+  "the time-out of a frame begins with it, not with the wait for the window": steps(
+    ...([["guest hears"], ["host gives", 2], ["guest sends"], ["guest hears"], ["room", 0]] as const),
+    ...([["guest writes", 1], ["guest sends"], ["guest reads", 1], ["time", 0], ["guest sends"]] as const),
+    ...([
+      ["loss", 1],
+      ["room", 1],
+    ] as const),
+  ),
+  "what a closed host has left waits for a guest without room": steps(
+    ...([["guest hears"], ["host ends"], ["guest ends"], ["room", 0], ["guest sends"], ["host takes"]] as const),
+    ...([
+      ["time", 5],
+      ["time", 5],
+    ] as const),
+  ),
+};
+
+test.each(Object.entries(FOUND))("%s", (_, story) => tell(SMALL, story));
+
 test("each segment of the network has a cause, whatever happens", () => {
   fc.assert(
     fc.property(world, fc.array(step, { maxLength: 60, size: "max" }), (...story) => tell(...story)),
