@@ -5,7 +5,7 @@
 
 import { readFileSync, statSync } from "node:fs";
 import { parseIpv4 } from "../user/addresses.ts";
-import { addressRecord, asks, isName, nameRecord, reverseAddress } from "../user/dns-names.ts";
+import { addressRecord, asks, isName, nameRecord, readReverse } from "../user/dns-names.ts";
 import { readQuestion } from "../user/dns-question.ts";
 import { ownReply, writeReply } from "../user/dns-reply.ts";
 import { RCODE_OK, TYPE_A, TYPE_PTR } from "../user/dns-wire.ts";
@@ -74,8 +74,8 @@ export class HostsFile {
     const { name, type } = question;
     const found = asks(type, TYPE_A) ? addresses.get(name) : undefined;
     const records = (found ?? []).map((address) => addressRecord(address, TTL));
-    const reverse = asks(type, TYPE_PTR) ? reverseAddress(name) : undefined;
-    const owner = reverse?.octets === 4 ? names.get(reverse.address) : undefined;
+    const reverse = asks(type, TYPE_PTR) ? readReverse(name) : undefined;
+    const owner = reverse?.isWhole && reverse.octets === 4 ? names.get(reverse.address) : undefined;
     if (owner !== undefined) records.push(nameRecord(owner, TTL));
     return records.length === 0
       ? undefined

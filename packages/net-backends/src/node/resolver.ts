@@ -36,7 +36,6 @@ export class NodeResolver {
     for (const timeoutMs of this.#rounds) {
       for (const server of this.#servers.current()) {
         const answer = await this.#ask(server, query, timeoutMs, signal);
-        if (signal.aborted) throw signal.reason;
         if (answer !== undefined && !isFailure(answer) && !isTruncated(answer)) return answer;
         if (second === undefined || isFailure(second)) second = answer ?? second;
       }

@@ -40,9 +40,7 @@ export class DnsCache {
     if (entry === undefined) return undefined;
     const { reply, since } = entry;
     const age = Math.floor((this.#stack.now - since) / 1000);
-    if (age < Math.min(reply.lifetime, MAX_LIFETIME)) return { reply, age };
-    this.#entries.delete(key);
-    return undefined;
+    return age < Math.min(reply.lifetime, MAX_LIFETIME) ? { reply, age } : undefined;
   }
 
   /** Keeps an answer, if it may be kept. */

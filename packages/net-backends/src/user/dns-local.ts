@@ -9,7 +9,7 @@
 
 import { inSubnet } from "./addresses.ts";
 import type { UserNetworkConfig } from "./config.ts";
-import { addressRecord, asks, nameRecord, reverseAddress } from "./dns-names.ts";
+import { addressRecord, asks, nameRecord, readReverse } from "./dns-names.ts";
 import type { DnsQuestion } from "./dns-question.ts";
 import { type DnsReply, ownReply } from "./dns-reply.ts";
 import {
@@ -73,17 +73,17 @@ export function answerHere(question: DnsQuestion, config: UserNetworkConfig): Dn
   return undefined;
 }
 
-/** What is known of the network's own addresses by their names in in-addr.arpa. */
+/** What is known of the network's own addresses by their names in in-addr.arpa: of them there is nothing elsewhere. */
 function answerReverse(question: DnsQuestion, config: UserNetworkConfig): DnsReply | undefined {
-  const found = reverseAddress(question.name);
+  const found = readReverse(question.name);
   if (found === undefined) return undefined;
-  const { address, octets } = found;
-  const owner = octets === 4 ? config.owners.get(address) : undefined;
+  const { address, octets, isWhole } = found;
+  const owner = isWhole && octets === 4 ? config.owners.get(address) : undefined;
   if (owner !== undefined) {
     return ownReply(question, RCODE_OK, asks(question.type, TYPE_PTR) ? [nameRecord(owner, TTL)] : []);
   }
   if (octets * 8 < config.subnet.bits || !inSubnet(address, config.subnet)) return undefined;
-  return ownReply(question, octets === 4 ? RCODE_NO_SUCH_NAME : RCODE_OK);
+  return ownReply(question, isWhole && octets < 4 ? RCODE_OK : RCODE_NO_SUCH_NAME);
 }
 
 /** Whether a name is another, or lies below it. */

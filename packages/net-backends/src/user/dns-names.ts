@@ -37,13 +37,29 @@ export function asks(asked: number, type: number): boolean {
   return asked === type || asked === TYPE_ANY;
 }
 
-/** The address that a name of in-addr.arpa stands for, as far as it goes; `undefined` for other names. */
-export function reverseAddress(name: string): { readonly address: number; readonly octets: number } | undefined {
+/** What a name of in-addr.arpa says. */
+export interface ReverseName {
+  /** The octets it names, those it doesn't being 0. */
+  readonly address: number;
+  /** How many it names. */
+  readonly octets: number;
+  /** Whether it is only that, and not something below. */
+  readonly isWhole: boolean;
+}
+
+/** Reads a name of in-addr.arpa (RFC 1035, 3.5); `undefined` for other names. */
+export function readReverse(name: string): ReverseName | undefined {
   if (!name.endsWith(REVERSE)) return undefined;
-  const octets = name.slice(0, -REVERSE.length).split(".").reverse();
-  if (octets.length > 4 || !octets.every((octet) => /^(0|[1-9]\d{0,2})$/.test(octet) && Number(octet) < 256)) {
-    return undefined;
+  const labels = name.slice(0, -REVERSE.length).split(".").reverse();
+  let address = 0;
+  let octets = 0;
+  while (octets < 4 && octets < labels.length && isOctet(labels[octets])) {
+    address += Number(labels[octets]) * 2 ** (24 - 8 * octets);
+    octets++;
   }
-  const address = octets.reduce((sum, octet, i) => sum + Number(octet) * 2 ** (24 - 8 * i), 0);
-  return { address, octets: octets.length };
+  return { address, octets, isWhole: octets === labels.length };
+}
+
+function isOctet(text: string): boolean {
+  return /^(0|[1-9]\d{0,2})$/.test(text) && Number(text) < 256;
 }

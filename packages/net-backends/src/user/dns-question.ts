@@ -57,7 +57,7 @@ export interface DnsQuestion {
 }
 
 /**
- * Reads a question.
+ * Reads a question. It holds on to the bytes.
  * @returns the question; or the `RCODE_*` to refuse it by; or `undefined` when it does not even ask
  */
 export function readQuestion(bytes: Uint8Array): DnsQuestion | number | undefined {
@@ -72,7 +72,7 @@ export function readQuestion(bytes: Uint8Array): DnsQuestion | number | undefine
   const end = name.end + 4;
   const opt = readOpt(bytes, view, end);
   if (opt === "malformed") return RCODE_FORMAT_ERROR;
-  const section = bytes.slice(DNS_HEADER, end);
+  const section = bytes.subarray(DNS_HEADER, end);
   const wanted = (flags & ASKED_FLAGS) | (opt === undefined ? 0 : 1) | (opt?.dnssecOk === true ? 2 : 0);
   return {
     id: view.getUint16(0),

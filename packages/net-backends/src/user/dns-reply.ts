@@ -105,7 +105,7 @@ export function isAnswerTo(query: Uint8Array, message: Uint8Array): boolean {
   // A server that could not read the question may not repeat it.
   if (questions === 0) return (flags & 15) !== RCODE_OK && (flags & 15) !== RCODE_NO_SUCH_NAME;
   const end = endOfQuestion(query);
-  if (questions !== 1 || message.length < end) return false;
+  if (questions !== 1) return false;
   for (let i = DNS_HEADER; i < end; i++) {
     // Type and class are no letters; lengths of labels are below them.
     if (i < end - 4 ? fold(message[i]) !== fold(query[i]) : message[i] !== query[i]) return false;
@@ -139,7 +139,7 @@ export function readReply(query: Uint8Array, bytes: Uint8Array): DnsReply | unde
 
 /**
  * Writes an answer for one who asked.
- * @param age how long ago it came, whole seconds
+ * @param age how long ago it came, whole seconds; below all its TTLs
  * @param limit bytes it may have: records that don't fit are left out, which is said (flag TC) unless they are only
  *   additional (RFC 2181, 9)
  */
@@ -162,7 +162,7 @@ export function writeReply(question: DnsQuestion, reply: DnsReply, age: number, 
   bytes.set(reply.message.subarray(0, end));
   bytes.set(section, DNS_HEADER);
   for (const { ttlAt } of reply.places) {
-    if (ttlAt < end) view.setUint32(ttlAt, Math.max(0, ttlOf(view, ttlAt) - age));
+    if (ttlAt < end) view.setUint32(ttlAt, ttlOf(view, ttlAt) - age);
   }
   // Without EDNS there is no room for codes above 15.
   const rcode = edns === undefined && reply.rcode > 15 ? RCODE_SERVER_FAILURE : reply.rcode;

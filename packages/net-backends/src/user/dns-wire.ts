@@ -69,8 +69,7 @@ export function endOfName(bytes: Uint8Array, at: number): number {
   let end = -1;
   let length = 1;
   let pointers = 0;
-  // Each pointer leads to before where it was found, so there is no loop (RFC 1035, 4.1.4: "a prior occurrence").
-  let limit = at;
+  const start = at;
   for (;;) {
     if (at >= bytes.length) return -1;
     const first = bytes[at];
@@ -84,8 +83,7 @@ export function endOfName(bytes: Uint8Array, at: number): number {
     if (first < 0xc0 || at + 1 >= bytes.length || ++pointers > MAX_POINTERS) return -1;
     if (end < 0) end = at + 2;
     at = ((first & 0x3f) << 8) | bytes[at + 1];
-    if (at < DNS_HEADER || at >= limit) return -1;
-    limit = at;
+    if (at < DNS_HEADER || at >= start) return -1; // to "a prior occurrence" (RFC 1035, 4.1.4)
   }
 }
 

@@ -28,7 +28,7 @@ export class Dns {
 
   /**
    * Answers a question.
-   * @param message the question; not looked at later
+   * @param message the question; kept until the answer
    * @param stream whether it came over TCP, where answers may be long
    * @param answered gets the answer, once, at once or later
    * @returns withdraws the question; `undefined` when it is none, and is not answered

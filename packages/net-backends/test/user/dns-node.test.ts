@@ -231,6 +231,7 @@ describe("a name server", () => {
     over === "udp" ? answerTo(query, { flags: 0x0200 }) : answerTo(query, { answers: huge });
 
   test("that cuts its answer short is asked over TCP, where it may be huge", async () => {
+    await until(() => sockets() === 0);
     const server = await serve(cutting);
     const answer = await resolver([server]).resolve(asking, never);
     expect([answer.length, answer[2] & 2, decode(answer).answers!.length]).toEqual([12 + 12 + 2900 * 22, 0, 2900]);
@@ -238,6 +239,7 @@ describe("a name server", () => {
       ["udp", 0x1234],
       ["tcp", 0x1234],
     ]);
+    await until(() => sockets() === 2); // the server's own
   });
 
   test.each<[string, Says]>([
@@ -249,8 +251,34 @@ describe("a name server", () => {
     const failing = await serve(({ query }) => answerTo(query, { flags: 2 }), "127.0.0.2");
     const short = await resolver([failing, bad], [HASTE]).resolve(asking, never);
     expect(head(short)).toBe("123483800001000000000000");
+    expect(head(await resolver([bad, failing], [HASTE]).resolve(asking, never))).toBe("123483800001000000000000");
     const second = await serve(good, "127.0.0.3");
     expect(addressIn(await resolver([bad, second], [HASTE]).resolve(asking, never))).toEqual(["192.0.2.1"]);
+  });
+
+  test("whose TCP hangs up is not waited for", async () => {
+    const bad = await serve((asked, self) => (asked.over === "udp" ? cutting(asked, self) : "hang-up"));
+    const second = await serve(good, "127.0.0.3");
+    expect(addressIn(await resolver([bad, second]).resolve(asking, never))).toEqual(["192.0.2.1"]);
+  });
+
+  test("that has answered leaves no timer behind", async () => {
+    const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
+    const server = await serve(good);
+    const before = timers();
+    await resolver([server], [3_600_000]).resolve(asking, never);
+    await until(() => timers() <= before);
+  });
+
+  test.each([0, 1, 2, 3, 4])("is given up %i turns after the question: nothing is thrown", async (turns) => {
+    await until(() => sockets() === 0);
+    const server = await serve(() => undefined);
+    const abort = new AbortController();
+    const answer = resolver([server]).resolve(asking, abort.signal);
+    for (let i = 0; i < turns; i++) await (turns % 2 === 0 ? turn() : new Promise<void>(process.nextTick));
+    abort.abort();
+    await expect(answer).rejects.toThrow("no name server answered");
+    await until(() => sockets() === 2);
   });
 
   test("may have an address of IPv6", async () => {
@@ -263,20 +291,24 @@ describe("a name server", () => {
     const silent = await serve(() => undefined);
     const second = await serve(good, "127.0.0.2");
     const abort = new AbortController();
-    const answer = resolver([silent, second]).resolve(asking, abort.signal);
+    const both = resolver([silent, second]);
+    const answer = both.resolve(asking, abort.signal);
     await until(() => silent.asked.length > 0);
     abort.abort();
-    await expect(answer).rejects.toThrow();
+    await expect(answer).rejects.toThrow("no name server answered");
     await until(() => sockets() === 4);
-    await expect(resolver([silent, second]).resolve(asking, abort.signal)).rejects.toThrow();
-    await turn();
+    await expect(both.resolve(asking, abort.signal)).rejects.toThrow("no name server answered");
     expect([silent.asked.length, second.asked.length]).toEqual([1, 0]);
+    // That says nothing of the server: it is still the first.
+    silent.says = good;
+    await both.resolve(asking, never);
+    expect([silent.asked.length, second.asked.length]).toEqual([2, 0]);
   });
 
   test("many questions are on their way at a time", async () => {
     const held: (() => void)[] = [];
     const server = await serve((asked, self) => {
-      held.push(() => self.send(good(asked, self) as Uint8Array, { address: "127.0.0.1", port: asked.port }));
+      held.push(() => self.send(answerTo(asked.query), { address: "127.0.0.1", port: asked.port }));
       return undefined;
     });
     const one = resolver([server]);
@@ -392,7 +424,8 @@ describe("the hosts file", () => {
 127.0.0.1\tlocalhost
 192.0.2.1  a.test A2.test.   # the first
 192.0.2.2 a.test\r
-192.0.2.1 a.test
+192.0.2.1 a.test a2.test
+192.0.2.0 net.test
 2001:db8::1 six.test
 192.0.2.300 bad.test
 192.0.2.4 bad..test .
@@ -419,11 +452,13 @@ describe("the hosts file", () => {
       ["localhost", ["127.0.0.1"]],
       ["a.test", ["192.0.2.1", "192.0.2.2"]],
       ["a2.test", ["192.0.2.1"]],
+      ["net.test", ["192.0.2.0"]],
     ]);
     expect([...names]).toEqual([
       [0x7f000001, "localhost"],
       [0xc0000201, "a.test"],
       [0xc0000202, "a.test"],
+      [0xc0000200, "net.test"],
     ]);
   });
 
@@ -440,6 +475,7 @@ describe("the hosts file", () => {
     expect(found("a2.test", 255)).toEqual([["192.0.2.1", 0]]);
     expect(found("1.2.0.192.in-addr.arpa", 12)).toEqual([["a.test", 0]]);
     expect(found("2.0.192.in-addr.arpa", 12)).toBeUndefined();
+    expect(found("x.1.2.0.192.in-addr.arpa", 12)).toBeUndefined();
     expect(found("a.test", 15)).toBeUndefined();
     expect(found("six.test", 1)).toBeUndefined();
     expect(found("other.test", 1)).toBeUndefined();

@@ -1,7 +1,13 @@
 /** The name server over TCP: RFC 7766, by segments of a guest. */
 import { describe, expect, test } from "vitest";
 import type { UserNetworkOptions } from "../../src/index.ts";
+import { readOptions } from "../../src/user/config.ts";
+import { Dns } from "../../src/user/dns.ts";
+import { DnsStream } from "../../src/user/dns-stream.ts";
+import { Stack } from "../../src/user/stack.ts";
 import { A, answerTo, head, query, settled } from "./dns-messages.ts";
+import { MemoryHost } from "./memory-host.ts";
+import { seeded, TestClock } from "./test-clock.ts";
 import { ACK, type Bench, bench, FIN, PSH, RST, type Segment, SYN, segmentOf } from "./test-guest.ts";
 import { DNS } from "./wire-test.ts";
 
@@ -173,6 +179,31 @@ describe("DNS over TCP", () => {
     expect(client.b.clock.pending).toBe(0);
   });
 
+  test("nor while one of several is due", async () => {
+    const client = await Client.open({ names: { "h.i": "10.0.2.2" } });
+    await client.send(["x.y", "h.i"].flatMap((text) => framed(query(text, 1))));
+    expect(client.ids.length).toBe(1);
+    client.b.clock.advance(19_999);
+    await client.look();
+    expect(client.flags & FIN).toBe(0);
+    client.b.clock.advance(1); // the host is given up
+    await client.look();
+    expect(client.ids.length).toBe(2);
+    client.b.clock.advance(9_999);
+    await client.look();
+    expect(client.flags & FIN).toBe(0);
+    client.b.clock.advance(1);
+    await client.look();
+    expect(client.flags & FIN).toBe(FIN);
+  });
+
+  test("a conversation may be longer than any window", async () => {
+    const client = await Client.open({ limits: { tcpReceive: 1000 } });
+    client.b.host.names = (asked) => answerTo(asked);
+    for (let id = 1; id <= 200; id++) await client.send(framed(query(`n${id}.y`, 1, { id })));
+    expect(client.ids).toEqual(Array.from({ length: 200 }, (_, i) => i + 1));
+  });
+
   test("one that never asks ends too", async () => {
     const client = await Client.open();
     client.b.clock.advance(10_000);
@@ -224,5 +255,76 @@ describe("DNS over TCP", () => {
     client.b.network.close();
     expect(client.b.clock.pending).toBe(0);
     expect(client.b.network.counters.tcpActive).toBe(0);
+  });
+});
+
+describe("as a socket of the host", () => {
+  function open(): { stream: DnsStream; calls: string[]; host: MemoryHost; clock: TestClock } {
+    const host = new MemoryHost();
+    const clock = new TestClock();
+    const stack = new Stack(
+      readOptions({}),
+      host,
+      clock,
+      seeded(1),
+      () => {},
+      () => {},
+    );
+    host.names = (asked) => answerTo(asked);
+    const calls: string[] = [];
+    const stream = new DnsStream(stack, new Dns(stack), {
+      connected: () => calls.push("connected"),
+      data: (bytes) => calls.push(`data ${bytes.length}`),
+      ended: () => calls.push("ended"),
+      written: (count) => calls.push(`written ${count}`),
+      closed: (failure) => calls.push(`closed ${failure}`),
+    });
+    return { stream, calls, host, clock };
+  }
+  const question = Uint8Array.from(framed(query("x.y", 1)));
+
+  test("no handler is called before a method has returned", async () => {
+    const { stream, calls } = open();
+    expect(calls).toEqual([]);
+    stream.write(question);
+    stream.end();
+    expect(calls).toEqual([]);
+    await settled();
+    expect(calls).toEqual(["connected", "written 23", "data 23", "ended", "closed undefined"]);
+  });
+
+  test("while it is paused nothing is taken, and it does not end; then it goes on", async () => {
+    const { stream, calls, host } = open();
+    stream.pause();
+    stream.write(question);
+    stream.end();
+    await settled();
+    expect([calls, host.queries.length]).toEqual([["connected"], 0]);
+    stream.resume();
+    await settled();
+    expect(calls).toEqual(["connected", "written 23", "data 23", "ended", "closed undefined"]);
+  });
+
+  test.each([0, 1, 2, 3])(
+    "after destroy (%i turns later) no handler is called any more, and no timer is left",
+    async (turns) => {
+      const { stream, calls, clock } = open();
+      stream.write(question);
+      for (let i = 0; i < turns; i++) await Promise.resolve();
+      stream.destroy();
+      const before = [...calls];
+      await settled();
+      clock.advance(60_000);
+      await settled();
+      expect(calls).toEqual(before);
+    },
+  );
+
+  test("destroyed when idle, it stays silent", async () => {
+    const { stream, calls, clock } = open();
+    await settled();
+    stream.destroy();
+    clock.advance(60_000);
+    expect(calls).toEqual(["connected"]);
   });
 });

@@ -245,6 +245,8 @@ describe("an answer larger than the guest takes", () => {
     const last = { type: "TXT" as const, name: ".", ttl: 1, data: "1234" };
     const fits = await ask(answering({ answers: [...many.slice(0, 25), last] }), query("x.y", 1));
     expect([fits.length, fits[2] & 2]).toEqual([512, 0]);
+    const spoken = await ask(answering({ answers: [...many.slice(0, 25), last] }), query("x.y", 1, { edns: 512 }));
+    expect([spoken.length, spoken[2] & 2]).toEqual([496 + 11, 2]); // the OPT record has its place
     const over = { ...last, data: "12345" };
     const cut = await ask(answering({ answers: [...many.slice(0, 25), over] }), query("x.y", 1));
     expect([cut.length, cut[2] & 2]).toEqual([496, 2]);
@@ -281,6 +283,10 @@ describe("names that are known here", () => {
     ["an address of the network without a name", "15.2.0.10.in-addr.arpa", 3],
     ["its name server's", "3.2.0.10.in-addr.arpa", 3],
     ["the network itself", "2.0.10.in-addr.arpa", 0],
+    ["its services", "lb._dns-sd._udp.0.2.0.10.in-addr.arpa", 3],
+    ["something below an address", "9.2.2.0.10.in-addr.arpa", 3],
+    ["no address of it", "300.2.0.10.in-addr.arpa", 3],
+    ["another writing of one", "02.2.0.10.in-addr.arpa", 3],
     ["loopback (RFC 6303)", "9.9.0.127.in-addr.arpa", 3],
     ["the zone of loopback", "127.in-addr.arpa", 0],
     ["link-local", "1.1.254.169.in-addr.arpa", 3],
@@ -303,7 +309,7 @@ describe("names that are known here", () => {
     "4.3.0.10.in-addr.arpa", // another network of the host's, private or not
     "1.1.168.192.in-addr.arpa",
     "0.10.in-addr.arpa",
-    "02.2.0.10.in-addr.arpa",
+    "x.0.10.in-addr.arpa",
     "2.2.0.10.5.in-addr.arpa",
     "in-addr.arpa",
     "xinvalid",
@@ -312,6 +318,18 @@ describe("names that are known here", () => {
     const b = answering({});
     await ask(b, query(text, 12));
     expect(b.host.queries.length).toBe(1);
+  });
+
+  test("of a larger network than the guests' own the host's servers say the names", async () => {
+    const options = { subnet: "10.0.0.0/20", gateway: "10.0.2.2", dns: "10.0.2.3", guest: "10.0.2.15" };
+    const b = answering({}, { ...options, names: { "net.test": "172.0.0.0" } });
+    for (const text of ["10.in-addr.arpa", "0.10.in-addr.arpa", "1.16.0.10.in-addr.arpa", "172.in-addr.arpa"]) {
+      await ask(b, query(text, 12));
+    }
+    expect(b.host.queries.length).toBe(4);
+    expect(rcode(await ask(b, query("15.0.10.in-addr.arpa", 12)))).toBe(0);
+    expect(rcode(await ask(b, query("1.15.0.10.in-addr.arpa", 12)))).toBe(3);
+    expect(b.host.queries.length).toBe(4);
   });
 
   test("localhost and all below is the guest's own loopback (RFC 6761, 6.3)", async () => {
@@ -435,13 +453,30 @@ describe("equal questions", () => {
     ["no recursion", query("a.b", 1, { flags: 0 })],
     ["checking disabled", query("a.b", 1, { flags: 0x0110 })],
     ["EDNS", query("a.b", 1, { edns: 1232 })],
-    ["DNSSEC", query("a.b", 1, { edns: 1232, ednsFlags: 0x8000 })],
+    ["EDNS and DNSSEC", query("a.b", 1, { edns: 1232, ednsFlags: 0x8000 })],
     ["a letter outside ASCII of another case", query("\xe9.b", 1)],
   ])("are not those with %s", async (what, other) => {
     const b = bench();
     const due = later(b);
     send(b, what.startsWith("a letter") ? query("\xc9.b", 1) : query("a.b", 1));
     send(b, other);
+    await settled();
+    expect(due.length).toBe(2);
+  });
+
+  test("are not those that want DNSSEC and those that don't", async () => {
+    const b = bench();
+    const due = later(b);
+    for (const ednsFlags of [0, 0x8000, 0]) send(b, query("a.b", 1, { edns: 1232, ednsFlags }));
+    await settled();
+    expect(b.host.queries.map(({ message }) => message.at(-4))).toEqual([0, 0x80]);
+    expect(due.length).toBe(2);
+  });
+
+  test("are those whose letters differ in case, from A to Z", async () => {
+    const b = bench();
+    const due = later(b);
+    for (const text of ["AZ[.b", "az[.b", "aZ{.b"]) send(b, query(text, 1));
     await settled();
     expect(due.length).toBe(2);
   });
@@ -503,6 +538,7 @@ describe("answers are kept as long as they are good", () => {
     ["a TTL with the uppermost bit (RFC 2181, 8)", { answers: [A("a.b", "192.0.2.1", 0x8000_0001)] }],
     ["no such name, without an SOA (RFC 2308, 5)", { flags: 3 }],
     ["no such name, an alias only", { flags: 3, answers: [{ type: "CNAME", name: "a.b", ttl: 60, data: "c.d" }] }],
+    ["no such name, and its address all the same", { flags: 3, answers: [A("a.b", "192.0.2.1")] }],
     ["an alias of what is elsewhere", { answers: [{ type: "CNAME", name: "a.b", ttl: 60, data: "c.d" }] }],
     ["a referral", { authorities: [{ type: "NS", name: "b", ttl: 60, data: "ns.b" }] }],
     [
@@ -511,6 +547,7 @@ describe("answers are kept as long as they are good", () => {
     ],
     ["an SOA as the answer's additional", { flags: 3, additionals: [SOA("b", 60, 60)] }],
     ["a failure", { flags: 2, answers: [A("a.b", "192.0.2.1")] }],
+    ["a failure with an SOA", { flags: 2, authorities: [SOA("b", 60, 60)] }],
     ["a refusal", { flags: 5, answers: [A("a.b", "192.0.2.1")] }],
     ["what is cut short", { flags: 0x0200, answers: [A("a.b", "192.0.2.1")] }],
     ["what is huge", { answers: Array.from({ length: 300 }, () => A("a.b", "192.0.2.1")) }],
@@ -518,18 +555,45 @@ describe("answers are kept as long as they are good", () => {
     expect(await askedAgain(fields, 0)).toBe(1);
   });
 
-  test("TTLs go down by whole seconds, and never below 0", async () => {
-    const b = answering({
-      answers: [A("a.b", "192.0.2.1", 10)],
-      authorities: [SOA("b", 60, 60)],
-      additionals: [A("c.b", "192.0.2.3", 0x8000_0000)],
-    });
+  test("a referral for the type that was asked for is none", async () => {
+    expect(await askedAgain({ authorities: [{ type: "NS", name: "b", ttl: 60, data: "ns.b" }] }, 0, 2)).toBe(1);
+    expect(await askedAgain({ answers: [{ type: "NS", name: "b", ttl: 60, data: "ns.b" }] }, 0, 2)).toBe(0);
+  });
+
+  test("all records of a name are an answer to ANY", async () => {
+    expect(await askedAgain({ answers: [A("a.b", "192.0.2.1", 60)] }, 0, 255)).toBe(0);
+  });
+
+  test("five minutes from when they came, however often they are asked for; then their place is free", async () => {
+    const b = answering({ answers: [A("a.b", "192.0.2.1", 86_400)] });
+    for (const at of [0, 200_000, 299_999]) {
+      b.clock.advance(at + 1000 - b.clock.time);
+      await ask(b, query("a.b", 1));
+    }
+    expect(b.host.queries.length).toBe(1);
+    b.clock.advance(1);
+    await ask(b, query("a.b", 1));
+    expect(b.host.queries.length).toBe(2);
+    expect(b.network.counters.tables.dnsCache.expired).toBe(0);
+    b.clock.advance(300_000);
+    expect(b.network.counters.tables.dnsCache.expired).toBe(1);
+  });
+
+  test("what is not kept takes no place", async () => {
+    const b = answering({ answers: [A("a.b", "192.0.2.1", 60)] }, { limits: { dnsCache: 1 } });
+    await ask(b, query("a.b", 1));
+    b.host.names = (asked) => answerTo(asked, { answers: [A("c.d", "192.0.2.1", 0)] });
+    await ask(b, query("c.d", 1));
+    await ask(b, query("a.b", 1));
+    expect(b.host.queries.length).toBe(2);
+  });
+
+  test("TTLs go down by whole seconds", async () => {
+    const b = answering({ answers: [A("a.b", "192.0.2.1", 10)], authorities: [SOA("b", 60, 60)] });
     const ttls = async (): Promise<unknown> => {
       const { answers, authorities } = decode(await ask(b, query("a.b", 1)));
       return [...answers!, ...authorities!].map((record) => "ttl" in record && record.ttl);
     };
-    b.host.names = (asked) =>
-      answerTo(asked, { answers: [A("a.b", "192.0.2.1", 10)], authorities: [SOA("b", 60, 60)] });
     expect(await ttls()).toEqual([10, 60]);
     b.clock.advance(3999);
     expect(await ttls()).toEqual([7, 57]);
@@ -580,6 +644,11 @@ describe("each question is answered, whatever the host does", () => {
       "answers without the question",
       (asked) => Uint8Array.from([...asked.subarray(0, 2), 0x81, 0x80, 0, 0, 0, 0, 0, 0, 0, 0]),
     ],
+    [
+      "says that there is no such name as it does not repeat",
+      (asked) => Uint8Array.from([...asked.subarray(0, 2), 0x81, 0x83, 0, 0, 0, 0, 0, 0, 0, 0]),
+    ],
+    ["answers a part of the question", (asked) => answerTo(asked).slice(0, -1)],
     ["answers with two", (asked) => Uint8Array.from(answerTo(asked), (byte, i) => (i === 5 ? 2 : byte))],
     [
       "promises records that are not there",
@@ -633,19 +702,32 @@ describe("each question is answered, whatever the host does", () => {
 
   test.each([
     ["a pointer to itself", [0xc0, 21]],
-    ["a pointer ahead", [0xc0, 40]],
+    ["a pointer ahead, to a name", [0xc0, 33]],
     ["a pointer into the header", [0xc0, 4]],
     ["a loop of labels and a pointer", [1, 97, 0xc0, 21]],
     ["a label of 64", [64, ...Array(64).fill(97), 0]],
-    ["a label of an unknown kind", [0x80, 1]],
+    ["a label of an unknown kind", [0x80, 12]],
+    ["a label of another unknown kind", [0x40, 0]],
     ["256 bytes", [...Array(127).fill([1, 97]).flat(), 1, 97, 0]],
     ["a pointer cut in two", [0xc0]],
   ])("a record's name that is none (%s) makes a failure", async (what, bad) => {
     const b = bench();
     b.host.names = (asked) => {
-      const end = what.endsWith("two") ? [] : [0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 1, 2, 3, 4];
+      const end = what.endsWith("two") ? [] : [0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 0, 0, 0, 0];
       const answer = Uint8Array.from([...answerTo(asked), ...bad, ...end]);
       answer[7] = 1;
+      return answer;
+    };
+    expect(head(await ask(b, query("a.b", 1)))).toBe("abcd81820001000000000000");
+  });
+
+  test("a record's name that leads into a loop before it makes a failure", async () => {
+    const b = bench();
+    b.host.names = (asked) => {
+      const end = answerTo(asked).length;
+      const loop = [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 9, 0, 2, 0xc0, end + 12];
+      const answer = Uint8Array.from([...answerTo(asked), ...loop, 0xc0, end + 12, 0, 1, 0, 1, 0, 0, 0, 9, 0, 0]);
+      answer[7] = 2;
       return answer;
     };
     expect(head(await ask(b, query("a.b", 1)))).toBe("abcd81820001000000000000");
@@ -731,6 +813,16 @@ describe("each question is answered, whatever the host does", () => {
     expect(b.host.queries.map(({ signal }) => signal.aborted)).toEqual([false]);
   });
 
+  test("the memory of a query is the host's own", async () => {
+    const b = bench();
+    b.host.names = (asked) => {
+      const answer = answerTo(asked);
+      asked.fill(0xee);
+      return answer;
+    };
+    expect(rcode(await ask(b, query("a.b", 1)))).toBe(0);
+  });
+
   test("the memory of an answer may be used again", async () => {
     const b = bench();
     b.host.names = (asked) => {
@@ -764,7 +856,7 @@ describe("a guest that is gone", () => {
     expect(next.got()).toEqual([]);
     expect(b.network.counters.dnsAnswered).toBe(0);
     // And what it had asked is not known any more.
-    b.host.names = (asked) => answerTo(asked);
+    b.host.names = (asked) => answerTo(asked, { answers: [A("a.b", "192.0.2.1")] });
     next.send(udpFrame(4000, 53, query("a.b", 1), { destination: DNS, fromMac: GUEST_MAC }));
     await settled();
     expect(b.host.queries.length).toBe(2);

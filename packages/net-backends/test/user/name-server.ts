@@ -9,8 +9,8 @@ export interface Asked {
   readonly port: number;
 }
 
-/** What it says; nothing for silence, several for one after the other. */
-export type Says = (asked: Asked, server: NameServer) => Uint8Array | Uint8Array[] | undefined;
+/** What it says; nothing for silence, several for one after the other, `hang-up` to end a connection of TCP. */
+export type Says = (asked: Asked, server: NameServer) => Uint8Array | Uint8Array[] | "hang-up" | undefined;
 
 export class NameServer {
   readonly asked: Asked[] = [];
@@ -26,7 +26,8 @@ export class NameServer {
     this.says = says;
     this.port = udp.address().port;
     udp.on("message", (query, sender) => {
-      for (const message of this.#said({ query, over: "udp", port: sender.port })) this.send(message, sender);
+      const said = this.#said({ query, over: "udp", port: sender.port });
+      if (said !== "hang-up") for (const message of said) this.send(message, sender);
     });
     tcp.on("connection", (socket) => this.#serve(socket));
   }
@@ -61,14 +62,15 @@ export class NameServer {
     for (const connection of this.#connections) connection.destroy();
   }
 
-  #said(asked: Asked): Uint8Array[] {
+  #said(asked: Asked): Uint8Array[] | "hang-up" {
     this.asked.push({ ...asked, query: Uint8Array.from(asked.query) });
     const said = this.says(asked, this);
-    return said === undefined ? [] : Array.isArray(said) ? said : [said];
+    return said === undefined ? [] : said instanceof Uint8Array ? [said] : said;
   }
 
   #serve(socket: Tcp): void {
     this.#connections.add(socket);
+    socket.setNoDelay(true);
     let got = Buffer.alloc(0);
     socket.on("error", () => {});
     socket.on("data", (bytes) => {
@@ -76,12 +78,19 @@ export class NameServer {
       while (got.length >= 2 && got.length >= 2 + got.readUInt16BE(0)) {
         const query = got.subarray(2, 2 + got.readUInt16BE(0));
         got = got.subarray(2 + query.length);
-        for (const message of this.#said({ query, over: "tcp", port: socket.remotePort ?? 0 })) {
-          // In pieces, as a network may cut it.
-          socket.write(Uint8Array.of(message.length >> 8));
-          setImmediate(() => socket.write(Uint8Array.of(message.length & 255, ...message)));
-        }
+        const said = this.#said({ query, over: "tcp", port: socket.remotePort ?? 0 });
+        if (said === "hang-up") socket.end();
+        else
+          for (const message of said)
+            sendInPieces(socket, Buffer.of(message.length >> 8, message.length & 255, ...message));
       }
     });
   }
+}
+
+/** As a network may cut it: within the length, and within the message. */
+function sendInPieces(socket: Tcp, message: Buffer): void {
+  socket.write(message.subarray(0, 1));
+  setTimeout(() => socket.write(message.subarray(1, 100)), 3);
+  setTimeout(() => socket.write(message.subarray(100)), 9);
 }
