@@ -130,6 +130,5 @@ describe("a snapshot that was changed at random", () => {
       expect(target.core.status).toBe(good.status === 27 && good.underWay === "resuming" ? 15 : good.status);
       expect(Math.min(outcomes.refused, outcomes.restored)).toBeGreaterThan(20);
     },
-    60_000,
   );
 });

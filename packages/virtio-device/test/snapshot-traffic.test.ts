@@ -28,51 +28,47 @@ describe("snapshots taken while traffic runs", () => {
     ["split with event indices", EVENT_IDX],
     ["packed", RING_PACKED],
     ["packed with event indices", RING_PACKED | EVENT_IDX],
-  ])(
-    "lose no buffer, and use none twice: %s",
-    (_, features) => {
-      const property = fc.property(traffic, (steps) => {
-        const memory = GuestMemory.of(new Uint8Array(0x20_0000));
-        const Driver = (features & RING_PACKED) !== 0n ? MockPackedDriver : MockSplitDriver;
-        const driver = new Driver(memory, { size: SIZE, base: 0x1000, eventIdx: (features & EVENT_IDX) !== 0n });
-        let s = machine(memory);
-        negotiate(s, FLEXIBLE | features);
-        enableQueue(s, 0, driver);
-        s.core.writeStatus(15);
-        let free = SIZE;
-        let offered = 0;
-        let used = 0;
-        const collect = (): void => {
-          const back = driver.collect();
-          expect(back.every(({ length }) => length === 1)).toBe(true);
-          used += back.length;
-          free += back.length;
-        };
-        for (const step of steps) {
-          if (step === "turn") s.scheduler.run();
-          else if (step === "suspend") s.core.writeStatus(s.core.status | 16);
-          else if (step === "resume") s.core.writeStatus(s.core.status | 4);
-          else if (step === "move") {
-            const t = machine(memory);
-            t.core.restore(JSON.parse(JSON.stringify(s.core.save())));
-            s = t;
-          } else if ((s.core.status & 4) !== 0) {
-            const count = Math.min(step.offer, free);
-            for (let i = 0; i < count; i++) driver.add([{ address: 0x10_0000, length: 4, writable: true }]);
-            driver.publish();
-            free -= count;
-            offered += count;
-            s.core.notify(0);
-            collect();
-          }
+  ])("lose no buffer, and use none twice: %s", (_, features) => {
+    const property = fc.property(traffic, (steps) => {
+      const memory = GuestMemory.of(new Uint8Array(0x20_0000));
+      const Driver = (features & RING_PACKED) !== 0n ? MockPackedDriver : MockSplitDriver;
+      const driver = new Driver(memory, { size: SIZE, base: 0x1000, eventIdx: (features & EVENT_IDX) !== 0n });
+      let s = machine(memory);
+      negotiate(s, FLEXIBLE | features);
+      enableQueue(s, 0, driver);
+      s.core.writeStatus(15);
+      let free = SIZE;
+      let offered = 0;
+      let used = 0;
+      const collect = (): void => {
+        const back = driver.collect();
+        expect(back.every(({ length }) => length === 1)).toBe(true);
+        used += back.length;
+        free += back.length;
+      };
+      for (const step of steps) {
+        if (step === "turn") s.scheduler.run();
+        else if (step === "suspend") s.core.writeStatus(s.core.status | 16);
+        else if (step === "resume") s.core.writeStatus(s.core.status | 4);
+        else if (step === "move") {
+          const t = machine(memory);
+          t.core.restore(JSON.parse(JSON.stringify(s.core.save())));
+          s = t;
+        } else if ((s.core.status & 4) !== 0) {
+          const count = Math.min(step.offer, free);
+          for (let i = 0; i < count; i++) driver.add([{ address: 0x10_0000, length: 4, writable: true }]);
+          driver.publish();
+          free -= count;
+          offered += count;
+          s.core.notify(0);
+          collect();
         }
-        if ((s.core.status & 16) !== 0) s.core.writeStatus(31);
-        while (s.scheduler.tasks.length > 0) s.scheduler.run();
-        collect();
-        expect([used, s.faults]).toEqual([offered, []]);
-      });
-      fc.assert(property, propertyOptions(80));
-    },
-    60_000,
-  );
+      }
+      if ((s.core.status & 16) !== 0) s.core.writeStatus(31);
+      while (s.scheduler.tasks.length > 0) s.scheduler.run();
+      collect();
+      expect([used, s.faults]).toEqual([offered, []]);
+    });
+    fc.assert(property, propertyOptions(80));
+  });
 });
