@@ -257,7 +257,6 @@ export class DriverDevice {
 
   /** A step of the device's life: where it fails the device is given up, but for `harmless` reasons. */
   async #step<T>(action: () => Promise<T>, harmless: readonly DriverErrorCode[] = ARGUMENT_ERRORS): Promise<T> {
-    if (this.#failure !== null) throw this.#failure;
     try {
       return await action();
     } catch (cause) {
