@@ -180,7 +180,16 @@ describe("the configuration ports", () => {
   });
 });
 
-describe("a slot that was emptied and filled again", () => {
+describe("a slot that was emptied, and filled again", () => {
+  test("forgets the function that was in it: a reset of the machine does not reach that", () => {
+    const v86 = new FakeV86();
+    const fn = new ScratchFunction();
+    attachToV86(v86).plugPci(fn).unplug();
+    v86.cpu.reboot_internal();
+    v86.cpu.set_state(null);
+    expect(fn.resets).toBe(0);
+  });
+
   test("is the new function's: the old one's unplug does nothing any more, nor does a reset reach the old one", () => {
     const v86 = new FakeV86();
     const machine = attachToV86(v86);
