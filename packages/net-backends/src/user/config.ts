@@ -7,6 +7,7 @@ import { formatIpv4, isHostOf, requireIpv4, requireMac, requireSubnet, type Subn
 import { type Boot, type BootClient, type BootOption, type NetworkBoot, readBoot } from "./boot.ts";
 import { isName } from "./dns-names.ts";
 import { UserNetworkError } from "./errors.ts";
+import type { TftpFiles } from "./tftp.ts";
 import type { UserNetworkTrace } from "./trace.ts";
 
 /** A port of the host that leads to a port of a guest. */
@@ -117,6 +118,11 @@ export interface UserNetworkOptions {
   readonly domain?: string;
   /** What DHCP and BOOTP tell guests about booting from the network; nothing unless given. */
   readonly boot?: BootOption;
+  /**
+   * Files that guests may fetch from the gateway by TFTP, by path without a slash in front, or a function of the path as
+   * it was asked for. There is no TFTP server unless given.
+   */
+  readonly tftp?: TftpFiles;
   /** How long DHCP's leases last, seconds; a day. */
   readonly leaseSeconds?: number;
   /** Names answered by the name server itself, and their addresses; so are the names of these addresses (PTR). */
@@ -144,6 +150,7 @@ export interface UserNetworkConfig {
   readonly hostname: string | undefined;
   readonly domain: string | undefined;
   readonly boot: Boot | ((client: BootClient) => NetworkBoot | undefined) | undefined;
+  readonly tftp: TftpFiles | undefined;
   readonly leaseSeconds: number;
   /** Addresses by name, in lower case. */
   readonly names: ReadonlyMap<string, string>;
@@ -204,6 +211,7 @@ export function readOptions(options: UserNetworkOptions): UserNetworkConfig {
     hostname: requireText(options.hostname, "hostname"),
     domain: requireText(options.domain, "domain"),
     boot: typeof options.boot === "object" ? readBoot(options.boot, gateway) : options.boot,
+    tftp: options.tftp,
     leaseSeconds: requireInteger(options.leaseSeconds ?? 86_400, "leaseSeconds", 60, 0xffff_fffe),
     names,
     owners,

@@ -14,6 +14,7 @@ export const TABLES = [
   "arp",
   "dns",
   "dnsCache",
+  "tftp",
 ] as const;
 
 /** A table of a network that has a limit. */
@@ -77,6 +78,8 @@ export interface UserNetworkCounters {
   dnsAnswered: number;
   dnsCached: number;
   dnsForwarded: number;
+  /** Datagrams for the TFTP server. */
+  tftpReceived: number;
   /** Datagrams sent to hosts, and brought back. */
   udpToHost: number;
   udpFromHost: number;
@@ -120,6 +123,7 @@ export function newCounters(): UserNetworkCounters {
     dnsAnswered: 0,
     dnsCached: 0,
     dnsForwarded: 0,
+    tftpReceived: 0,
     udpToHost: 0,
     udpFromHost: 0,
     tcpOpened: 0,

@@ -30,5 +30,6 @@ export type {
   HostUdp,
   HostUdpHandlers,
 } from "./host-sockets.ts";
+export type { TftpFiles } from "./tftp.ts";
 export type { UserNetworkEvent, UserNetworkTrace } from "./trace.ts";
 export { UserNetwork, type UserNetworkSetup } from "./user-network.ts";

@@ -15,6 +15,8 @@ import type { Icmp } from "./icmp.ts";
 import type { Packet } from "./packet.ts";
 import { reach } from "./reach.ts";
 import type { Stack } from "./stack.ts";
+import type { Tftp } from "./tftp.ts";
+import { TFTP_PORT } from "./tftp-message.ts";
 import { endpoint, UdpFlow, type UdpFlowOwner } from "./udp-flow.ts";
 import type { UdpForwards } from "./udp-forwards.ts";
 import {
@@ -43,15 +45,17 @@ export class Udp implements UdpFlowOwner {
   readonly arp: Arp;
   readonly #dhcp: Dhcp;
   readonly #dns: Dns;
+  readonly #tftp: Tftp;
   readonly #forwards: UdpForwards;
   readonly #flows: BoundedTable<number, UdpFlow>;
 
-  constructor(stack: Stack, icmp: Icmp, arp: Arp, dhcp: Dhcp, dns: Dns, forwards: UdpForwards) {
+  constructor(stack: Stack, icmp: Icmp, arp: Arp, dhcp: Dhcp, dns: Dns, tftp: Tftp, forwards: UdpForwards) {
     this.stack = stack;
     this.icmp = icmp;
     this.arp = arp;
     this.#dhcp = dhcp;
     this.#dns = dns;
+    this.#tftp = tftp;
     this.#forwards = forwards;
     const { udpFlows, udpIdleMs } = stack.config.limits;
     this.#flows = new BoundedTable<number, UdpFlow>(stack, {
@@ -84,6 +88,8 @@ export class Udp implements UdpFlowOwner {
       counters.dropped.spoofed++; // only DHCP speaks without an address
     } else if (destination === config.dns && port === DNS_PORT) {
       this.#ask(packet, length);
+    } else if (destination === config.gateway && this.#fetch(packet, length, port)) {
+      counters.tftpReceived++;
     } else if (!this.#forwards.receive(packet, length)) {
       this.#send(packet, length, port);
     }
@@ -108,6 +114,15 @@ export class Udp implements UdpFlowOwner {
   #isForServer(destination: number): boolean {
     const { config } = this.stack;
     return destination === IPV4_BROADCAST || destination === config.gateway || destination === config.subnet.broadcast;
+  }
+
+  /** Whether a datagram to the gateway was for its TFTP server. */
+  #fetch(packet: Packet, length: number, port: number): boolean {
+    if (!this.#tftp.isServing) return false;
+    const guestPort = packet.view.getUint16(packet.payload);
+    if (port !== TFTP_PORT) return this.#tftp.receive(packet.source, guestPort, port, payloadOf(packet, length));
+    this.#tftp.ask(packet.source, guestPort, payloadOf(packet, length));
+    return true;
   }
 
   #ask(packet: Packet, length: number): void {

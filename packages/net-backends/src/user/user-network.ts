@@ -25,6 +25,7 @@ import { Ipv4 } from "./ipv4.ts";
 import { Packet } from "./packet.ts";
 import { Stack } from "./stack.ts";
 import { Tcp } from "./tcp.ts";
+import { Tftp } from "./tftp.ts";
 import { Udp } from "./udp.ts";
 import { UdpForwards } from "./udp-forwards.ts";
 import { ETH_HEADER, ETH_TYPE, ETH_TYPE_ARP, ETH_TYPE_IPV4 } from "./wire.ts";
@@ -58,6 +59,7 @@ export class UserNetwork implements NetBackend {
   readonly #arp: Arp;
   readonly #dhcp: Dhcp;
   readonly #dns: Dns;
+  readonly #tftp: Tftp;
   readonly #udpForwards: UdpForwards;
   readonly #udp: Udp;
   readonly #tcp: Tcp;
@@ -89,7 +91,8 @@ export class UserNetwork implements NetBackend {
     this.#dns = dns;
     this.#dhcp = new Dhcp(stack);
     this.#udpForwards = new UdpForwards(stack, this.#arp);
-    this.#udp = new Udp(stack, icmp, this.#arp, this.#dhcp, dns, this.#udpForwards);
+    this.#tftp = new Tftp(stack, config.tftp);
+    this.#udp = new Udp(stack, icmp, this.#arp, this.#dhcp, dns, this.#tftp, this.#udpForwards);
     this.#tcp = new Tcp(stack, icmp, dns, (guest) => this.#arp.ask(guest));
     this.#ipv4 = new Ipv4(stack, this.#arp, icmp, this.#udp, this.#tcp);
 
@@ -126,6 +129,7 @@ export class UserNetwork implements NetBackend {
     this.#udpForwards.clear();
     this.#dhcp.clear();
     this.#dns.clear();
+    this.#tftp.clear();
     this.#ipv4.clear();
     neighbours.clear();
     egress.detach();
