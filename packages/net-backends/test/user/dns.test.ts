@@ -276,6 +276,7 @@ describe("names that are known here", () => {
     expect(await names("9.2.0.192.IN-ADDR.ARPA", 255)).toMatchObject([{ data: "db.internal" }]);
     expect(await names("1.0.0.127.in-addr.arpa")).toMatchObject([{ data: "localhost" }]);
     expect(await names("2.2.0.10.in-addr.arpa", 1)).toEqual([]);
+    expect(rcode(await ask(b, query("9.2.2.0.10.in-addr.arpa", 12)))).toBe(3);
     expect(b.host.queries).toEqual([]);
   });
 
