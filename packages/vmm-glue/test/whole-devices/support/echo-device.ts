@@ -26,6 +26,8 @@ export class EchoDevice implements VirtioDevice {
   #workers: QueueWorker[] = [];
   #context: ActivationContext | null = null;
   #held: Held[] = [];
+  /** Chains of queues that are gone: it gives them back all the same, which must have no effect. */
+  #stale: Held[] = [];
 
   constructor(size: number, late: boolean) {
     this.queueMaxSizes = [size, size];
@@ -44,6 +46,7 @@ export class EchoDevice implements VirtioDevice {
   }
 
   queueReset(index: number): void {
+    this.#stale.push(...this.#held.filter(({ active }) => active.index === index));
     this.#held = this.#held.filter(({ active }) => active.index !== index);
   }
 
@@ -53,7 +56,7 @@ export class EchoDevice implements VirtioDevice {
 
   reset(): void {
     this.#workers = [];
-    this.#held = [];
+    this.#stale.push(...this.#held.splice(0));
     this.#context = null;
   }
 
@@ -66,6 +69,10 @@ export class EchoDevice implements VirtioDevice {
 
   /** Answers one chain that it holds. */
   complete(random: Random): void {
+    for (const { active, burst } of this.#stale.splice(0)) {
+      active.queue.push(burst.heads[0], 0);
+      if (active.queue.flush()) active.notifier.notify();
+    }
     if (this.#held.length === 0 || this.#context?.resting === true) return;
     const [held] = this.#held.splice(random(this.#held.length), 1);
     this.#give(held);

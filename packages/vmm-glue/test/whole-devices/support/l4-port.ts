@@ -16,6 +16,8 @@ export class L4Port implements Port {
   readonly #device: L4VirtioDevice;
   readonly #page: DataView;
   readonly #memory: readonly Uint8Array[];
+  /** As the device wrote it: a driver gone mad may write there, too. */
+  readonly #queuesAt: number;
 
   constructor(device: VirtioDevice, around: Surroundings) {
     const dataspace = new Uint8Array(0x1000);
@@ -28,6 +30,7 @@ export class L4Port implements Port {
       events: EVENTS,
       onFault: (fault) => around.fault(fault),
     });
+    this.#queuesAt = this.#page.getUint32(QUEUES_OFFSET, true);
     this.#memory = [LOW, HIGH].map((region) => around.arena.bytes(region));
     for (let i = 0; i < EVENTS; i++) this.#device.icuBind(i, { trigger: () => around.interrupt() });
   }
@@ -110,6 +113,6 @@ export class L4Port implements Port {
   }
 
   #entry(queue: number): number {
-    return this.#page.getUint32(QUEUES_OFFSET, true) + queue * ENTRY;
+    return this.#queuesAt + queue * ENTRY;
   }
 }

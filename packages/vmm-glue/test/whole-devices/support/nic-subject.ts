@@ -87,7 +87,7 @@ class NicSubject implements Subject {
   outside(random: Random): void {
     const kind = random(8);
     if (kind === 0) this.#link(random(3) > 0);
-    else if (kind === 1) this.#world.act("room again", () => this.#nic.resume());
+    else if (kind < 3) this.#world.act("room again", () => this.#nic.resume());
     else this.#push(Array.from({ length: 1 + random(4) }, () => this.#frame(FRAMES[random(FRAMES.length)], random)));
   }
 
@@ -201,7 +201,7 @@ class NicSubject implements Subject {
     let taken = burst.count;
     world.callback("take", () => {
       const chains = this.#sources(burst, first);
-      const kind = random(12);
+      const kind = random(9);
       if (kind === 2) taken = first + random(burst.count - first + 1);
       for (const chain of chains.slice(0, taken - first)) chain.sent = true;
       world.frames += taken - first;
