@@ -14,7 +14,6 @@ import {
   type QueueState,
   SplitDeviceQueue,
 } from "@virtio-ts/virtio-queue";
-import type { Element } from "./chains.ts";
 import { compareBurst, Disagreement, same } from "./compare.ts";
 import { type Chain, type NaiveDevice, writableBytes } from "./naive-device.ts";
 import { type NaiveDriver, NaivePackedDriver, NaiveSplitDriver } from "./naive-driver.ts";
@@ -160,13 +159,15 @@ export class DeviceHistory {
   }
 
   private pushAll(random: Random): void {
-    const from = this.last.findIndex(({ written }) => written === null);
+    let from = this.last.findIndex(({ written }) => written === null);
     if (from < 0) {
       this.pushEach(random);
       return;
     }
+    // Those that were given back by themselves are not given back again, but for mischief.
+    if (random.chance(this.stage.hostility)) from = 0;
     const run = this.last.slice(from).findIndex(({ written }) => written !== null);
-    const most = run < 0 ? this.last.length : from + run;
+    const most = run <= 0 ? this.last.length : from + run;
     const to = random.chance(70) ? most : random.between(from, most);
     for (let i = from; i < to; i++) this.burst.written[i] = this.written(this.last[i], random);
     this.said.push(`push chains ${from} to ${to} with ${this.burst.written.slice(from, to).join()}`);
@@ -270,10 +271,14 @@ export class DeviceHistory {
     const held = this.last.findIndex(({ written }) => written === null);
     if (held < 0) return;
     const { elements } = this.last[held];
-    const pieces = (list: readonly Element[]) => this.bytesOf(list);
-    const [readable, writable] = [false, true].map((way) => pieces(elements.filter((e) => e.writable === way)));
+    const { memory, queue, areasEnd } = this.stage;
+    const areas = Math.min(queue.descriptorArea, queue.driverArea, queue.deviceArea);
+    const [readable, writable] = [false, true].map((way) =>
+      memory.addresses(elements.filter((e) => e.writable === way)),
+    );
+    // Not where the queue is, nor where that is too many bytes, or not there.
     if (readable === null || writable === null) return;
-    const { memory } = this.stage;
+    if ([...readable, ...writable].some((at) => at >= areas && at < areasEnd)) return;
     const out = new Uint8Array(readable.length);
     same("copyOut", this.burst.copyOut(held, 0, out, 0, out.length), out.length);
     same("bytes copied out", [...out].join(), readable.map((address) => memory.u8(address)).join());
@@ -283,19 +288,6 @@ export class DeviceHistory {
       memory.expect(address, 1, bytes[i]);
     });
     this.said.push(`copy ${out.length} bytes out and ${bytes.length} in`);
-  }
-
-  /** Addresses of the bytes of elements; `null` where that are too many, or some are the queue's. */
-  private bytesOf(elements: readonly Element[]): number[] | null {
-    const { memory, queue, areasEnd } = this.stage;
-    const home = Math.min(queue.descriptorArea, queue.driverArea, queue.deviceArea);
-    const addresses: number[] = [];
-    for (const { address, length } of elements) {
-      if (length > 2000) return null;
-      for (let i = 0; i < length; i++) addresses.push(Number(address) + i);
-    }
-    const isThere = (at: number) => memory.regions.some((r) => at >= r.start && at < r.start + r.own.length);
-    return addresses.every((at) => isThere(at) && (at < home || at >= areasEnd)) ? addresses : null;
   }
 
   private compare(): void {

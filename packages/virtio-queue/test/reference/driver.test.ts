@@ -22,7 +22,7 @@ describe.each(["split", "packed"] as const)("the driver's half of a %s queue", (
           throw new Error(`after\n  ${history.said.join("\n  ")}`, { cause: error });
         }
       }),
-      propertyOptions(500),
+      propertyOptions(300),
     );
   });
 });

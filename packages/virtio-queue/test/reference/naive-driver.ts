@@ -68,8 +68,16 @@ export abstract class NaiveDriver {
     const direct = split && indirect ? Math.min(random.pick([0, 0, 1, 2]), all.length - 1, this.room - 1) : 0;
     const shape = indirect ? { direct: all.slice(0, direct), table: all.slice(direct) } : { direct: all, table: null };
     this.written = [];
-    this.write(shape, this.placeTable(random, shape.table?.length ?? 0));
+    const tableEntries = shape.table?.length ?? 0;
+    const tableAt = this.placeTable(random, tableEntries);
+    this.write(shape, tableAt);
     if (random.chance(this.setup.hostility / 2)) this.spoil(random);
+    // A table whose last entry is a sound table itself.
+    if (tableEntries > 0 && random.chance(this.setup.hostility / 2)) {
+      const nested = [this.setup.format === "split" ? INDIRECT : 0, this.setup.format === "split" ? 0 : INDIRECT];
+      const raw = { address: BigInt(tableAt), length: 16, flags: 0 };
+      this.writeDescriptor(tableAt + 16 * (tableEntries - 1), raw, nested[0], nested[1]);
+    }
     return true;
   }
 
@@ -83,14 +91,21 @@ export abstract class NaiveDriver {
     return tables + 16 * random.below(0x50) + misaligned;
   }
 
+  /** Flips flags of a descriptor. */
+  protected abstract flip(at: number, flags: number): void;
+
   /** Spoils one field of one descriptor of the chain written last. */
   private spoil(random: Random): void {
     const at = random.pick(this.written);
+    const last = this.written[this.written.length - 1];
     const { size } = this.setup.queue;
     const next = this.setup.format === "split" ? 14 : 12;
     random.pick([
-      () => this.memory.put(at + 26 - next, 2, this.memory.u16(at + 26 - next) ^ random.pick([NEXT, WRITE, INDIRECT])),
-      () => this.memory.put(at + 26 - next, 2, this.memory.u16(at + 26 - next) ^ random.below(0x1_0000)),
+      () => this.flip(at, random.pick([NEXT, WRITE, INDIRECT])),
+      () => this.flip(at, random.below(0x1_0000)),
+      // The chain goes on where it should end, or its table, if it has one, ends within an entry.
+      () => this.flip(last, NEXT),
+      () => this.memory.put(last + 8, 4, this.memory.u32(last + 8) ^ random.pick([1, 4, 8, 12, 15])),
       () => this.memory.put(at + next, 2, random.pick([0, size - 1, size, random.below(size), 0xffff])),
       () => this.memory.put(at + 8, 4, random.pick([0, 1, 8, 15, 16, 17, 32, 16 * size, 16 * size + 16, 0xffff_fff0])),
       () => this.memory.put(at + 4, 4, random.pick([1, 0x20_0000, 0x8000_0000, 0xffff_ffff])),
@@ -150,6 +165,10 @@ export class NaiveSplitDriver extends NaiveDriver {
     this.chains.set(indexes[0], indexes);
     this.memory.put(driverArea + 4 + 2 * (this.nextAvail % size), 2, indexes[0]);
     this.nextAvail = (this.nextAvail + 1) & 0xffff;
+  }
+
+  protected flip(at: number, flags: number): void {
+    this.memory.put(at + 12, 2, this.memory.u16(at + 12) ^ flags);
   }
 
   publish(): void {
@@ -224,6 +243,12 @@ export class NaivePackedDriver extends NaiveDriver {
       if (i === 0) this.heads.push({ at, flags });
       this.next.move(1);
     });
+  }
+
+  protected flip(at: number, flags: number): void {
+    const head = this.heads.find((one) => one.at === at);
+    if (head !== undefined) head.flags ^= flags;
+    else this.memory.put(at + 14, 2, this.memory.u16(at + 14) ^ flags);
   }
 
   publish(): void {

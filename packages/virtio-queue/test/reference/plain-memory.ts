@@ -100,6 +100,17 @@ export class PlainMemory {
     throw new RangeError(`the reference reads ${address}, which is no memory`);
   }
 
+  /** The address of each byte of some ranges; `null` where that are very many, or some are not there. */
+  addresses(ranges: readonly { address: bigint; length: number }[]): number[] | null {
+    const addresses: number[] = [];
+    for (const { address, length } of ranges) {
+      if (length > 2000) return null;
+      for (let i = 0; i < length; i++) addresses.push(Number(address) + i);
+    }
+    const isHere = (at: number) => this.regions.some(({ start, own }) => at >= start && at < start + own.length);
+    return addresses.every(isHere) ? addresses : null;
+  }
+
   u16(address: number): number {
     return this.u8(address) + this.u8(address + 1) * 0x100;
   }
