@@ -172,6 +172,19 @@ describe("a lost segment", () => {
     expect(segments(b)).toEqual([]);
   });
 
+  test("once acknowledged leaves nothing behind: the window is used as before", () => {
+    const { b, host, theirs, send } = open();
+    b.guest.accepts = 0;
+    host.send(new Uint8Array(100));
+    host.read(1);
+    b.clock.advance(1000);
+    b.guest.got();
+    send({ flags: ACK, sequence: 1000, acknowledged: theirs + 100 });
+    host.send(new Uint8Array(7300));
+    host.read(1);
+    expect(segments(b).map(({ data }) => data.length)).toEqual([1460, 1460, 1460, 1460, 1460]);
+  });
+
   test("is none for ACKs that change the window, carry data, or come when nothing is in flight", () => {
     const { b, host, theirs, send } = open();
     for (let i = 0; i < 5; i++) send({ flags: ACK, sequence: 1000 });

@@ -138,6 +138,46 @@ describe("opening", () => {
   });
 });
 
+describe("an acknowledgement", () => {
+  test.each([-2, -1, 1])("of our SYN that is wrong by %i opens nothing (RFC 9293, 3.10.7.4)", (by) => {
+    const b = bench();
+    b.guest.tcp({ fromPort: 50_000, toPort: 80, sequence: 999, flags: SYN });
+    b.host.run();
+    const acknowledged = (segmentOf(b.guest.one()).sequence + 1 + by) >>> 0;
+    b.guest.tcp({ fromPort: 50_000, toPort: 80, sequence: 1000, acknowledged, flags: ACK, data: Uint8Array.of(1) });
+    expect(segments(b)).toMatchObject([{ flags: RST, sequence: acknowledged }]);
+    b.host.run();
+    expect(b.host.connections[0].receivedLength).toBe(0);
+  });
+
+  test("of a SYN that was not sent yet opens nothing", async () => {
+    const forwards = [{ protocol: "tcp", hostPort: 8080, guestPort: 80 }] as const;
+    const twin = bench({ forwards }); // draws the same numbers: nobody could know them else
+    await twin.network.ready;
+    twin.guest.hello();
+    twin.host.dial(twin.host.listeners[0], 33_333);
+    const { sequence } = segmentOf(twin.guest.one());
+    const b = bench({ forwards });
+    await b.network.ready;
+    const host = b.host.dial(b.host.listeners[0], 33_333)!;
+    b.guest.got();
+    const ends = { destination: GATEWAY, fromPort: 80, toPort: 33_333 };
+    b.guest.tcp({ ...ends, sequence: 500, acknowledged: sequence, flags: SYN | ACK });
+    expect(host.paused).toBe(true);
+    expect(segments(b).map(({ flags }) => flags)).toContain(SYN);
+  });
+
+  test("that says nothing new gets no answer (RFC 9293, 3.10.7.4)", () => {
+    const { b, host, theirs, send } = open();
+    host.send(new Uint8Array(100));
+    host.read(1);
+    send({ flags: ACK, sequence: 1000, acknowledged: theirs + 100 });
+    b.guest.got();
+    send({ flags: ACK, sequence: 1000, acknowledged: theirs + 50 });
+    expect(b.guest.got()).toEqual([]);
+  });
+});
+
 describe("data", () => {
   test("a burst of segments is one write and one ACK", () => {
     const { b, host, send } = open();

@@ -52,3 +52,25 @@ test("a timer that sets itself to the past waits for the next turn", () => {
   clock.advance(1);
   expect(fired).toBe(5);
 });
+
+test.each([
+  // In the order of the heap: the last one takes the place of the one removed, and belongs above the one over it.
+  [[1, 10, 2, 11, 12, 3, 4], 11],
+  // And here it belongs below.
+  [[1, 2, 3, 4, 5, 6, 20], 2],
+  [[1, 2, 3, 4, 5, 6, 20], 1],
+])("of timers set for %j all but the removed %i fire when they are due", (deadlines, removed) => {
+  const clock = new TestClock();
+  const queue = new TimerQueue(clock, (run) => run());
+  const start = clock.now();
+  const fired: number[] = [];
+  const timers = new Map<number, Timer>();
+  for (const deadline of deadlines) {
+    const timer = new Timer(() => fired.push(clock.now() - start));
+    queue.set(timer, start + deadline);
+    timers.set(deadline, timer);
+  }
+  queue.remove(timers.get(removed)!);
+  clock.advance(30);
+  expect(fired).toEqual(deadlines.filter((deadline) => deadline !== removed).sort((a, b) => a - b));
+});
