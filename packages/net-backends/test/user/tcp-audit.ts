@@ -21,8 +21,8 @@ const DUPLICATES = 3;
 
 /** One connection between the network and a guest. */
 export class TcpAudit {
-  /** An alarm of the network's clock is heard, or the guest's NIC has room for what could not be sent at an alarm. */
-  mayRepeat = false;
+  /** An alarm of the network's clock is heard, or the guest's NIC has room, for what could not be sent at an alarm too. */
+  event: "alarm" | "room" | "other" = "other";
   /** Bytes the host has given for the guest, and whether it has ended. */
   given = 0;
   ended = false;
@@ -90,7 +90,7 @@ export class TcpAudit {
   /** Time has passed: if the NIC had no room at a time-out, what was to be sent again comes when there is. */
   passed(): void {
     const isDue = this.#next > this.#una && this.#now() - this.#timerFrom >= MIN_TIMEOUT_MS;
-    if (isDue && this.#repeated > this.#una) this.#allowRepeat();
+    if (isDue) this.#allowRepeat();
   }
 
   /** A segment of the guest has arrived at the network. */
@@ -176,7 +176,7 @@ export class TcpAudit {
     this.#checkAcknowledgement(segment);
     if (span > 0) this.#checkSent(from, length, (flags & FIN) !== 0);
     else if (this.#perhaps >= 0) this.#owed = Math.max(0, this.#owed - 1);
-    else if (from === this.#una - 1 && this.mayRepeat) this.#checkProbe();
+    else if (from === this.#una - 1 && this.event !== "other") this.#checkProbe();
     else this.#checkAck(from);
     this.#due = false; // each segment carries the ACK and the window (RFC 9293, 3.8.6.3)
   }
@@ -190,7 +190,7 @@ export class TcpAudit {
     if (segment.acknowledged !== ((this.#guestSyn + 1) | 0)) throw new Error("the SYN is not acknowledged");
     if (this.#networkSyn !== -1) {
       if (segment.sequence !== this.#networkSyn) throw new Error("another SYN");
-      const isDue = this.mayRepeat && this.#now() - this.#synAt >= MIN_TIMEOUT_MS;
+      const isDue = this.event !== "other" && this.#now() - this.#synAt >= MIN_TIMEOUT_MS;
       if (!isDue && !this.#synAgain) throw new Error("the SYN again without a cause");
       if (isDue) this.#synAt = this.#now();
     } else {
@@ -238,7 +238,7 @@ export class TcpAudit {
 
   /** Something is sent again: for a time-out, or for three duplicate ACKs, and then in order, each byte once. */
   #checkRepeat(from: number, next: number): void {
-    if (this.mayRepeat && this.#now() - this.#timerFrom >= MIN_TIMEOUT_MS && from === this.#una) {
+    if (this.event !== "other" && this.#now() - this.#timerFrom >= MIN_TIMEOUT_MS && from === this.#una) {
       this.#timerFrom = this.#now();
       this.#allowRepeat();
     }
@@ -257,6 +257,7 @@ export class TcpAudit {
     const now = this.#now();
     if (this.#guestWindow > 0) throw new Error("asks for a window that is open");
     if (this.given + (this.ended ? 1 : 0) <= this.#una) throw new Error("asks for a window it does not need");
+    if (this.event === "room") return; // it was due some time ago
     const gap = now - Math.max(this.#probedAt, this.#timerFrom);
     if (gap < MIN_TIMEOUT_MS) throw new Error(`asks for a window after ${gap} ms`);
     this.#probedAt = now;

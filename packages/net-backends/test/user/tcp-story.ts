@@ -373,9 +373,9 @@ class Story implements NetPort, HostSockets {
   pass(ms: number): void {
     // Half-closed connections that nobody uses may be given up after 4 minutes (RFC 5382, REQ-5): not the story here.
     if (this.clock.now() + ms - this.lastHeard > 200_000) return;
-    this.audit.mayRepeat = true;
+    this.audit.event = "alarm";
     this.clock.advance(ms);
-    this.audit.mayRepeat = false;
+    this.audit.event = "other";
     this.audit.passed();
   }
 
@@ -426,9 +426,9 @@ class Story implements NetPort, HostSockets {
 
   makeRoom(frames: number): void {
     this.room = frames;
-    this.audit.mayRepeat = true;
+    this.audit.event = "room";
     this.network.resume();
-    this.audit.mayRepeat = false;
+    this.audit.event = "other";
   }
 
   read(n: number): void {
@@ -484,7 +484,7 @@ export function tell(world: World, steps: readonly Step[]): void {
   for (const step of steps) story.act(step);
   story.finish();
   const { seen } = story.audit;
-  story.audit.mayRepeat = true;
+  story.audit.event = "alarm";
   story.clock.advance(10_000_000);
   if (story.audit.seen !== seen) throw new Error("something is sent when all is over");
   const { counters } = story.network;
