@@ -59,8 +59,13 @@ export type Expiry =
 /** The timer of a connection has run out. */
 export function expire(connection: TcpConnection, stack: Stack): Expiry {
   const { phase, sender } = connection;
-  if (phase === PHASE_TIME_WAIT) return "over";
-  if (stack.egress.isBlocked) return "again"; // the guest has not seen it yet, and knows nothing to answer
+  // While its NIC has no room, the guest has not seen it yet, and knows nothing to answer.
+  if (phase === PHASE_TIME_WAIT) {
+    if (!stack.egress.isBlocked || !connection.receiver.ackPending) return "over";
+    armTimeWait(connection, stack);
+    return "again";
+  }
+  if (stack.egress.isBlocked) return "again";
   if (++sender.retries > (phase === PHASE_OPEN ? RETRIES : SYN_RETRIES)) return "in-vain";
   if (phase !== PHASE_OPEN) {
     connection.synPending = true;

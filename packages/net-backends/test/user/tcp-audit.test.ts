@@ -67,6 +67,10 @@ const FOUND: Record<string, Step[]> = {
       ["room", 1],
     ] as const),
   ),
+  "the last ACK of a connection waits for room, even longer than TIME-WAIT lasts": steps(
+    ...([["guest hears"], ["guest writes", 1], ["time", 232], ["host ends"], ["room", 0]] as const),
+    ...([["guest hears", 3], ["guest ends"], ["guest sends"], ["time", 5], ["time", 5]] as const),
+  ),
   "what a closed host has left waits for a guest without room": steps(
     ...([["guest hears"], ["host ends"], ["guest ends"], ["room", 0], ["guest sends"], ["host takes"]] as const),
     ...([
