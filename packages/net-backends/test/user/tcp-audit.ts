@@ -106,7 +106,7 @@ export class TcpAudit {
     const end = from + length + (flags & FIN);
     this.#guestNext = Math.max(this.#guestNext, end);
     if ((flags & FIN) !== 0) this.#guestEnd = end;
-    const isAcceptable = this.#receive(from, end);
+    const isAcceptable = this.#receive(from, end, flags & FIN);
     const acknowledged = (segment.acknowledged - this.#networkSyn - 1) | 0;
     const window = segment.window << this.#scale;
     if (isAcceptable !== "yes") {
@@ -137,7 +137,7 @@ export class TcpAudit {
   }
 
   /** RFC 9293, 3.10.7.4, first: whether the segment is acceptable. */
-  #receive(from: number, end: number): "yes" | "no" | "perhaps" {
+  #receive(from: number, end: number, fin: number): "yes" | "no" | "perhaps" {
     if (from < this.#received && end <= this.#received) {
       this.#owed++;
       return this.#unsure ? "perhaps" : "no";
@@ -151,7 +151,9 @@ export class TcpAudit {
     }
     if (end === from) return isSure;
     this.#due = true;
-    this.#received = Math.min(end, this.#edge); // a FIN that lies beyond is cut off too
+    // A FIN with all data before it in the window may be taken: it needs no room. Else it is cut off with the data.
+    this.#received = Math.min(end, this.#edge + fin);
+    if (fin === 1 && end === this.#edge + 1) this.#unsure = true;
     this.#early = this.#early.filter(([, last]) => last > this.#received);
     if (this.#early.some(([early]) => early <= this.#received)) this.#unsure = true;
     return isSure;

@@ -197,6 +197,34 @@ describe("a lost segment", () => {
   });
 });
 
+describe("a closed window", () => {
+  test("is asked about ever later, and when it closes again as soon as at first (RFC 9293, 3.8.6.1)", () => {
+    const { b, host, theirs, send } = open();
+    send({ flags: ACK, sequence: 1000, window: 0 });
+    host.send(new Uint8Array(100));
+    host.read(1);
+    expect(arrivals(b, 20_000)).toEqual([1000, 3000, 7000, 15_000]);
+    send({ flags: ACK, sequence: 1000, window: 512 });
+    send({ flags: ACK, sequence: 1000, acknowledged: theirs + 100, window: 0 });
+    host.send(new Uint8Array(100));
+    host.read(1);
+    b.guest.got();
+    expect(arrivals(b, 4000)).toEqual([1000, 3000]);
+  });
+
+  test("is not asked about any more when it has opened before the question found room", () => {
+    const { b, host, theirs, send } = open();
+    send({ flags: ACK, sequence: 1000, window: 0 });
+    host.send(new Uint8Array(100));
+    host.read(1);
+    b.guest.room = 0;
+    b.clock.advance(1000);
+    send({ flags: ACK, sequence: 1000, window: 512 });
+    b.guest.makeRoom(10);
+    expect(segments(b).map(({ sequence, data }) => [sequence, data.length])).toEqual([[theirs, 100]]);
+  });
+});
+
 describe("bytes for the guest", () => {
   test("are counted once, however often they are built or sent", () => {
     const { b, host, theirs, send } = open();
