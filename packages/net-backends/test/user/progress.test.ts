@@ -124,15 +124,15 @@ describe("whatever a guest has done, the honest get through, and in the end noth
   test("any mix of it", async () => {
     const first = seed();
     const names = Object.keys(ABUSES);
-    const operations = rounds(3000);
+    const operations = rounds(4000);
     for (let done = 0, game = first; done < operations; game++) {
       const a = new Attack(game, { limits: game % 2 === 0 ? SMALL : {} });
       let last = "";
       try {
         for (let turn = 0; turn < 20; turn++) {
-          for (let n = 10 + a.below(190); n > 0; done++) {
+          for (let n = 10 + a.below(190); n > 0; ) {
             last = names[a.below(names.length)];
-            for (let burst = 1 + a.below(30); burst > 0 && n > 0; burst--, n--) ABUSES[last](a);
+            for (let burst = 1 + a.below(30); burst > 0 && n > 0; burst--, n--, done++) ABUSES[last](a);
             a.host.run();
             if (a.below(4) === 0) a.clock.advance(a.below(a.below(10) === 0 ? 100_000 : 300));
           }
