@@ -206,6 +206,30 @@ describe("DHCP", () => {
     expect([offered(3), offered(7)]).toEqual([0xa00020d, 0xa00020e]);
   });
 
+  test("an address is kept a minute for whom it was offered, from the last time it was", () => {
+    const { guest, clock } = bench();
+    const like15 = (byte: number): number => {
+      const message = hex(`${header("0000", "00000000")} 350101 32040a00020f ff`);
+      message[33] = byte;
+      ask(guest, message);
+      return guest.one().view.getUint32(14 + 28 + 16) & 255;
+    };
+    expect(like15(1)).toBe(15);
+    clock.advance(59_999);
+    expect([like15(2), like15(1)]).toEqual([16, 15]);
+    clock.advance(59_999);
+    expect(like15(3)).not.toBe(15);
+    clock.advance(1);
+    expect(like15(4)).toBe(15);
+  });
+
+  test("a guest that speaks from an address already is offered that one", () => {
+    const { guest } = bench();
+    guest.send(arpFrom(GUEST_MAC, 0x0a000220));
+    ask(guest, hex(`${header("0000", "00000000")} 350101 32040a000220 ff`));
+    expect(reply(guest).address).toBe(0x0a000220);
+  });
+
   test("an address from which another guest speaks is not given out, whatever is asked for", () => {
     const { guest } = bench();
     guest.send(arpFrom(Uint8Array.of(2, 0, 0, 0, 0, 9), 0x0a00020f));
@@ -296,6 +320,33 @@ describe("DHCP", () => {
     expect([...reply(guest).options.keys()]).toEqual([53, 54, 51, 1, 3, 6, 66, 67, 26, 28, 12, 15]);
     ask(guest, hex(`${header("0000", "00000000")} 350101 39020001 ff`)); // nobody may say less than 576
     expect([...reply(guest).options.keys()]).toEqual([53, 54, 51, 1, 3, 6, 66, 67, 26, 28]);
+  });
+
+  test("a message fills the client's length to the last byte, and goes no further", () => {
+    const length = (domain: number): [number, boolean] => {
+      const { guest } = bench({ hostname: "h".repeat(200), domain: "d".repeat(domain) });
+      ask(guest, hex(`${header("0000", "00000000")} 350101 ff`));
+      const { message, options } = reply(guest);
+      return [message.length, options.has(15)];
+    };
+    expect([length(60), length(61)]).toEqual([
+      [548, true],
+      [486, false],
+    ]);
+  });
+
+  test("INFORM from an address that is none of this network's gets nothing", () => {
+    const { guest } = bench();
+    for (const ciaddr of ["00000000", "c0a80105", "0a0002ff"]) {
+      ask(guest, hex(`${header("0000", ciaddr)} 350108 ff`));
+    }
+    expect(guest.got()).toEqual([]);
+  });
+
+  test("a client that renews what it can't have gets its NAK as everybody does (RFC 2131, 4.3.2)", () => {
+    const { guest } = bench();
+    ask(guest, hex(`${header("0000", "0a000205")} 350103 ff`), { source: 0x0a000205 });
+    expect(reply(guest)).toMatchObject({ type: 6, ipDestination: 0xffff_ffff, toMac: [255, 255, 255, 255, 255, 255] });
   });
 
   test("an option in two parts is one (RFC 3396)", () => {
@@ -456,6 +507,8 @@ describe("booting from the network", () => {
     expect(options(reply(guest))).toEqual([undefined, undefined]);
     ask(guest, hex(`${header("0000", "00000000")} 350101 5d0107 4d00 ff`));
     reply(guest);
+    ask(guest, hex(`${header("0000", "00000000")} 350101 4d020000 ff`));
+    reply(guest);
     const mac = "52:54:00:12:34:56";
     const vendorClass = "PXEClient:Arch:00000:UNDI:002001";
     expect(asked).toEqual([
@@ -463,6 +516,7 @@ describe("booting from the network", () => {
       { mac, architecture: 7, vendorClass: "PXEClient", userClasses: ["A", "ABC"] },
       { mac, architecture: 6, vendorClass: undefined, userClasses: ["A", "ABC"] },
       { mac, architecture: undefined, vendorClass: undefined, userClasses: [] },
+      { mac, architecture: undefined, vendorClass: undefined, userClasses: ["\0\0"] },
     ]);
   });
 

@@ -3,11 +3,13 @@ import { describe, expect, test } from "vitest";
 import {
   FrameBurst,
   type HostSockets,
+  type HostTcpHandlers,
   UserNetwork,
   type UserNetworkError,
   type UserNetworkEvent,
   type UserNetworkOptions,
 } from "../../src/index.ts";
+import { guardHost } from "../../src/user/guarded-host.ts";
 import { MemoryHost } from "./memory-host.ts";
 import { seeded, TestClock } from "./test-clock.ts";
 import { ACK, type Bench, bench, SYN, segmentOf, TestGuest } from "./test-guest.ts";
@@ -159,6 +161,20 @@ describe("a host whose sockets throw", () => {
     b.guest.tcp({ fromPort: 1, toPort: 80, sequence: 0, flags: SYN });
     b.network.detach();
     expect(b.network.counters).toMatchObject({ faults: 1, tcpActive: 0 });
+  });
+
+  test("a connection its owner has let go of is not told that it failed", () => {
+    const closed: unknown[] = [];
+    const later: (() => void)[] = [];
+    const guarded = guardHost({ connectTcp: fail } as unknown as HostSockets, {
+      threw: () => {},
+      later: (run) => later.push(run),
+    });
+    const handlers = { closed: (failure: unknown) => closed.push(failure) } as unknown as HostTcpHandlers;
+    guarded.connectTcp("192.0.2.1", 80, handlers);
+    guarded.connectTcp("192.0.2.1", 80, handlers).destroy(true);
+    for (const run of later) run();
+    expect(closed).toEqual(["failed"]);
   });
 
   test("a host that can't listen at all: the forward is refused by its name", async () => {

@@ -134,6 +134,23 @@ describe("a forward that names no guest leads to the guest, wherever it is", () 
     expect(await leadsTo(b)).toEqual([15]);
   });
 
+  test("it has moved while a second guest has a lease", async () => {
+    const b = await start();
+    b.guest.send(request(50));
+    b.guest.send(request(70, 1));
+    b.guest.send(request(60));
+    expect(await leadsTo(b)).toEqual([60]);
+  });
+
+  test("it was heard of at the first address, and has moved from there", async () => {
+    const b = await start();
+    b.guest.send(request(15));
+    b.guest.send(arpFrom(GUEST_MAC, 0x0a00020f));
+    expect(await leadsTo(b)).toEqual([15]);
+    b.guest.send(request(50));
+    expect(await leadsTo(b)).toEqual([50]);
+  });
+
   test("it has an address of its own choice", async () => {
     const b = await start();
     b.guest.send(arpFrom(GUEST_MAC, 0x0a000263));
@@ -167,6 +184,7 @@ describe("a forward that names no guest leads to the guest, wherever it is", () 
     b.guest.send(arpFrom(GUEST_MAC, 0x0a00023c));
     b.guest.got();
     const port = ask();
+    expect(port).toBe(5555); // its own, as before
     b.guest.send(udpFrame(7, port, Uint8Array.of(2), { source: 0x0a000232 })); // from where it was
     expect(b.host.sockets[0].sent).toEqual([]);
     b.guest.send(udpFrame(7, port, Uint8Array.of(2), { source: 0x0a00023c }));
