@@ -71,6 +71,21 @@ describe("the host ends first", () => {
   });
 });
 
+test("a FIN that is sent again to a guest with few buffers and a closed window comes with the question for the window", () => {
+  const { b, host, theirs, send } = open();
+  send({ flags: ACK, sequence: 1000, window: 0 });
+  b.guest.room = 1;
+  host.finish();
+  host.read(1);
+  expect(segments(b).map(({ flags }) => flags)).toEqual([ACK | FIN]);
+  b.clock.advance(1000); // finds no room, and shows that the guest takes little at a time
+  b.guest.makeRoom(10);
+  expect(segments(b).map(({ flags, sequence }) => [flags, sequence])).toEqual([
+    [ACK, theirs - 1],
+    [ACK | FIN, theirs],
+  ]);
+});
+
 describe("a FIN from the guest", () => {
   test("counts only when all bytes before it have come", () => {
     const { b, host, send } = open({ limits: { tcpReceive: 4000 } });
