@@ -227,6 +227,7 @@ describe("what can't be", () => {
     [{ forwards: [TCP, { ...TCP, guestPort: 81 }] }, "OVERLAPPING_FORWARDS", "8080"],
     [{ forwards: [TCP, { ...TCP, hostAddress: "0.0.0.0" }] }, "OVERLAPPING_FORWARDS", "0.0.0.0"],
     [{ forwards: [TCP, { ...TCP, hostAddress: "::" }] }, "OVERLAPPING_FORWARDS", "::"],
+    [{ forwards: [{ ...TCP, hostAddress: "::" }, TCP] }, "OVERLAPPING_FORWARDS", "::"],
   ] as const)("%o is %s", (options, code, text) => {
     const caught = error(options);
     expect(caught.code).toBe(code);
