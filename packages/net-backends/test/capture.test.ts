@@ -30,6 +30,12 @@ function make(options: Partial<CaptureOptions> = {}): {
   return { nic, backend, capture, chunks, read };
 }
 
+function burstOf(bytes: Uint8Array): FrameBurst {
+  const burst = new FrameBurst();
+  burst.addFrame(bytes);
+  return burst;
+}
+
 describe("a capture", () => {
   it("says what it is, though nothing was captured", () => {
     const { read } = make({ name: "eth0" });
@@ -129,6 +135,64 @@ describe("a capture", () => {
     expect(nic.resumed).toBe(1);
     nic.peer!.resume();
     expect(backend.resumed).toBe(1);
+  });
+
+  it("tells what is behind it that the link is down, and up", () => {
+    const told: boolean[] = [];
+    const inner = Object.assign(new Collector(), { linkChanged: (up: boolean) => void told.push(up) });
+    const link = connect(new Collector(), new Capture(inner, { sink: () => {} }));
+    link.up = false;
+    link.up = true;
+    expect(told).toEqual([false, true]);
+  });
+
+  it("goes on after a backend that threw: what it answered before is recorded, what it was given is not", () => {
+    const nic = new Collector();
+    const backend = new Collector();
+    const chunks: Uint8Array[] = [];
+    const capture = new Capture(backend, { sink: (bytes) => chunks.push(bytes) });
+    const errors: unknown[] = [];
+    const link = connect(nic, capture, { onError: (cause) => errors.push(cause) });
+    backend.onFrame = () => {
+      backend.onFrame = undefined;
+      backend.send(frame(9));
+      throw new Error("once");
+    };
+    nic.send(frame(1), frame(2));
+    nic.send(frame(3));
+    capture.flush();
+    const { packets } = readPcapng(Uint8Array.from(chunks.flatMap((chunk) => [...chunk])));
+    expect(packets.map((p) => p.bytes[0])).toEqual([9, 3]);
+    expect([errors.map(String), link.aToB.droppedFailed]).toEqual([["Error: once"], 2]);
+    expect(capture.counters).toEqual({ frames: 2, missed: 0 });
+  });
+
+  it("ends when its sink answers with a promise that is rejected", async () => {
+    const { nic, capture } = make({ sink: (async () => Promise.reject(new Error("no space"))) as () => void });
+    nic.send(frame(1));
+    capture.flush();
+    await new Promise((resolve) => setImmediate(resolve));
+    nic.send(frame(2));
+    expect(String(capture.error)).toBe("Error: no space");
+    expect(capture.counters).toEqual({ frames: 1, missed: 1 });
+  });
+
+  it("whose sink sends frames itself records them too, and stays readable", () => {
+    let depth = 0;
+    const chunks: Uint8Array[] = [];
+    const made = make({
+      chunkSize: 1024,
+      sink: (bytes) => {
+        chunks.push(bytes);
+        if (depth++ < 6) made.backend.peer!.take(burstOf(frame(depth, 800)), 0);
+      },
+    });
+    for (let n = 0; n < 4; n++) made.nic.send(frame(100 + n, 800));
+    made.capture.flush();
+    expect(made.capture.error).toBeUndefined();
+    const { packets } = readPcapng(Uint8Array.from(chunks.flatMap((chunk) => [...chunk])));
+    expect(packets.length + 1).toBeGreaterThanOrEqual(made.capture.counters.frames);
+    expect(made.capture.counters.frames).toBeGreaterThan(6);
   });
 
   it("goes to a file", () => {

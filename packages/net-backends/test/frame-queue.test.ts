@@ -148,6 +148,26 @@ describe("a frame queue", () => {
     for (const bytes of target.bytes) expect(new Set(bytes).size).toBe(1);
   });
 
+  it("asks a target that is full once, and again when that has room", () => {
+    const target = new Collector();
+    target.room = 1;
+    const queue = new FrameQueue(target);
+    const burst = new FrameBurst();
+    for (let i = 0; i < 3; i++) burst.addFrame(new Uint8Array(10));
+    queue.take(burst, 0);
+    queue.take(burst, 0);
+    expect([target.calls, queue.length]).toEqual([1, 5]);
+    target.room = 1;
+    queue.flush();
+    expect([target.calls, queue.length]).toEqual([2, 4]);
+    target.room = 9;
+    queue.flush();
+    expect([target.calls, queue.length]).toEqual([3, 0]);
+    queue.clear();
+    queue.take(burst, 0);
+    expect(target.calls).toBe(4);
+  });
+
   it("fills up to its bounds and no further", () => {
     const target = new Collector();
     target.room = 0;

@@ -267,4 +267,28 @@ describe("the ends of a link", () => {
     expect(a.send(frame(1), frame(2))).toBe(1);
     expect(a.resumed).toBe(1);
   });
+
+  it("are not told of room by one they were parted from", () => {
+    const { a, b, link } = pair();
+    const { peer } = a;
+    link.disconnect();
+    const { resumed } = b;
+    peer!.resume();
+    expect(b.resumed).toBe(resumed);
+  });
+
+  it("are not told to go on from within being told", () => {
+    const { a, b } = pair();
+    let depth = 0;
+    let deepest = 0;
+    let left = 5;
+    b.onFrame = () => void a.send(frame(2)); // refused, for b has a frame in hand
+    a.resume = () => {
+      deepest = Math.max(deepest, ++depth);
+      if (left-- > 0) a.send(frame(1));
+      depth--;
+    };
+    a.send(frame(1));
+    expect([deepest, b.frames.length]).toEqual([1, 6]);
+  });
 });

@@ -132,6 +132,24 @@ describe("ends that answer every frame with one", () => {
   });
 });
 
+describe("ends that tell each other of room for ever", () => {
+  it("let others have their turn", () => {
+    const [a, b] = [new Collector(), new Collector()];
+    connect(a, b);
+    a.resume = () => {
+      a.resumed++;
+      b.peer!.resume();
+    };
+    b.peer!.resume();
+    expect(a.resumed).toBeGreaterThan(100);
+    expect(a.resumed).toBeLessThan(TURN);
+    expect(vi.getTimerCount()).toBe(1);
+    turn();
+    expect(a.resumed).toBeLessThan(2 * TURN);
+    expect(vi.getTimerCount()).toBe(1);
+  });
+});
+
 describe("a link", () => {
   it("refuses to join an end with itself", () => {
     const port = new Switch().addPort();

@@ -298,7 +298,10 @@ export class World {
     }
     this.check(taken >= 0 && taken <= sent.length, "more frames were taken than were sent");
     expect(taken);
-    if (end.link !== link) return; // what is left goes with the cable
+    if (end.link !== link) {
+      this.send(end); // what is left went with the cable, but there may be another, and frames for it
+      return;
+    }
     end.waiting = [...sent.slice(taken), ...end.waiting.slice(sent.length)];
     if (end.told || (taken > 0 && taken === sent.length)) this.send(end);
   }
