@@ -47,12 +47,14 @@ export interface EmulatorOptions {
   readonly acpi: boolean;
   readonly builtinVirtioNet: boolean;
   readonly bios: Uint8Array<ArrayBuffer>;
-  /** Absent when a state will be restored. */
+  /** Absent when a state will be restored, or the BIOS finds something to boot itself. */
   readonly boot?: {
     readonly kernel: Uint8Array<ArrayBuffer>;
     readonly initrd: Uint8Array<ArrayBuffer>;
     readonly cmdline: string;
   };
+  /** A CD-ROM in the drive, as an ISO image. */
+  readonly cdrom?: Uint8Array<ArrayBuffer>;
 }
 
 /** There is no screen; the least that v86 works with. */
@@ -107,7 +109,7 @@ export async function createEmulator(options: EmulatorOptions): Promise<Emulator
 }
 
 function machineOptions(options: EmulatorOptions): Record<string, unknown> {
-  const { boot } = options;
+  const { boot, cdrom } = options;
   return {
     memory_size: options.memoryBytes,
     vga_memory_size: VGA_MEMORY_BYTES,
@@ -118,6 +120,7 @@ function machineOptions(options: EmulatorOptions): Record<string, unknown> {
       initrd: { buffer: boot.initrd.buffer },
       cmdline: boot.cmdline,
     }),
+    ...(cdrom && { cdrom: { buffer: cdrom.buffer } }),
     net_device: { type: options.builtinVirtioNet ? "virtio" : "none" },
     autostart: false,
     fastboot: true,

@@ -9,7 +9,13 @@ import { delimiter, join } from "node:path";
 import { TestRunner } from "vitest";
 
 /** The name of a program that tests may ask for. */
-export type PeerName = "tshark" | "ip" | "qemu-system-x86_64" | "qemu-system-aarch64" | "qemu-system-riscv64";
+export type PeerName =
+  | "tshark"
+  | "ip"
+  | "qemu-system-x86_64"
+  | "qemu-system-aarch64"
+  | "qemu-system-riscv64"
+  | "ipxe.iso";
 
 /** Each peer and the Debian package that brings it. `.ci/run` installs every one of these packages. */
 export const debianPackageOf: Readonly<Record<PeerName, string>> = {
@@ -18,7 +24,11 @@ export const debianPackageOf: Readonly<Record<PeerName, string>> = {
   "qemu-system-x86_64": "qemu-system-x86",
   "qemu-system-aarch64": "qemu-system-arm",
   "qemu-system-riscv64": "qemu-system-misc",
+  "ipxe.iso": "ipxe",
 };
+
+/** Where programs are that `PATH` does not name, and images that are booted. */
+const MORE_FOLDERS = ["/usr/sbin", "/sbin", "/usr/lib/ipxe"];
 
 /** Thrown by {@link peer} when a program is required on this machine and is not there. */
 export class PeerMissingError extends Error {
@@ -35,16 +45,16 @@ export class PeerMissingError extends Error {
  * Looks a program up.
  *
  * @param name - the program's name
- * @param path - the folders to look in; `PATH` and the administrator's folders unless told
+ * @param path - the folders to look in; `PATH`, the administrator's folders and those of images unless told
  * @returns its full path, or undefined where the machine has none
  */
 export function findProgram(
   name: string,
-  path: string = [process.env.PATH, "/usr/sbin", "/sbin"].join(delimiter),
+  path: string = [process.env.PATH, ...MORE_FOLDERS].join(delimiter),
 ): string | undefined {
   for (const folder of path.split(delimiter)) {
     const file = join(folder, name);
-    if (folder !== "" && isExecutable(file)) return file;
+    if (folder !== "" && isUsable(file)) return file;
   }
   return undefined;
 }
@@ -74,9 +84,10 @@ export function hasPeers(...names: PeerName[]): boolean {
   return peersRequired() || names.every((name) => findProgram(name) !== undefined);
 }
 
-function isExecutable(file: string): boolean {
+/** A program can be executed; an image is only read. */
+function isUsable(file: string): boolean {
   try {
-    accessSync(file, constants.X_OK);
+    accessSync(file, file.endsWith(".iso") ? constants.R_OK : constants.X_OK);
     return statSync(file).isFile();
   } catch {
     return false;
