@@ -33,6 +33,9 @@ const options = {
   jobs: { type: "string", default: "2" },
 } as const;
 
+/** An enumeration that exists at compile time only, and not under this compiler's options. */
+type LogLevel = NonNullable<ConstructorParameters<typeof Stryker>[0]["logLevel"]>;
+
 /** A mutant that no test caught. */
 interface Survivor {
   readonly file: string;
@@ -75,6 +78,8 @@ async function main(): Promise<void> {
     tempDirName: `.cache/mutants-${name}-${process.pid}`,
     reporters: values.json ? [] : ["progress-append-only"],
     allowConsoleColors: false,
+    // It logs to standard output, where the result goes.
+    logLevel: "off" as LogLevel,
     timeoutMS: 15_000,
   }).runMutationTest();
 
