@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** One mutant that survives for a reason. */
@@ -16,10 +16,12 @@ export interface Explained {
 }
 
 /**
- * Reads `data/explained.json`.
+ * Reads `data/explained/PACKAGE.json`, which need not be there.
  *
  * @param root - the workspace's root
+ * @param name - the package's folder under `packages`
  */
-export function readExplained(root: string): readonly Explained[] {
-  return JSON.parse(readFileSync(join(root, "tools/mutants/data/explained.json"), "utf8")) as Explained[];
+export function readExplained(root: string, name: string): readonly Explained[] {
+  const path = join(root, `tools/mutants/data/explained/${name}.json`);
+  return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as Explained[]) : [];
 }

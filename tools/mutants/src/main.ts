@@ -14,7 +14,7 @@ import { EXCLUDED_MUTATIONS, sampleMutants, sourcesOf } from "./sample.ts";
 const usage = `usage: pnpm mutants PACKAGE [--count N] [--seed N] [--part TEXT] [--jobs N] [--json] [--help]
 
 Breaks the sources of packages/PACKAGE at N random places, one at a time, and plays the package's tests that come by
-there. Prints each mutant that survives, and exits with 1 if one does that tools/mutants/data/explained.json does not
+there. Prints each mutant that survives, and exits with 1 if one does that tools/mutants/data/explained does not
 explain. Works on a copy; the sources stay as they are.
 
   --count N    how many mutants, about; 300 by default
@@ -91,7 +91,7 @@ async function main(): Promise<void> {
       const code = readFileSync(join(root, file), "utf8").split("\n")[line - 1]?.trim() ?? "";
       return { file, line, code, replacement, covered: status === "Survived" };
     });
-  const explained = readExplained(root);
+  const explained = readExplained(root, name);
   const left = survivors.filter(
     ({ file, code, replacement }) =>
       !explained.some((known) => known.file === file && known.line === code && known.replacement === replacement),
