@@ -123,6 +123,17 @@ describe("the common configuration structure, as our driver uses it (4.1.4.3)", 
     expect(written(driven.bus, QUEUE_ENABLE)).toEqual([1, 1]);
   });
 
+  it("gets no 0 in queue_enable when a queue is reset [pci.driver.common-configuration-structure-layout.6]", async () => {
+    const driven = onBus({}, device());
+    const driver = await DriverDevice.open(connect(driven), driven.bus.host);
+    await driver.negotiate();
+    const queue = await driver.createQueue(0);
+    await driver.start();
+    await driver.destroyQueue(queue);
+    expect(written(driven.bus, QUEUE_RESET)).toEqual([1]);
+    expect(written(driven.bus, QUEUE_ENABLE)).toEqual([1]);
+  });
+
   it("tells when a queue's reset is done, which is when queue_reset reads 0 [pci.driver.common-configuration-structure-layout.7] [basic.driver.virtqueue-reset.1]", async () => {
     const driven = onBus({}, device());
     const { bus } = driven;
