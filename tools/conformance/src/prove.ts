@@ -7,7 +7,7 @@ import { mkdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { runCommand } from "@virtio-ts/terminal";
 import type { Proof } from "./proofs.ts";
-import { readOutcomes } from "./test-outcomes.ts";
+import { readOutcomes, type TestOutcome } from "./test-outcomes.ts";
 import { testsBearing } from "./test-run.ts";
 
 /** How one proof ended. */
@@ -65,12 +65,26 @@ async function tryProof(root: string, proof: Proof): Promise<ProofResult> {
     ],
     { cwd: root, env: { VIRTIO_TS_PROOF: JSON.stringify(proof) } },
   );
-  const failed = outcomes(report, root).filter(({ name, outcome }) => outcome === "failed" && name.includes(proof.id));
-  return { proof, failed: failed.map(({ name }) => name), output };
+  return { proof, failed: failuresThatProve(outcomes(report, root), proof.id), output };
+}
+
+/**
+ * The tests that bear an id and failed: not those that failed because the changed source has a name that is not there.
+ * Such a source does not break its statement, it is no source at all.
+ *
+ * @param outcomes - what the tests said
+ * @param id - the statement's id
+ * @returns the names of the tests
+ */
+export function failuresThatProve(outcomes: readonly TestOutcome[], id: string): string[] {
+  return outcomes
+    .filter(({ name, outcome }) => outcome === "failed" && name.includes(`[${id}]`))
+    .filter(({ error = "" }) => !/^(ReferenceError|SyntaxError)\b/.test(error))
+    .map(({ name }) => name);
 }
 
 /** A run that was killed, or whose files could not be loaded, leaves no outcome: nothing is proven by it. */
-function outcomes(report: string, root: string): ReturnType<typeof readOutcomes> {
+function outcomes(report: string, root: string): TestOutcome[] {
   try {
     return readOutcomes(report, root);
   } catch {
