@@ -5,6 +5,7 @@
  * @module
  */
 import { defineConfig } from "vitest/config";
+import { rounds } from "./tools/rounds/src/index.ts";
 
 /** Without this condition for ssr, where vitest resolves, the tests would run against `dist`. */
 const conditions = ["virtio-ts-source", "module", "node", "development|production"];
@@ -24,7 +25,7 @@ export default defineConfig({
           name: "unit",
           include: unitTests,
           exclude: peerTests,
-          testTimeout: 20_000,
+          testTimeout: 20_000 * rounds(1),
           sequence: { groupOrder: 0 },
         },
       },
