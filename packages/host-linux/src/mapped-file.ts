@@ -4,7 +4,7 @@
  * @module
  */
 
-import { closeSync, ftruncateSync, openSync } from "node:fs";
+import { closeSync, fstatSync, ftruncateSync, openSync } from "node:fs";
 import { HostError } from "./errors.ts";
 import { mapShared, overlay } from "./libc.ts";
 
@@ -16,14 +16,15 @@ export class MappedFile {
   #released = false;
 
   /**
-   * Maps the first `length` bytes of the file at `path`, which is made, and made as long, where it is not.
+   * Maps the first `length` bytes of the file at `path`, which is made, and made as long, where it is not. What a longer
+   * file holds behind them stays.
    * @param length bytes, at least 1
    * @throws HostError `file`, `map-failed`, `no-libc`
    */
   constructor(path: string, length: number) {
     const descriptor = open(path);
     try {
-      ftruncateSync(descriptor, length);
+      if (fstatSync(descriptor).size < length) ftruncateSync(descriptor, length);
       ({ address: this.#address, bytes: this.bytes } = mapShared(descriptor, length));
     } catch (cause) {
       throw cause instanceof HostError ? cause : new HostError("file", `${path}: ${length} bytes`, { cause });

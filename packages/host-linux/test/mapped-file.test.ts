@@ -1,8 +1,8 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
-import { HostError, MappedFile } from "../src/index.ts";
+import { join, resolve } from "node:path";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { type HostErrorCode, MappedFile } from "../src/index.ts";
 
 let folder = "";
 beforeEach(() => {
@@ -31,21 +31,77 @@ test("a file that is there keeps its bytes", () => {
   file.release();
 });
 
+test("a file that is longer keeps what lies behind, whatever length is asked for", () => {
+  const path = join(folder, "ram");
+  writeFileSync(path, new Uint8Array(8192).fill(5));
+  const file = new MappedFile(path, 4096);
+  file.bytes[4095] = 6;
+  file.release();
+  for (const length of [0, -1]) expect(() => new MappedFile(path, length)).toThrow();
+  expect([...readFileSync(path).subarray(4095)]).toEqual([6, ...new Array(4096).fill(5)]);
+});
+
 test("bytes of a released file can be touched, and reach nobody", () => {
   const path = join(folder, "ram");
   const file = new MappedFile(path, 4096);
   file.bytes[0] = 7;
-  file.release();
   file.release();
   expect(file.bytes[0]).toBe(0);
   file.bytes[0] = 9;
   expect(readFileSync(path)[0]).toBe(7);
 });
 
-test.each([
-  ["a folder that is not there", "nowhere/ram", 4096],
-  ["no length", "ram", 0],
-  ["a negative length", "ram", -1],
-])("%s is refused with an error that says so", (_, name, length) => {
-  expect(() => new MappedFile(join(folder, name), length)).toThrow(HostError);
+test("a second release leaves alone what was written since the first", () => {
+  const file = new MappedFile(join(folder, "ram"), 4096);
+  file.release();
+  file.bytes[0] = 9;
+  file.release();
+  expect(file.bytes[0]).toBe(9);
+});
+
+test("the file is not kept open, mapped or not", () => {
+  const open = (): readonly string[] => readdirSync("/proc/self/fd");
+  const path = join(folder, "ram");
+  new MappedFile(path, 4096).release(); // the first one loads the library
+  const before = open().length;
+  const files = Array.from({ length: 8 }, () => new MappedFile(path, 4096));
+  for (let i = 0; i < 8; i++) expect(() => new MappedFile(path, 0)).toThrow();
+  expect(open().length).toBe(before);
+  for (const file of files) file.release();
+});
+
+test.each<[string, string, number, { code: HostErrorCode; cause?: unknown }]>([
+  ["a folder that is not there", "nowhere/ram", 4096, { code: "file", cause: systemError("ENOENT") }],
+  ["a device, which has no length", "/dev/null", 4096, { code: "file", cause: systemError("EINVAL") }],
+  ["no length", "ram", 0, { code: "map-failed" }],
+  ["a negative length", "ram", -1, { code: "map-failed" }],
+])("%s is refused with an error that says so, and why", (_, name, length, error) => {
+  expect(() => new MappedFile(resolve(folder, name), length)).toThrow(
+    expect.objectContaining({ name: "HostError", ...error }),
+  );
+});
+
+function systemError(code: string): unknown {
+  return expect.objectContaining({ code });
+}
+
+test("where there is no GNU C library, the error says so, and why", async () => {
+  const cause = new Error("libc.so.6: cannot open shared object file");
+  vi.resetModules();
+  vi.doMock("koffi", () => ({
+    default: {
+      load() {
+        throw cause;
+      },
+    },
+  }));
+  try {
+    const elsewhere = await import("../src/index.ts");
+    expect(() => new elsewhere.MappedFile(join(folder, "ram"), 4096)).toThrow(
+      expect.objectContaining({ name: "HostError", code: "no-libc", cause }),
+    );
+  } finally {
+    vi.doUnmock("koffi");
+    vi.resetModules();
+  }
 });
