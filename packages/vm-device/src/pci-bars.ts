@@ -11,6 +11,8 @@ import { PCI_BAR0, PCI_COMMAND_IO, PCI_COMMAND_MEMORY } from "./pci-header.ts";
 const BAR_COUNT = 6;
 const IO_SPACE = 0x1_0000;
 const MEMORY_32 = 2 ** 32;
+/** Addresses are numbers: they end here. */
+const MEMORY_64 = 2 ** 53;
 
 /** Follows the base address registers and tells the bus where each one decodes. */
 export class PciBars {
@@ -18,8 +20,8 @@ export class PciBars {
   readonly list: PciBar[] = [];
   readonly #view: DataView;
   readonly #masks: DataView;
-  /** Where the bus was last told each BAR is; nowhere where there is no entry. */
-  readonly #placed = new Map<PciBar, number>();
+  /** Where the bus was last told each BAR is. */
+  readonly #placed = new Map<PciBar, number | null>();
 
   /**
    * @param bytes configuration space
@@ -46,11 +48,8 @@ export class PciBars {
     const register = PCI_BAR0 + 4 * bar.index;
     this.#view.setUint32(register, typeBits(bar), true);
     // The address bits below the size are not there: that is how a driver that writes all ones learns the size.
-    this.#masks.setUint32(register, bar.size >= MEMORY_32 ? 0 : -bar.size >>> 0, true);
-    if (bar.kind === "memory64") {
-      const high = bar.size > MEMORY_32 ? -(bar.size / MEMORY_32) >>> 0 : 0xffff_ffff;
-      this.#masks.setUint32(register + 4, high, true);
-    }
+    this.#masks.setUint32(register, -bar.size >>> 0, true);
+    if (bar.kind === "memory64") this.#masks.setUint32(register + 4, -Math.ceil(bar.size / MEMORY_32) >>> 0, true);
   }
 
   /** Where a BAR decodes under `command`, or `null`: decoding is off, the register is unset or being sized. */
@@ -65,7 +64,7 @@ export class PciBars {
     const base = (low & ~15) >>> 0;
     if (bar.kind === "memory32") return base !== 0 && base + bar.size < MEMORY_32 ? base : null;
     const wide = base + this.#view.getUint32(register + 4, true) * MEMORY_32;
-    return wide !== 0 && wide + bar.size <= Number.MAX_SAFE_INTEGER ? wide : null;
+    return wide !== 0 && wide + bar.size < MEMORY_64 ? wide : null;
   }
 
   /** Tells `host` of each BAR that `command` and the registers put somewhere else than before. */
@@ -80,8 +79,7 @@ export class PciBars {
 
   #move(bar: PciBar, address: number | null, host: PciHost): void {
     if ((this.#placed.get(bar) ?? null) === address) return;
-    if (address === null) this.#placed.delete(bar);
-    else this.#placed.set(bar, address);
+    this.#placed.set(bar, address);
     host.barMoved(bar, address);
   }
 }

@@ -158,9 +158,9 @@ export class PciConfigSpace {
 
   /** A driver's write. Read-only bits and bytes past the end ignore it. */
   write(offset: number, width: AccessWidth, value: number): void {
-    for (let i = 0; i < width && offset + i < this.bytes.length; i++) this.#store(offset + i, value >>> (8 * i));
+    for (let i = 0; i < width; i++) this.#store(offset + i, value >>> (8 * i));
     if (offset < header.PCI_COMMAND + 2 && offset + width > header.PCI_COMMAND) this.#activityChanged();
-    else if (offset < header.PCI_BAR0 + 24) this.#decode();
+    else this.#decode();
     this.#capabilities.written(offset, width);
   }
 
@@ -221,6 +221,7 @@ export class PciConfigSpace {
     view.setUint16(header.PCI_SUBSYSTEM_ID, identity.subsystemId ?? 0, true);
   }
 
+  /** Past the end there is no mask, and the array takes nothing. */
   #store(at: number, value: number): void {
     const writable = this.#writable[at];
     const cleared = this.#clearable[at] & value;

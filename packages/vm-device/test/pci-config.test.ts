@@ -110,7 +110,76 @@ describe("the header", () => {
   });
 });
 
+describe("a write", () => {
+  it("changes as many bytes as it is wide, and the bits of each that can be written", () => {
+    space.makeWritable(0x58, 0xff, 0xff, 0xff, 0xff);
+    space.write(0x58, 4, 0xffff_ffff);
+    space.write(0x58, 1, 0x12);
+    expect(space.read(0x58, 4)).toBe(0xffff_ff12);
+    space.write(0x59, 2, 0x3456);
+    expect(space.read(0x58, 4)).toBe(0xff34_5612);
+  });
+
+  it.each<[number, AccessWidth, number]>([
+    [0x04, 1, 1],
+    [0x05, 1, 1],
+    [0x04, 2, 1],
+    [0x04, 4, 1],
+    [0x03, 2, 1],
+    [0x00, 4, 0],
+    [0x02, 2, 0],
+    [0x06, 2, 0],
+    [0x10, 4, 0],
+    [0x3c, 1, 0],
+  ])("at %i of %i bytes tells the function %i times that its command register was written", (offset, width, times) => {
+    space.write(offset, width, 0);
+    expect(activities.length).toBe(times);
+  });
+
+  it("can be the function's own: bits of the command register are set beside those that are", () => {
+    space.plug(host);
+    space.write(0x14, 4, 0xfebf_0000);
+    space.write(4, 2, 0x0400);
+    space.setCommand(0xfbfe);
+    expect([space.read(4, 2), activities, host.places[1]]).toEqual([0x0406, [0x0400, 0x0406], 0xfebf_0000]);
+  });
+
+  it("is heard by nobody where nobody listens", () => {
+    const other = new PciConfigSpace({ identity: { vendorId: 1, deviceId: 2, classCode: 3 } });
+    other.addCapability(0x09, Uint8Array.of(1, 2), Uint8Array.of(0xff, 0xff));
+    other.plug(host);
+    other.write(4, 2, 7);
+    other.write(0x42, 2, 0x0304);
+    expect([other.read(4, 2), other.read(0x42, 2)]).toEqual([7, 0x0304]);
+    other.reset();
+    expect([other.read(4, 2), other.read(0x42, 2)]).toEqual([0, 0x0201]);
+  });
+});
+
 describe("base address registers", () => {
+  it("are listed by rising index, in whatever order they were added", () => {
+    expect(space.bars).toEqual([IO, MEMORY, WIDE]);
+  });
+
+  it.each<[PciBarKind, number, number, number]>([
+    ["io", 4, 0xffff_fffd, 0],
+    ["io", 0x8000, 0xffff_8001, 0],
+    ["memory32", 16, 0xffff_fff0, 0],
+    ["memory32", 2 ** 31, 0x8000_0000, 0],
+    ["memory64", 16, 0xffff_fff4, 0xffff_ffff],
+    ["memory64", 2 ** 31, 0x8000_0004, 0xffff_ffff],
+    ["memory64", 2 ** 32, 0x0000_0004, 0xffff_ffff],
+    ["memory64", 2 ** 33, 0x0000_0004, 0xffff_fffe],
+    ["memory64", 2 ** 52, 0x0000_0004, 0xfff0_0000],
+  ])("of kind %s and %i bytes read back as %i and %i when all ones are written", (kind, size, low, high) => {
+    const other = new PciConfigSpace({ identity: { vendorId: 1, deviceId: 2, classCode: 3 } });
+    // In the last registers that it fits into.
+    const index = kind === "memory64" ? 4 : 5;
+    other.addBar(bar(index, kind, size));
+    for (const at of [0x10 + 4 * index, 0x14 + 4 * index]) other.write(at, 4, 0xffff_ffff);
+    expect([other.read(0x10 + 4 * index, 4), other.read(0x14 + 4 * index, 4)]).toEqual([low, high]);
+  });
+
   it("tell their size and kind when all ones are written", () => {
     for (let offset = 0x10; offset < 0x28; offset += 4) space.write(offset, 4, 0xffff_ffff);
     expect(space.read(0x10, 4)).toBe(0xffff_ffe1);
@@ -183,6 +252,10 @@ describe("base address registers", () => {
     expect(host.moves).toBe(0);
     space.write(0x10, 4, 0xffe0);
     expect(host.places).toEqual([0xffe0]);
+    space.write(0x1c, 4, 2 ** 21 - 2); // its end is 2^53
+    expect(host.moves).toBe(1);
+    space.write(0x1c, 4, 2 ** 21 - 4);
+    expect(host.places[2]).toBe((2 ** 21 - 4) * 2 ** 32);
   });
 
   it("are withdrawn when the function is unplugged, and placed anew on the next bus", () => {
@@ -208,6 +281,12 @@ describe("base address registers", () => {
     expect(host.places).toEqual([null]);
     expect(space.bytes).toEqual(before);
     expect(activities.at(-1)).toBe(0);
+  });
+
+  it("keep what they hold when the bus is reset before the function is on it", () => {
+    space.write(0x10, 4, 0xc000);
+    space.reset();
+    expect([space.read(0x10, 4), activities]).toEqual([0xc001, []]);
   });
 
   it.each([
@@ -252,20 +331,21 @@ describe("the capability list", () => {
       written: (start, end) => seen.push(`w${start}-${end}`),
     });
     for (const offset of [0x3c, 0x3f, 0x40, 0x46, 0x48]) space.read(offset, 4);
+    for (const offset of [0x3c, 0x3f, 0x40, 0x46, 0x48]) space.write(offset, 4, 0);
     space.write(0x47, 1, 0);
-    space.write(0x48, 1, 0);
-    expect(seen).toEqual(["r0-3", "r0-4", "r6-8", "w7-8"]);
+    expect(seen).toEqual(["r0-3", "r0-4", "r6-8", "w0-3", "w0-4", "w6-8", "w7-8"]);
   });
 
   it("can lose a capability anywhere in it", () => {
     for (const id of [1, 2, 3]) space.addCapability(id, Uint8Array.of(0xff, 0xff), Uint8Array.of(0xff, 0xff));
     space.hideCapability(0x44);
     expect([space.read(0x34, 1), space.read(0x41, 1), space.read(0x49, 1)]).toEqual([0x40, 0x48, 0]);
+    expect(space.read(6, 2)).toBe(0x0010);
     space.write(0x46, 2, 0);
     expect(space.read(0x46, 2)).toBe(0xffff);
     space.hideCapability(0x44);
     space.hideCapability(0x40);
-    expect(space.read(0x34, 1)).toBe(0x48);
+    expect([space.read(0x34, 1), space.read(6, 2)]).toEqual([0x48, 0x0010]);
     space.hideCapability(0x48);
     expect([space.read(0x34, 1), space.read(6, 2)]).toEqual([0, 0]);
   });
@@ -340,6 +420,7 @@ describe("saved contents", () => {
     ]);
     for (const [at, value] of [
       [0, 0xf5],
+      [8, 9],
       [0x3d, 2],
       [0x43, 3],
       [0x41, 0x40],

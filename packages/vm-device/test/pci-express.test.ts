@@ -62,6 +62,14 @@ describe("power management (PCI PM 1.2, 3.2)", () => {
     const { space, places, activities } = express();
     space.write(0x44, 2, state);
     expect([places, activities.at(-1), space.read(0x44, 2)]).toEqual([[0xe000_0000, null], 0x0400, 8 | state]);
+    expect(space.asleep).toBe(true);
+  });
+
+  it("one sleep is as deep as another: the function hears of the first", () => {
+    const { space, activities } = express();
+    expect(space.asleep).toBe(false);
+    for (const state of [1, 2, 2, 3]) space.write(0x44, 2, state);
+    expect(activities).toEqual([6, 0x0400]);
   });
 
   it("back in D0 everything is as it was before", () => {
