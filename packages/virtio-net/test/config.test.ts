@@ -81,17 +81,17 @@ describe("configuration space (5.1.4)", () => {
 
   it("keeps its MTU whatever a driver writes or a reset does [net.device.device-configuration-layout.4]", () => {
     for (const legacy of [false, true]) {
-      const s = setupNic({ legacy });
+      const s = setupNic({ legacy, nic: { mtu: 2000 } });
       s.core.config.write(10, 2, 9000);
       s.core.config.write(8, 4, 0xffff_ffff);
-      expect(s.core.config.read(10, 2)).toBe(1500);
+      expect(s.core.config.read(10, 2)).toBe(2000);
       s.core.writeStatus(0);
       s.core.config.write(10, 2, 9000);
-      expect(s.core.config.read(10, 2)).toBe(1500);
+      expect(s.core.config.read(10, 2)).toBe(2000);
       expect(() => s.nic.restore({ ...s.nic.save(), mtu: 9000 })).toThrow(
         expect.objectContaining({ code: "mismatch" }),
       );
-      expect(s.nic.mtu).toBe(1500);
+      expect(s.nic.mtu).toBe(2000);
     }
   });
 

@@ -164,6 +164,7 @@ describe("queue fields (4.1.4.3)", () => {
     for (const area of [32, 40, 48]) {
       guest.write(COMMON, area + 4, 4, 0x1000_0000 + area);
       guest.write(COMMON, area, 4, 0xabcd_0000 + area);
+      expect(guest.read(COMMON, area + 4, 4)).toBe(0x1000_0000 + area);
       guest.write(COMMON, area + 4, 4, 0x2000_0000 + area);
     }
     for (const area of [32, 40, 48]) {

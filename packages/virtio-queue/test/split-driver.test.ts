@@ -223,15 +223,13 @@ describe("the available ring", () => {
     add(1, 0);
     queue.publish();
     const bytes = (): Uint8Array => {
-      const all = new Uint8Array(48);
+      const all = new Uint8Array(64);
       memory.read(areas.descriptorArea, all);
       return all;
     };
     const before = bytes();
-    device.use(3);
-    queue.take(used, 8);
     for (let i = 0; i < 20; i++) {
-      const head = add(1, 1);
+      const head = i % 2 === 0 ? queue.addOne(0xa000, 8, true) : add(1, 1);
       if (head === QUEUE_FULL) break;
       queue.publish();
       if (i % 2 === 1) device.use(head, 3);
