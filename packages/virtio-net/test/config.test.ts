@@ -140,6 +140,10 @@ describe("a NIC's options", () => {
     expect([...nic.mac]).toEqual([...MAC]);
   });
 
+  it.each([2, 32768])("may be queues of %i entries, from 2 to 32768", (queueSize) => {
+    expect(new NetDevice({ queueSize }).queueMaxSizes).toEqual([queueSize, queueSize]);
+  });
+
   it.each([
     ["mac", { mac: new Uint8Array(5) }],
     ["mac", { mac: Uint8Array.of(1, 0, 0, 0, 0, 0) }],

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { frame, type Nic, setupNic, TX, transmit } from "./support/nic.ts";
+import { frame, type Nic, offerBuffers, setupNic, TX, transmit } from "./support/nic.ts";
 
 /** Sends one frame with its kick, `count` times. */
 function sendEach(s: Nic, count: number): void {
@@ -73,6 +73,19 @@ describe("kicks that are gathered", () => {
     s.backend.room = 30;
     s.nic.resume();
     expect(s.backend.frames.length).toBe(30);
+  });
+
+  it("have them given back at once where an answer interrupts the driver anyway", () => {
+    const s = gathering();
+    offerBuffers(s, 1, 100);
+    s.backend.onTake = () => {
+      s.backend.onTake = () => {};
+      s.backend.send(frame(60, 2));
+    };
+    sendEach(s, 2);
+    expect([s.tx.usedIndex, s.rx.usedIndex]).toEqual([1, 1]);
+    s.scheduler.run();
+    expect(s.tx.usedIndex).toBe(2);
   });
 
   it("are not, unless asked for", () => {

@@ -85,9 +85,12 @@ describe("a NIC's snapshot", () => {
 
   it.each([
     ["version", null],
+    ["version", undefined],
     ["version", {}],
     ["version", { version: 2 }],
     ["shape", { version: 1, mac: [1, 2, 3, 4, 5], ownMac: [...MAC], mtu: 1500, linkUp: true, carrier: true }],
+    ["shape", { version: 1, mac: [1, 2, 3, 4, 5, 6, 7], ownMac: [...MAC], mtu: 1500, linkUp: true, carrier: true }],
+    ["shape", { version: 1, mac: { length: 6 }, ownMac: [...MAC], mtu: 1500, linkUp: true, carrier: true }],
     ["shape", { version: 1, mac: new Array(6), ownMac: [...MAC], mtu: 1500, linkUp: true, carrier: true }],
     ["shape", { version: 1, mac: [...MAC], ownMac: [0, 0, 0, 0, 0, 256], mtu: 1500, linkUp: true, carrier: true }],
     ["shape", { version: 1, mac: [...MAC], ownMac: [...MAC], mtu: "1500", linkUp: true, carrier: true }],

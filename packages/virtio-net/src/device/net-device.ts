@@ -186,7 +186,7 @@ export class NetDevice implements VirtioDevice, NetBackend {
       // Now that all of the machine is restored.
       const seen = this.#carrierSeen;
       this.#carrierSeen = null;
-      if (seen !== null && seen !== this.carrier) context.configChanged();
+      if (seen !== this.carrier) context.configChanged();
     });
   }
 

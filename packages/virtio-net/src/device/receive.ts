@@ -108,8 +108,8 @@ export class Receiver {
    */
   kicked(buffers: boolean): boolean {
     if (!this.#waiting) return false;
-    if (this.#held > 0 && this.#patience > 0) this.#patience--;
-    return buffers || this.#patience === 0;
+    if (this.#held > 0) this.#patience--;
+    return buffers || this.#patience <= 0;
   }
 
   /** Takes frames from `first` on; see {@link NetPort.take}. */
@@ -127,7 +127,7 @@ export class Receiver {
       } else {
         const fit = this.#fit(burst.lengths[i] + this.#headerSize, burst.count - i);
         if (fit === FITS) this.#deliver(burst, i);
-        else if (fit === NEVER || tries === TRIES || this.#patience === 0) this.#drop();
+        else if (fit === NEVER || tries === TRIES || this.#patience <= 0) this.#drop();
         else if (this.#wait()) {
           tries++;
           continue;
@@ -182,7 +182,7 @@ export class Receiver {
     if (fit !== WAIT) return fit;
     // Not enough by the first guess: look at all there is.
     this.#giveBack();
-    if (this.#active.queue.pop(this.#chains, this.#active.queue.size) <= 0) return WAIT;
+    this.#active.queue.pop(this.#chains, this.#active.queue.size);
     fit = this.#measure(bytes);
     // With every entry of the ring at hand it will not get better.
     return fit === WAIT && this.#chains.count - this.#next >= this.#active.queue.size ? NEVER : fit;
@@ -305,7 +305,7 @@ export class Receiver {
     const { queue } = this.#active;
     queue.rewind(this.#chains, this.#next);
     queue.pushAll(this.#chains);
-    if (this.#next > 0 && queue.flush()) this.#wanted = true;
+    if (queue.flush()) this.#wanted = true;
     this.#chains.clear();
     this.#next = 0;
   }

@@ -22,8 +22,8 @@ export interface NetDeviceState {
 
 /** Checks the saved state of a NIC, and copies it. */
 export function parseNetState(state: unknown): NetDeviceState {
-  const s = state as Readonly<Record<string, unknown>> | null;
-  if (typeof s !== "object" || s === null || s.version !== 1) {
+  const s = state as Readonly<Record<string, unknown>> | null | undefined;
+  if (s?.version !== 1) {
     throw new RestoreError("version", "not the saved state of a network device, version 1");
   }
   const { mtu, linkUp, carrier } = s;
@@ -34,9 +34,10 @@ export function parseNetState(state: unknown): NetDeviceState {
 }
 
 function parseMac(value: unknown): readonly number[] {
+  const isSix = Array.isArray(value) && value.length === 6;
   // Copied by index: `every` skips the holes of a sparse array.
-  const mac: readonly unknown[] = Array.isArray(value) && value.length === 6 ? Array.from(value) : [];
+  const mac: readonly unknown[] = isSix ? Array.from(value) : [];
   const isByte = (b: unknown): b is number => Number.isInteger(b) && (b as number) >= 0 && (b as number) < 256;
-  if (mac.length !== 6 || !mac.every(isByte)) throw new RestoreError("shape", "a saved address is not 6 bytes");
+  if (!isSix || !mac.every(isByte)) throw new RestoreError("shape", "a saved address is not 6 bytes");
   return mac;
 }

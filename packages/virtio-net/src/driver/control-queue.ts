@@ -5,7 +5,7 @@
  */
 
 import { type DriverDevice, DriverError, type Virtqueue, waitFor } from "@virtio-ts/virtio-driver";
-import { BufferElements, QUEUE_EMPTY, QUEUE_MALFORMED } from "@virtio-ts/virtio-queue";
+import { BufferElements, QUEUE_EMPTY } from "@virtio-ts/virtio-queue";
 import { CTRL_OK } from "../layout/index.ts";
 
 /** Where the parts of a command lie in its block of memory. */
@@ -87,7 +87,7 @@ export class ControlQueue {
   #isAnswered(): boolean {
     const used = this.#virtqueue.dequeue();
     this.#check();
-    return used !== QUEUE_EMPTY && used !== QUEUE_MALFORMED;
+    return used !== QUEUE_EMPTY;
   }
 
   /** Nothing is to be had of a device that has failed: a queue that stops is such a failure. */

@@ -101,7 +101,7 @@ export class NetbufPool {
     const { count, capacity = 1536, headroom = ALIGN } = options;
     if (!Number.isInteger(count) || count < 1) throw new DriverError("invalid", `a pool of ${count} buffers`);
     if (!Number.isInteger(capacity) || capacity < 1) throw new DriverError("invalid", `buffers of ${capacity} bytes`);
-    if (!Number.isInteger(headroom) || headroom < 20 || headroom % 4 !== 0) {
+    if (headroom < 20 || headroom % 4 !== 0) {
       throw new DriverError("invalid", `a headroom of ${headroom} bytes`);
     }
     this.count = count;
@@ -217,7 +217,10 @@ export class NetbufPool {
     this.#owners[buffer] = HELD;
   }
 
-  /** The first `count` packets come out of rings, and are free: all the buffers that they were lent with. */
+  /**
+   * The first `count` packets come out of rings, and are free: all the buffers that they were lent with. Among them may
+   * be {@link NO_NETBUF}.
+   */
   takeBack(packets: Uint32Array | Int32Array, count: number): void {
     const stack = this.#stack;
     const owners = this.#owners;

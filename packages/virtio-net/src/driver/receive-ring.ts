@@ -51,8 +51,7 @@ export class ReceiveRing {
 
   /** Gives all buffers back: the device has them no more. */
   recover(): void {
-    const lent = this.#buffers.filter((buffer) => buffer !== NO_NETBUF);
-    this.#source.pool.takeBack(lent, lent.length);
+    this.#source.pool.takeBack(this.#buffers, this.#buffers.length);
     this.#buffers.fill(NO_NETBUF);
   }
 

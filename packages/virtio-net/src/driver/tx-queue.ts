@@ -97,8 +97,7 @@ export class TxQueue {
 
   /** The device has been reset: what it had goes back to the pool. For the driver alone. */
   recover(): void {
-    const lent = this.#packets.filter((packet) => packet !== NO_NETBUF);
-    this.pool.takeBack(lent, lent.length);
+    this.pool.takeBack(this.#packets, this.#packets.length);
     this.#packets.fill(NO_NETBUF);
   }
 
@@ -140,7 +139,7 @@ export class TxQueue {
     let status = 0;
     if (sent > 0) status = NETDEV_STATUS_SUCCESS | (queue.free > 0 ? NETDEV_STATUS_MORE : 0);
     else if (outcome === NETDEV_EINVAL) status = NETDEV_EINVAL;
-    else if (outcome < 0 && queue.fault !== null) status = NETDEV_EIO;
+    else if (queue.fault !== null) status = NETDEV_EIO;
     if (outcome === NETDEV_EINVAL) counters.refused++;
     else if (outcome === QUEUE_FULL) counters.full++;
     // Last, for it may lead back here: the device may answer at once.

@@ -221,6 +221,13 @@ describe("announcements", () => {
     expect([announced.length, seen(s), s.device.config.bytes[6]]).toEqual([1, ["3/0 []"], 1]);
   });
 
+  it("are nobody's where GUEST_ANNOUNCE was not negotiated: bit 1 of status says nothing then", async () => {
+    const { s, announced } = await setup({ device: { features: [F.STATUS, F.CTRL_VQ] } });
+    s.device.setStatus(3);
+    await settled();
+    expect([announced, seen(s)]).toEqual([[], []]);
+  });
+
   it("are acknowledged one at a time, however often they are asked for", async () => {
     const { s, announced } = await setup();
     s.device.answer = () => null;

@@ -155,6 +155,13 @@ describe("a used element", () => {
     await comesBack(s);
   });
 
+  it("of a transmit queue is found out by a burst of no packets as well", async () => {
+    const s = await setupStrict();
+    forgeUsed(s, 1, 5, 0);
+    expect(s.txqs[0].txBurst(new PacketBurst())).toBe(EIO);
+    await comesBack(s);
+  });
+
   it("of a transmit queue that says bytes were written, likewise", async () => {
     const s = await setupStrict();
     s.device.completes = false;

@@ -223,6 +223,20 @@ describe("info_get and einfo_get", () => {
     },
   );
 
+  it.each([
+    [12, null, null],
+    [15, null, null],
+    [16, 10_000, null],
+    [17, 10_000, "full"],
+  ])(
+    "of a configuration space of %i bytes a speed of %s and a duplex of %s are known",
+    async (configSize, speed, duplex) => {
+      const device = { features: [F.SPEED_DUPLEX], configSize };
+      const { driver } = await setupStrict({ upTo: "unconfigured", device });
+      expect(driver.einfo()).toMatchObject({ speed, duplex });
+    },
+  );
+
   it("speed and duplex are read anew after a change [net.driver.device-configuration-layout.11]", async () => {
     const { driver, device } = await setupStrict({ device: { features: [F.SPEED_DUPLEX] } });
     expect(driver.einfo()).toMatchObject({ speed: 10_000, duplex: "full" });
@@ -301,6 +315,13 @@ describe("rxq_configure and txq_configure", () => {
       expect(await errnoOf(() => driver.rxqInfo(id))).toBe("EINVAL");
       expect(await errnoOf(() => driver.txqInfo(id))).toBe("EINVAL");
     }
+  });
+
+  it("of a device that has one entry have one", async () => {
+    const device = { features: [F.MRG_RXBUF], size: 1 };
+    const s = await setupStrict({ upTo: "configured", device, capacity: 2048 });
+    expect(s.driver.rxqInfo(0)).toEqual({ min: 1, max: 1, powerOfTwo: true });
+    for (const [, configure] of both) expect(configure(s, 0, 0).size).toBe(1);
   });
 
   it("of a legacy device have as many entries as it says", async () => {
@@ -442,6 +463,12 @@ describe("hwaddr, mtu and promiscuous mode", () => {
     expect(await errnoOf(() => s.driver.setHwaddr(Uint8Array.of(2, 0, 0, 0, 0, 1)))).toBe("ENOTSUP");
     expect(await errnoOf(() => s.driver.setPromiscuous(true))).toBe("ENOTSUP");
     expect([[...s.driver.hwaddr], s.driver.promiscuous]).toEqual([STRICT_MAC, false]);
+  });
+
+  it("an address is not set where a legacy device has none in its configuration", async () => {
+    const s = await setupStrict({ legacy: true, device: { features: [F.STATUS] } });
+    expect(await errnoOf(() => s.driver.setHwaddr(Uint8Array.of(2, 0, 0, 0, 0, 1)))).toBe("ENOTSUP");
+    expect(s.device.configWrites).toEqual([]);
   });
 
   it.each([[[]], [[2, 0, 0, 0, 0]], [[3, 0, 0, 0, 0, 1]], [[0, 0, 0, 0, 0, 0]]])(

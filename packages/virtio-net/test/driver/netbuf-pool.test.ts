@@ -77,6 +77,14 @@ describe("a pool", () => {
     expect(pool.read(b)).toEqual(frame(60, 2));
   });
 
+  it("writes as much as a buffer holds, from its headroom to its end", () => {
+    const { pool } = setUp();
+    const buffer = pool.allocate();
+    pool.write(buffer, frame(1536));
+    expect(pool.read(buffer)).toEqual(frame(1536));
+    expect(codeOf(() => pool.write(buffer, frame(1537)))).toBe("too-many");
+  });
+
   it("gives its memory back, but not while a buffer is in use", () => {
     const { host, pool } = setUp();
     const packet = pool.allocate();
@@ -92,6 +100,8 @@ describe("a pool", () => {
     [{ capacity: 0 }, "invalid"],
     [{ headroom: 16 }, "invalid"],
     [{ headroom: 22 }, "invalid"],
+    [{ headroom: 24.5 }, "invalid"],
+    [{ headroom: Number.NaN }, "invalid"],
     [{ count: 1000 }, "no-memory"],
   ])("of %j is refused: %s", (options, code) => {
     expect(codeOf(() => setUp(options))).toBe(code);

@@ -320,6 +320,30 @@ describe("interrupts", () => {
     expect(flags()).toBe(1);
   });
 
+  it.each([
+    ["a packet that comes while they are enabled is to be received first", 1],
+    ["a packet that comes while the queue is drained has MORE behind what was received", SUCCESS | MORE],
+  ])("%s: %i", async (_, expected) => {
+    const { s, rxq, events, send } = await setup();
+    if (expected !== 1) {
+      rxq.interruptEnable();
+      send();
+    }
+    const event = s.core.queues[0].address(1) + 4 + 2 * 16; // used_event, which asks for interrupts
+    s.memory.regions[0].tracker = {
+      written: (offset) => {
+        if (offset !== event) return;
+        s.memory.regions[0].tracker = null;
+        send(2);
+      },
+    };
+    events.length = 0;
+    expect(expected === 1 ? rxq.interruptEnable() : rxq.rxOne()).toBe(expected);
+    expect(events).toEqual([]);
+    expect(rxq.rxOne()).toBe(SUCCESS);
+    expect(s.pool.read(rxq.packet)).toEqual(frame(60, 2));
+  });
+
   it("while on, packets are not received: EINVAL", async () => {
     const { rxq } = await setup();
     expect([rxq.interruptEnable(), rxq.interruptEnable()]).toEqual([0, 0]);

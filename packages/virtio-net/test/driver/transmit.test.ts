@@ -96,8 +96,11 @@ describe("a packet", () => {
 
   it("with hashes has a header of 20 bytes", async () => {
     const s = await setupStrict({ device: { features: [F.CTRL_VQ, F.HASH_REPORT] } });
-    s.txqs[0].txOne(packetOf(s.pool, frame(60)));
+    const packet = packetOf(s.pool, frame(60));
+    s.pool.region.u8.fill(0xee, s.pool.start(packet) - 64, s.pool.start(packet));
+    s.txqs[0].txOne(packet);
     expect(s.device.sent[0].bytes).toEqual(Uint8Array.of(...new Array(20).fill(0), ...frame(60)));
+    expect(s.pool.region.u8[s.pool.start(packet) - 21]).toBe(0xee);
   });
 
   it.each([
