@@ -81,4 +81,28 @@ describe.each([[[ROOM]], [[3, 130, 67, 1000, 400]], [[1, 1, 98, 500, 1000]]])("a
       expect(hex(area())).toBe(hex(expected(at, length)));
     }
   });
+
+  test("is copied no further than the other side's end, wherever in that it began", () => {
+    const { burst, area, expected } = chainOf(cut);
+    buffer.fill(0);
+    expect(burst.copyOut(0, 0, buffer, ROOM - 2, 100)).toBe(10);
+    expect(hex(buffer.subarray(ROOM - 2))).toBe(hex(pattern.subarray(0, 10)));
+    expect(new ChainReader(burst).seat(burst, 0).read(buffer, ROOM + 5, 100)).toBe(3);
+    buffer.set(pattern.subarray(0, 10), ROOM - 2);
+    expect(burst.copyIn(0, 7, buffer, ROOM - 2, 100)).toBe(10);
+    expect(hex(area())).toBe(hex(expected(7, 10)));
+    expect(new ChainWriter(burst).seat(burst, 0).write(buffer, ROOM - 2, 100)).toBe(10);
+    expect(hex(area())).toBe(hex(expected(0, 10)));
+  });
+});
+
+test("of a part without bytes nothing lies in one piece, also at the end of a burst that is full", () => {
+  const memory = GuestMemory.of(new Uint8Array(0x8000));
+  const driver = new MockSplitDriver(memory, { size: 128 });
+  const queue = new SplitDeviceQueue(memory, { ...driver.areas, indirect: false, eventIdx: false });
+  const burst = new ChainBurst(memory);
+  driver.offer(Array.from({ length: 128 }, () => ({ length: 1 })));
+  queue.pop(burst, 1);
+  const writer = new ChainWriter(burst).seat(burst, 0);
+  expect([writer.contiguous, writer.region, writer.writeU8(1)]).toEqual([0, null, false]);
 });

@@ -75,6 +75,24 @@ describe.each(["split", "packed"])("%s", (format) => {
     expect([used.heads[0], queue.outstanding, queue.fault]).toEqual([old, 1, null]);
   });
 
+  test("what used buffers are taken into is made once, and again only where they are more than ever", () => {
+    const { memory, features, used } = rig();
+    const wide = { size: 128, descriptorArea: 0x1000, driverArea: 0x2000, deviceArea: 0x3000 };
+    const queue = createDriverQueue(memory, features, wide);
+    const device = new (format === "packed" ? MockPackedDevice : MockSplitDevice)(memory, wide);
+    const takes = (count: number): boolean => {
+      const { heads, lengths } = used;
+      for (let i = 0; i < count; i++) queue.addOne(REPLY, 4, true);
+      queue.publish();
+      for (const { head } of device.take()) device.add(head, 4);
+      device.publish();
+      expect(queue.take(used, 128)).toBe(count);
+      expect([...used.lengths.subarray(0, count)]).toEqual(new Array(count).fill(4));
+      return used.heads === heads && used.lengths === lengths;
+    };
+    expect([1, 64, 65, 65, 64].map(takes)).toEqual([true, true, false, true, true]);
+  });
+
   test.each([0x7fff_ffff, 0x8000_0000, 0xffff_ffff])("%i bytes fit into 4 GiB, after a restore, too", (length) => {
     const { memory, queue, device, used, elements, features } = rig();
     queue.add(elements.clear().writable(REPLY, 0xffff_ffff).writable(REPLY, 1));

@@ -15,6 +15,7 @@ import {
   SplitDeviceQueue,
   SplitDriverQueue,
   type SplitQueueState,
+  UsedBurst,
 } from "@virtio-ts/virtio-queue";
 import { MockPackedDriver, MockSplitDriver } from "@virtio-ts/virtio-queue/testing";
 import { GuestMemory } from "@virtio-ts/vm-memory";
@@ -172,6 +173,15 @@ describe.each(Object.keys(halves) as (keyof typeof halves)[])("%s", (half) => {
     }
   });
 
+  test.each([
+    ["version", 2, "version 2"],
+    ["format", "ring", "format ring"],
+    ["size", [8], "size object"],
+    ["nextAvail", -7, "nextAvail -7"],
+  ])("the message names the value that was wrong: of %s", (key, value, message) => {
+    expect(() => halves[half].make({ ...halves[half].state, [key]: value } as never)).toThrow(message);
+  });
+
   test("what is no state is refused", () => {
     for (const state of [null, 7, "state", []]) {
       expect(() => halves[half].make(state as never)).toThrow(expect.objectContaining({ code: "state" }));
@@ -183,6 +193,8 @@ describe.each(Object.keys(halves) as (keyof typeof halves)[])("%s", (half) => {
     const queue = halves[half].make(changed(half, (s) => (s.fault = fault)));
     expect(queue.fault?.code).toBe(fault);
     expect(queue.counters.malformed).toBe(0);
+    if ("addOne" in queue) expect(queue.take(new UsedBurst(), 8)).toBe(QUEUE_MALFORMED);
+    else expect(queue.pop(new ChainBurst(memory), 8)).toBe(QUEUE_MALFORMED);
   });
 
   test("whatever a state says, it is refused or is one the queue itself could have saved", () => {
@@ -298,6 +310,8 @@ test.each([
   ["a list of more entries than the ring", (s) => (s.outstanding = [buffer(3, 9), buffer(5, 1)])],
   ["lists that are too many for the positions", (s) => (s.outstanding = [buffer(3, 2), buffer(5, 1)])],
   ["a position past the ring", (s) => (s.nextAvail = 8)],
+  ["a used position past the ring", (s) => Object.assign(s, { nextUsed: 8 | 0x8000, outstanding: [buffer(3, 1)] })],
+  ["no batch", (s) => (s.batch = null)],
 ] as [string, Change][])("packed driver: %s is refused", (_, change) => {
   expect(() => halves.packedDriver.make(changed("packedDriver", change))).toThrow(
     expect.objectContaining({ code: "state" }),

@@ -115,8 +115,10 @@ describe("buffers", () => {
   test("a buffer without elements is refused, an address above 2^32 is written whole", () => {
     const { queue, device } = rig();
     expect(() => queue.add(new BufferElements())).toThrow(expect.objectContaining({ code: "empty" }));
-    queue.addOne(0x12_3456_789a_bcd0, 5, false);
-    expect(device.descriptor(0)).toEqual({ address: 0x12_3456_789a_bcd0, length: 5, flags: 0, next: 0 });
+    for (const [i, address] of [0x12_3456_789a_bcd0, 0xffff_ffff, 0x1_0000_0000].entries()) {
+      queue.addOne(address, 5, false);
+      expect(device.descriptor(i)).toEqual({ address, length: 5, flags: 0, next: 0 });
+    }
   });
 
   test("[split.driver.the-virtqueue-descriptor-table.2] in order, next is x + 1, and 0 for the last descriptor of the table", () => {
@@ -484,16 +486,22 @@ describe("the used ring", () => {
   });
 });
 
-test("in order, a hostile device: a batch past the used index, after a good element, is met again as the first", () => {
-  const { queue, used, add, device } = rig({ inOrder: true });
-  const heads = [add(1, 0), add(1, 0), add(1, 0)];
-  queue.publish();
-  device.use(heads[0]);
-  device.use(heads[2]);
-  expect(queue.take(used, 8)).toBe(1);
-  expect(queue.take(used, 8)).toBe(QUEUE_MALFORMED);
-  expect([queue.fault?.code, queue.outstanding]).toEqual(["id-not-outstanding", 2]);
-});
+test.each([
+  ["by one buffer", 3],
+  ["by two", 4],
+])(
+  "in order, a hostile device: a batch past the used index %s, after a good element, is met again as the first",
+  (_, count) => {
+    const { queue, used, add, device } = rig({ inOrder: true });
+    const heads = Array.from({ length: count }, () => add(1, 0));
+    queue.publish();
+    device.use(heads[0]);
+    device.use(heads[count - 1]);
+    expect(queue.take(used, 8)).toBe(1);
+    expect(queue.take(used, 8)).toBe(QUEUE_MALFORMED);
+    expect([queue.fault?.code, queue.outstanding]).toEqual(["id-not-outstanding", count - 1]);
+  },
+);
 
 test("[split] the notification payload: queue and available index", () => {
   const { queue, add } = rig();

@@ -19,6 +19,7 @@ import { describe, expect, test } from "vitest";
 const LOW = 0x1_0000;
 const HIGH = 0x1_ffff_8000; // crosses 2^33 in its middle
 const BYTES = 0x1_0000;
+const HIGH_END = HIGH + 0x8000;
 
 /** Rings in a region of their own; buffers in two others, between holes. */
 function rig(format: string, order: number[] = [LOW, HIGH]) {
@@ -39,6 +40,8 @@ describe.each(["split", "packed"])("%s", (format) => {
     ["the other region before it", [HIGH]],
     ["both regions before it, the same last", [HIGH, LOW]],
     ["both regions before it, the other last", [LOW, HIGH]],
+    ["the other region's upper half before it", [HIGH_END]],
+    ["that half and the same region before it", [HIGH_END, LOW]],
   ];
   const shapes: [string, { extra: number; indirect: boolean }][] = [
     ["alone", { extra: 0, indirect: false }],

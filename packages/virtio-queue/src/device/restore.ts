@@ -50,8 +50,7 @@ export function checkPackedState(state: QueueState, config: Restored): PackedQue
 }
 
 function checkCommon(state: QueueState, { size, inOrder }: Restored, format: string): void {
-  check(typeof state === "object" && state !== null, `${typeof state}`);
-  check(state.version === 1, `version ${say(state.version)}`);
+  check(state?.version === 1, `version ${say(state?.version)}`);
   check(state.format === format, `format ${say(state.format)}`);
   check(state.size === size, `size ${say(state.size)}`);
   check(typeof state.notifications === "boolean", `notifications ${say(state.notifications)}`);
@@ -59,18 +58,16 @@ function checkCommon(state: QueueState, { size, inOrder }: Restored, format: str
   const { outstanding, unpublished } = state;
   check(Array.isArray(outstanding) && outstanding.length <= size, "outstanding");
   const heads = new Set<number>();
-  outstanding.forEach((chain, i) => {
-    check(typeof chain === "object" && chain !== null, `chain ${i}`);
-    const { head, descriptors, writableBytes, written } = chain;
+  for (const chain of outstanding) {
+    const { head, descriptors, writableBytes, written } = chain ?? {};
     check(isInteger(head, 0, size - 1) && !heads.has(head), `head ${say(head)}`);
     heads.add(head);
     check(isInteger(descriptors, 1, size), `a chain of ${say(descriptors)} ring entries`);
     check(isInteger(writableBytes, 0, MAX_CHAIN_BYTES), `writableBytes ${say(writableBytes)}`);
     const waits = inOrder === true && isInteger(written, 0, 0xffff_ffff);
     check(written === null || waits, `written ${say(written)}`);
-  });
-  check(typeof unpublished === "object" && unpublished !== null, "unpublished");
-  const { heads: given, entries } = unpublished;
+  }
+  const { heads: given, entries } = unpublished ?? {};
   check(isInteger(entries, 0, size - entriesOf(state)), `${say(entries)} unpublished entries`);
   check(Array.isArray(given), "unpublished heads");
   check(isInteger(given.length, Math.min(entries, 1), entries), `${given.length} unpublished chains`);

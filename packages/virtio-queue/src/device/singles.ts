@@ -25,10 +25,6 @@ export function describeSingles(burst: ChainBurst, start: number, end: number, d
     return;
   }
   describe(burst, start, end, behind, direction);
-  if (start === 0 && behind === 0) {
-    burst.plain = end;
-    burst.plainDirection = direction;
-  }
 }
 
 function describe(burst: ChainBurst, start: number, end: number, behind: number, direction: number): void {

@@ -37,7 +37,7 @@ export const WINDOW_BIAS = 0x8000_0000;
 export class Windows {
   /** {@link WINDOW_WORDS} words for each window. */
   words: Uint32Array = new Uint32Array(0);
-  /** There is but one window, and never was another: segments are in region 0. */
+  /** There is but one region, and never was another: all segments are in region 0. */
   single = false;
   /** First word of the window that was found last. */
   current = 0;
@@ -67,7 +67,7 @@ export class Windows {
         start = end;
       }
     }
-    this.single = words.length === WINDOW_WORDS && memory.regions.length === 1;
+    this.single = memory.regions.length === 1;
     this.words = Uint32Array.from(words.slice(0, MOST_WINDOWS * WINDOW_WORDS));
     this.current = 0;
     this.other = 0;

@@ -61,8 +61,7 @@ export function checkPackedDriverState(state: DriverQueueState, size: number): D
 }
 
 function checkCommon(state: DriverQueueState, size: number, format: string): void {
-  check(typeof state === "object" && state !== null, `${typeof state}`);
-  check(state.version === 1, `version ${say(state.version)}`);
+  check(state?.version === 1, `version ${say(state?.version)}`);
   check(state.format === format, `format ${say(state.format)}`);
   check(state.size === size, `size ${say(state.size)}`);
   check(typeof state.notifications === "boolean", `notifications ${say(state.notifications)}`);
@@ -71,14 +70,12 @@ function checkCommon(state: DriverQueueState, size: number, format: string): voi
   check(Array.isArray(outstanding) && outstanding.length <= size, "outstanding");
   const heads = new Set<number>();
   for (const buffer of outstanding) {
-    check(typeof buffer === "object" && buffer !== null, "a buffer");
-    const { head, writableBytes } = buffer;
+    const { head, writableBytes } = buffer ?? {};
     check(isInteger(head, 0, size - 1) && !heads.has(head), `head ${say(head)}`);
     heads.add(head);
     check(isInteger(writableBytes, 0, MAX_CHAIN_BYTES), `writableBytes ${say(writableBytes)}`);
   }
-  check(typeof batch === "object" && batch !== null, "batch");
-  check(isInteger(batch.left, 0, outstanding.length), `a batch of ${say(batch.left)}`);
+  check(isInteger(batch?.left, 0, outstanding.length), `a batch of ${say(batch?.left)}`);
   const last = outstanding[batch.left - 1]?.writableBytes ?? 0xffff_ffff;
   check(isInteger(batch.length, 0, last), `a batch's length ${say(batch.length)}`);
 }
