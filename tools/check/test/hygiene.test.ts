@@ -30,7 +30,7 @@ test("every package of this workspace is inspected", () => {
 
 test.each([
   ["no scripts", {}],
-  ["scripts, but not this one", { scripts: { mutants: "node mutants/run.mjs" } }],
+  ["scripts, but not this one", { scripts: { bench: "node bench/run.mjs" } }],
   ["one that does nothing", { scripts: { hygiene: "true" } }],
   ["an empty one", { scripts: { hygiene: "" } }],
 ])("a package with %s fails the step, and is named", async (_, manifest) => {

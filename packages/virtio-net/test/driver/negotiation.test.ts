@@ -182,6 +182,19 @@ describe("the link", () => {
     expect([seen, driver.linkUp]).toEqual([[false], false]);
   });
 
+  it("that changes while the driver starts is told of when packets flow, and once", async () => {
+    const seen: unknown[] = [];
+    const s = await setupStrict({ upTo: "queues", onLink: (up) => seen.push(up, s.rxqs[0].rxOne()) });
+    const { notify } = s.transport;
+    s.transport.notify = (index) => {
+      s.transport.notify = notify;
+      s.device.setStatus(0);
+      notify.call(s.transport, index);
+    };
+    await s.driver.start();
+    expect([seen, s.driver.linkUp]).toEqual([[false, 0], false]);
+  });
+
   it("that changed while the driver was stopped is told of", async () => {
     const seen: boolean[] = [];
     const { device, driver } = await setupStrict({ onLink: (up) => seen.push(up) });
