@@ -13,19 +13,13 @@ export interface TestOutcome {
   /** The names of its suites and its own, joined by spaces. */
   readonly name: string;
   readonly outcome: "passed" | "failed" | "skipped";
-  /** What a test that failed threw first. */
-  readonly error?: string;
 }
 
 /** The part of vitest's JSON report that is read here. */
 interface Report {
   readonly testResults: readonly {
     readonly name: string;
-    readonly assertionResults: readonly {
-      readonly fullName: string;
-      readonly status: string;
-      readonly failureMessages?: readonly string[];
-    }[];
+    readonly assertionResults: readonly { readonly fullName: string; readonly status: string }[];
   }[];
 }
 
@@ -38,11 +32,10 @@ interface Report {
 export function readOutcomes(file: string, root: string): TestOutcome[] {
   const report: Report = JSON.parse(readFileSync(file, "utf8"));
   return report.testResults.flatMap(({ name, assertionResults }) =>
-    assertionResults.map(({ fullName, status, failureMessages = [] }) => ({
+    assertionResults.map(({ fullName, status }) => ({
       file: relative(root, name),
       name: fullName,
       outcome: status === "passed" || status === "failed" ? status : "skipped",
-      ...(failureMessages.length > 0 && { error: failureMessages[0] }),
     })),
   );
 }
