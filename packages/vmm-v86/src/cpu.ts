@@ -123,7 +123,7 @@ const EXPECTED: readonly (readonly [path: string, type: "function" | "object" | 
 export function cpuOf(emulator: V86Emulator): V86Cpu {
   const cpu = at(emulator, "v86.cpu");
   // The devices are the last thing v86 makes.
-  if (typeof cpu !== "object" || cpu === null || at(cpu, "devices.pci") === undefined) {
+  if (at(cpu, "devices.pci") === undefined) {
     throw new V86Error("not-loaded", "the emulator is not loaded: wait for its event `emulator-loaded`");
   }
   for (const [path, type] of EXPECTED) {

@@ -126,10 +126,6 @@ export class Interrupts implements ExitWork {
     }
     if (this.#flags.length === 0) this.#flags = new Int32Array(this.#cpu.wasm_memory.buffer, this.#flagsOffset, 1);
     const flags = this.#flags[0];
-    if ((flags & FLAG_IF) === 0) {
-      this.#deliver();
-      return;
-    }
     this.#flags[0] = flags & ~FLAG_IF;
     this.#deliver();
     if (this.#flags.length === 0) this.#flags = new Int32Array(this.#cpu.wasm_memory.buffer, this.#flagsOffset, 1);

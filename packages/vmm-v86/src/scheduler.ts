@@ -29,7 +29,7 @@ export class MachineScheduler implements Scheduler {
     });
     emulator.add_listener("emulator-started", () => {
       this.#running = true;
-      if (this.#waiting.length > 0) this.#ask();
+      this.#ask();
     });
   }
 

@@ -19,9 +19,14 @@ describe("a machine is made of an emulator", () => {
     expect(attachToV86(v86)).toBe(made);
   });
 
-  test("but not before it is loaded", () => {
+  test.each([
+    ["has nothing inside", undefined],
+    ["has no processor", { cpu: null }],
+    ["has a processor without devices", { cpu: {} }],
+    ["has devices without a bus", { cpu: { devices: null } }],
+  ])("but not before it is loaded: while it %s", (_, v86OfV86) => {
     const v86 = new FakeV86();
-    Object.assign(v86, { v86: undefined });
+    Object.assign(v86, { v86: v86OfV86 });
     expect(() => attachToV86(v86)).toThrow(
       new V86Error("not-loaded", "the emulator is not loaded: wait for its event `emulator-loaded`"),
     );
@@ -37,6 +42,15 @@ describe("a machine is made of an emulator", () => {
       expect(error).toMatchObject({ name: "V86Error", code: "unsupported-version" });
     }
   });
+
+  test.each([
+    ["mem8", "mem8.byteOffset of v86 is undefined, not a number"],
+    ["memory_map_read8", "memory_map_read8 of v86 is null, not a object"],
+  ])("nor of one that has nothing in place of %s", (name, what) => {
+    const v86 = new FakeV86();
+    Object.assign(v86.cpu, { [name]: null });
+    expect(() => attachToV86(v86)).toThrow(what);
+  });
 });
 
 describe("a function gets a slot", () => {
@@ -45,7 +59,9 @@ describe("a function gets a slot", () => {
     v86.cpu.devices.pci.devices[3 << 3] = {};
     expect(m.plugPci(new ScratchFunction()).slot).toBe(4);
     expect(m.plugPci(new ScratchFunction()).slot).toBe(5);
-    expect(v86.cpu.devices.pci.devices[5 << 3]).toMatchObject({ name: "virtio-ts" });
+    const { devices, device_spaces } = v86.cpu.devices.pci;
+    expect(devices[5 << 3]).toMatchObject({ name: "virtio-ts" });
+    expect(device_spaces[5 << 3]?.[0]).toBe(0x10f0_1af4);
   });
 
   test("or the one asked for, if there is such a slot and nobody is in it", () => {
@@ -263,6 +279,37 @@ describe("a BAR decodes where the driver puts it", () => {
     v86.configWrite(3, BAR1, 4, 0x10_0000);
     v86.configWrite(3, COMMAND, 2, 2);
     expect(plugged.addressOf(fn.bars[1])).toBeNull();
+  });
+
+  test("an I/O BAR past the last port does not decode, one that ends with it does", () => {
+    const errors: unknown[] = [];
+    const v86 = new FakeV86();
+    const m = attachToV86(v86, { onError: (cause) => errors.push(cause) });
+    const fn = new ScratchFunction();
+    const plugged = m.plugPci(fn);
+    v86.configWrite(3, COMMAND, 2, 1);
+    const places = [0x1_0000, 0xffe0].map((address) => {
+      v86.configWrite(3, BAR0, 4, address);
+      return plugged.addressOf(fn.bars[0]);
+    });
+    expect([places, errors]).toEqual([[null, 0xffe0], []]);
+  });
+
+  test("a BAR that no driver has placed, and that of another function, has no address", () => {
+    const { machine: m } = machine();
+    const [fn, other] = [new ScratchFunction(), new ScratchFunction()];
+    const plugged = m.plugPci(fn);
+    expect([plugged.addressOf(fn.bars[0]), plugged.addressOf(other.bars[0])]).toEqual([null, null]);
+  });
+
+  test("unplugged, it is moved nowhere, whatever the function still says", () => {
+    const { v86, machine: m } = machine();
+    const fn = new ScratchFunction();
+    const plugged = m.plugPci(fn);
+    const host = fn.host!;
+    plugged.unplug();
+    host.barMoved(fn.bars[0], 0xc000);
+    expect([plugged.addressOf(fn.bars[0]), v86.in(0xc000, 1)]).toEqual([null, 0xff]);
   });
 
   test("unplugged, it decodes nowhere", () => {

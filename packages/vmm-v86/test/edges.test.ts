@@ -118,6 +118,30 @@ describe("an access in a window of memory-mapped I/O", () => {
   });
 });
 
+describe("a window of memory-mapped I/O", () => {
+  const WINDOW = 0x2_0000;
+
+  test("that a block ends with leaves the next one the emulator's own", () => {
+    const { v86, log, machine } = withNeighbour();
+    const next = (AT >>> 17) + 1;
+    const own = v86.cpu.memory_map_read8[next];
+    machine.mapMmio(next * WINDOW - 8, new Block(1, log));
+    expect([v86.cpu.memory_map_read8[next] === own, v86.load(next * WINDOW - 1, 1)]).toEqual([true, 1]);
+  });
+
+  test("without a block gets a 16-bit write as before: in two bytes, the lowest first", () => {
+    const { v86, log } = withNeighbour();
+    v86.store(AT, 2, 0xbbaa);
+    expect(log).toEqual(["own w1 0 aa", "own w1 1 bb"]);
+  });
+
+  test("takes blocks that touch each other, on either side", () => {
+    const { v86, log, machine } = withNeighbour();
+    [AT, AT + 8, AT - 8].forEach((address, i) => void machine.mapMmio(address, new Block(i + 1, log)));
+    expect([AT, AT + 8, AT - 8].map((address) => v86.load(address, 1))).toEqual([1, 2, 3]);
+  });
+});
+
 describe("an I/O BAR", () => {
   const plug = (v86: FakeV86, fn = new ScratchFunction()) => {
     const place = attachToV86(v86).plugPci(fn);
@@ -135,6 +159,15 @@ describe("an I/O BAR", () => {
     fn.io.bytes.setUint16(30, 0x2211, true);
     expect(v86.in(PORT + 30, 4)).toBe(0xff55_2211);
     expect(log).toEqual(["own after r1 30,r1 31"]);
+    const written: string[] = [];
+    for (const after of [0, 1, 2]) {
+      v86.cpu.io.ports[PORT + 32 + after].write8 = (value) => void written.push(`${after} ${value.toString(16)}`);
+    }
+    v86.out(PORT + 30, 4, 0x8877_6655);
+    expect([fn.io.take(), written]).toEqual([
+      ["w1 30 55", "w1 31 66"],
+      ["0 77", "1 88"],
+    ]);
   });
 
   test("is not decoded where a port is somebody's that is only written, or only read", () => {
@@ -229,6 +262,17 @@ describe("an interrupt line", () => {
     const place = attachToV86(v86).plugPci(fn);
     fn.host?.intx.raise();
     expect([place.line, v86.calls, v86.configRead(3, 0x3c, 1)]).toEqual([null, [], 0]);
+  });
+
+  test("is left alone by a reset, and by a restored state, where the BIOS has routed none", () => {
+    const v86 = new FakeV86();
+    const fn = Object.assign(new ScratchFunction(), { reset: undefined });
+    attachToV86(v86).plugPci(fn);
+    v86.configWrite(3, 0x3c, 1, 5);
+    v86.configWrite(3, 0x04, 2, 7);
+    v86.cpu.set_state(null);
+    v86.cpu.reboot_internal();
+    expect([v86.calls, v86.configRead(3, 0x3c, 1), v86.configRead(3, 0x04, 2)]).toEqual([["restore", "reboot"], 5, 0]);
   });
 
   test("of an emulator's own device is where its pin is routed, and nowhere without a pin", () => {

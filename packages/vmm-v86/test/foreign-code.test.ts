@@ -101,6 +101,19 @@ test("a backend that throws behind a link is reported each time, and the guest h
   expect(nic.link!.aToB).toMatchObject({ frames: 0, droppedFailed: 2 });
 });
 
+test("a device that can't be activated is reported, with its cause", () => {
+  const v86 = new FakeV86();
+  const errors: unknown[] = [];
+  attachToV86(v86, { onError: (cause) => errors.push(cause) });
+  const nic = addNic(v86, { transport: "mmio-legacy" });
+  const cause = new Error("no memory for it");
+  nic.device.activate = () => {
+    throw cause;
+  };
+  drive(v86);
+  expect(errors).toEqual([expect.objectContaining({ name: "DeviceFault", code: "activation-failed", cause })]);
+});
+
 test("a guest that breaks a ring is its own matter: nothing is reported as an error of ours", () => {
   const v86 = new FakeV86();
   const errors: unknown[] = [];

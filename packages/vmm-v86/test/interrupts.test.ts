@@ -83,6 +83,13 @@ describe("a pin", () => {
     expect(v86.calls).toEqual(["raise 10 injects", "lower 10", "raise 5 injects"]);
   });
 
+  test.each([3, 15])("is on line %i, the outermost there are, where it is routed there", (line) => {
+    const { v86, functions, places } = plugged();
+    v86.routeInterrupts([line, line, line, line]);
+    functions[0].host!.intx.raise();
+    expect([places[0].line, [...v86.lines]]).toEqual([line, [line]]);
+  });
+
   test("goes nowhere while the BIOS has not routed it, or has switched it off", () => {
     const { v86, functions, places } = plugged();
     for (const route of [0, 0x80, 0x8a, 16]) {
@@ -156,8 +163,39 @@ describe("an exit", () => {
   });
 });
 
+describe("an exit inside an exit", () => {
+  test("is part of it: what both did takes effect once, when the outer one ends", () => {
+    const { v86, machine, functions } = plugged();
+    const [{ io, memory, host }] = functions;
+    memory.onWrite = () => host!.intx.raise();
+    io.onWrite = () => {
+      v86.store(ADDRESS, 4, 1);
+      machine.memory.writeU8(0x10_0000, 1);
+      expect(v86.calls).toEqual([]);
+    };
+    v86.out(PORT, 2, 1);
+    expect(v86.calls).toEqual(["dirty 100000-101000", "raise 10"]);
+  });
+});
+
+describe("after the emulator's main loop", () => {
+  test("interrupts are injected at once, and written pages wait for its next turn", () => {
+    const { v86, machine, functions } = plugged();
+    v86.cpu.main_loop();
+    machine.memory.writeU8(0x10_0000, 1);
+    functions[0].host!.intx.raise();
+    expect(v86.calls).toEqual(["run", "raise 10 injects"]);
+  });
+});
+
 describe("a message", () => {
   const MSI = 0xfee0_1000;
+
+  test("may have any vector from 16 to 254", () => {
+    const { v86, functions } = plugged(1, { acpi: true });
+    for (const vector of [0x10, 0xfe]) functions[0].host!.msi!.send(MSI, vector);
+    expect(v86.calls).toEqual(["write fee00300 44010 injects", "write fee00300 440fe injects"]);
+  });
 
   test("is the local APIC's interrupt to itself", () => {
     const { v86, functions } = plugged(1, { acpi: true });

@@ -72,9 +72,9 @@ describe("memory of a device's own", () => {
     machine.insertRegion(region);
     bytes = Uint8Array.from({ length: 16 }, (_, i) => i);
     expect(v86.load(AT + 4, 4)).toBe(0x0706_0504);
-    bytes = new Uint8Array(16);
+    bytes = new Uint8Array(16).fill(0xee);
     v86.store(AT + 8, 2, 0x0102);
-    expect([[...bytes.subarray(8, 11)], log.take().bitmap[0]]).toEqual([[2, 1, 0], 2]);
+    expect([[...bytes.subarray(7, 11)], log.take().bitmap[0]]).toEqual([[0xee, 2, 1, 0xee], 2]);
   });
 
   test("goes with it, once, and its place is free again", () => {
@@ -116,6 +116,42 @@ describe("code compiled from pages that a device wrote", () => {
     v86.cpu.main_loop();
     expect(v86.calls).toEqual(["dirty 100000-102000", "dirty 5000-6000", "run", "run"]);
     expect(machine.counters.pagesWritten).toBe(3);
+  });
+
+  test("is that of the pages written, not of the next, nor of those of a turn before", () => {
+    const v86 = new FakeV86();
+    const { memory } = attachToV86(v86);
+    const turns = [
+      () => memory.write(0x10_0000, new Uint8Array(0x2000)),
+      () => memory.writeU32(0x10_0ffc, 1),
+      () => memory.write(0x10_1fff, new Uint8Array(2)),
+    ].map((write) => {
+      write();
+      v86.cpu.main_loop();
+      return v86.calls.splice(0);
+    });
+    expect(turns).toEqual([
+      ["dirty 100000-102000", "run"],
+      ["dirty 100000-101000", "run"],
+      ["dirty 101000-103000", "run"],
+    ]);
+  });
+
+  test("in an exit of a running guest, only when it ends: the device may hold views of guest memory", () => {
+    const v86 = new FakeV86();
+    const machine = attachToV86(v86);
+    const fn = new ScratchFunction();
+    machine.plugPci(fn);
+    v86.configWrite(3, 0x10, 4, 0xc000);
+    v86.configWrite(3, 4, 2, 1);
+    fn.io.onWrite = () => {
+      machine.memory.writeU8(0x10_0000, 1);
+      machine.memory.writeU8(0x10_1000, 1);
+      expect(v86.calls).toEqual(["run"]);
+    };
+    v86.guest = () => v86.out(0xc000, 1, 1);
+    v86.cpu.main_loop();
+    expect(v86.calls).toEqual(["run", "dirty 100000-102000"]);
   });
 
   test("or when the exit ends in which the device wrote, before its interrupt", () => {
@@ -163,6 +199,21 @@ describe("deferred work", () => {
     v86.start();
     await turn();
     expect(done).toEqual([1, 2, 3]);
+  });
+
+  test("that throws is reported, and the rest is done", async () => {
+    const v86 = new FakeV86();
+    const errors: unknown[] = [];
+    const { scheduler } = attachToV86(v86, { onError: (cause) => errors.push(cause) });
+    const broken = new Error("broken");
+    const done: number[] = [];
+    v86.start();
+    scheduler.defer(() => {
+      throw broken;
+    });
+    scheduler.defer(() => done.push(2));
+    await turn();
+    expect([errors, done]).toEqual([[broken], [2]]);
   });
 
   test("that was deferred before a stop does not run after it", async () => {
