@@ -4,6 +4,7 @@ import { MemoryRegion } from "@virtio-ts/vm-memory";
 import { describe, expect, it } from "vitest";
 import { type Attach, type Attachment, type DeviceManagerError, Machine, onPci } from "../src/index.ts";
 import { codeOf } from "./support/block.ts";
+import { TestFunction } from "./support/pci-function.ts";
 
 /** A device that asks for resources and puts memory before the guest. */
 class GreedyDevice extends RecordingDevice {
@@ -104,6 +105,50 @@ describe("the device manager", () => {
       address: 0xc000,
       size: 0x20,
     });
+  });
+
+  it("says why in the cause of the cause", () => {
+    const { devices } = new Machine({ memory: 4096 });
+    const taken = [{ kind: "ports", size: 8, align: 1, address: 0xcf8 }] as const;
+    expect(() => devices.add("a", new GreedyDevice(taken), nowhere)).toThrow(
+      expect.objectContaining({
+        cause: expect.objectContaining({ cause: expect.objectContaining({ code: "overlap" }) }),
+      }),
+    );
+  });
+
+  it.each([0, -1, -8, 0.5, 3, Number.NaN])("knows no alignment of %d", (align) => {
+    const { devices } = new Machine({ memory: 4096 });
+    expect(resourceCode(devices, [{ kind: "mmio", size: 8, align }])).toBe("invalid");
+  });
+
+  it("gives out messages to the last, in whole numbers from 1", () => {
+    const { devices, resources } = new Machine({ memory: 4096 });
+    const messages = (count: number): readonly ResourceRequest[] => [{ kind: "messages", count }];
+    expect([0, -1, 1.5].map((count) => resourceCode(devices, messages(count)))).toEqual(Array(3).fill("invalid"));
+    devices.add("one", new GreedyDevice(messages(1)), nowhere);
+    devices.add("the rest", new GreedyDevice(messages(resources.freeMessages)), nowhere);
+    expect([resources.freeMessages, resourceCode(devices, messages(1))]).toEqual([0, "messages"]);
+  });
+
+  it("has no messages where the machine has no sink for them", () => {
+    const machine = new Machine({ memory: 4096, msi: null });
+    expect(machine.resources.freeMessages).toBe(0);
+    expect(machine.pci.plug(new TestFunction()).msi).toBeNull();
+  });
+
+  it("lets no device take away memory that is not its own", () => {
+    const machine = new Machine({ memory: 4096 });
+    const first = new GreedyDevice(everything);
+    machine.devices.add("first", first, nowhere);
+    const second = new GreedyDevice([]);
+    second.setResources = (_, regions) => {
+      regions.removeRegion(first.region);
+      return null;
+    };
+    machine.devices.add("second", second, nowhere);
+    machine.write(2 ** 40 + 8, 4, 0x1234_5678);
+    expect(first.region.u8[8]).toBe(0x78);
   });
 
   it("has no lines for more devices than there are, until one goes", async () => {

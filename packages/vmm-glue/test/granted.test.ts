@@ -97,6 +97,21 @@ describe("a PCI device", () => {
     expect(taken(m)).toEqual([0, 0, 0, 0, 1]);
   });
 
+  it("is refused it too behind memory of its own, which is for no transport to use", () => {
+    const m = machine();
+    const memory = { kind: "shared-memory", size: 4096, align: 4096 } as const;
+    const device = new Asking(memory, { kind: "ports", size: 0x40, align: 0x40 });
+    expect(refusal(() => m.devices.add("a", device, onPci(m)))).toMatch(/^ports: 64 ports/);
+    expect(refusal(() => m.devices.add("a", device, onMmio(m)))).toMatch(/^ports: memory-mapped I\/O has no use/);
+    m.devices.add("b", new Asking(memory), onMmio(m));
+  });
+
+  it("is on the line that its machine names, though it asked for none", () => {
+    const m = machine();
+    const { attachment } = m.devices.add("a", new Asking(), onPci(m, { plug: { line: 9 } }));
+    expect(new Config(m, attachment.slot.device).read(0x3c, 1)).toBe(9);
+  });
+
   it("has no place for ranges where the guest's firmware places registers", () => {
     const m = machine();
     const bus = { memory: m.memory, scheduler: m.scheduler, pci: m.pci, barPools: null };

@@ -61,6 +61,17 @@ describe("the I/O port list", () => {
     expect(list.addHandler({ start: 0x78, end: 0x78, size: 0 }, recorder("c"), "address")).not.toBeNull();
   });
 
+  it("passes on what a bus throws that is no lack of room", () => {
+    const bus = new AddressBus({ size: 0x1_0000 });
+    const list = new IoPortList(0x9000, bus);
+    bus.map = () => {
+      throw new TypeError("no bus");
+    };
+    const add = (): unknown => list.addHandler({ start: 0x70, end: 0x71, size: 0 }, recorder("a"), "address");
+    expect(add).toThrow(TypeError);
+    expect(list.pool.reserved).toBe(0);
+  });
+
   it("finds free ports from its allocation address up, and gives them back", () => {
     const list = new IoPortList(0x9000);
     const size = 0x400;

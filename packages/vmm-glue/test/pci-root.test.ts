@@ -128,8 +128,21 @@ describe("the PCI bus", () => {
     const second = machine.pci.plug(new TestFunction(1, 0x20, 0x4321), { device: 3, function: 2 });
     expect(configRead32(machine, 3, 0x0c)).toBe(0x0080_0000);
     expect(configRead32(machine, 3, 0, 2)).toBe(0x4321_cafe);
+    expect(configRead32(machine, 3, 0x0c, 2)).toBe(0);
     machine.pci.unplug(second);
     expect(configRead32(machine, 3, 0x0c)).toBe(0);
+  });
+
+  it("says so in the header type's byte, however it is read, and in no other", () => {
+    const { pci } = new Machine({ memory: 4096 });
+    const fn = new TestFunction();
+    pci.plug(fn, { device: 3 });
+    const bytes = (): number[] => Array.from({ length: 0x40 }, (_, at) => pci.configRead(3 << 3, at, 1));
+    const words = (): number[] => Array.from({ length: 0x20 }, (_, at) => pci.configRead(3 << 3, 2 * at, 2));
+    const alone = { bytes: bytes(), words: words() };
+    pci.plug(new TestFunction(), { device: 3, function: 7 });
+    expect(bytes()).toEqual(alone.bytes.with(0x0e, 0x80));
+    expect(words()).toEqual(alone.words.with(7, 0x80));
   });
 
   it("decodes a BAR where the driver puts it, as soon as decoding is on", () => {
@@ -179,6 +192,17 @@ describe("the PCI bus", () => {
     configWrite32(machine, 1, 0x10, 0x6100);
     machine.ports.write(0x6000, 1, 6);
     expect([(first.fn as TestFunction).io.bytes[0], second.io.bytes[0]]).toEqual([5, 6]);
+    expect(machine.pci.errors).toBe(0);
+  });
+
+  it("knows no address of a BAR that waits, that no driver has placed, or that is another's", () => {
+    const machine = new Machine({ memory: 4096 });
+    const fn = new TestFunction();
+    const slot = machine.pci.plug(fn);
+    configWrite32(machine, 1, 0x10, CF8);
+    configWrite32(machine, 1, 0x04, 1);
+    const bars = [...fn.bars, new TestFunction().bars[0]];
+    expect(bars.map((bar) => slot.addressOf(bar))).toEqual([null, null, null]);
   });
 
   it("reports a conflict with what is in the way", () => {
@@ -245,6 +269,20 @@ describe("interrupt pins", () => {
     machine.pci.plug(new TestFunction(), { line: null }).intx.raise();
     machine.pci.plug(new TestFunction(0)).intx.raise();
     expect(machine.lineLog.edges).toEqual([]);
+  });
+
+  it("leave the line register as it was where they are wired to none", () => {
+    const machine = new Machine({ memory: 4096 });
+    const slots = [new TestFunction(1), new TestFunction(0)].map((fn, i) => {
+      fn.configWrite(0x3c, 1, 7);
+      return machine.pci.plug(fn, i === 0 ? { line: null } : {});
+    });
+    expect(slots.map(({ device }) => machine.pci.configRead(device * 8, 0x3c, 1))).toEqual([7, 7]);
+  });
+
+  it("are four: a function that says it has another has none", () => {
+    const { pci } = new Machine({ memory: 4096 });
+    expect([5, 0xff].map((pin) => pci.plug(new TestFunction(pin)).interrupt)).toEqual([null, null]);
   });
 
   it("can be listened to, beside the line", () => {

@@ -2,7 +2,7 @@ import { FrameBurst } from "@virtio-ts/net-backends";
 import { describe, expect, it } from "vitest";
 import { RawBackend, type RawDriver } from "../src/index.ts";
 import { frame, Wire } from "./support/nic.ts";
-import { RecordingFuncs } from "./support/sel4.ts";
+import { MAC, RecordingFuncs } from "./support/sel4.ts";
 
 function burstOf(...frames: readonly Uint8Array[]): FrameBurst {
   const burst = new FrameBurst();
@@ -52,6 +52,17 @@ describe("frames to a backend of functions", () => {
     expect(nic.resumed).toBe(1);
     expect(backend.take(burst, 2)).toBe(3);
     expect(funcs.frames).toEqual([frame(1), frame(2), frame(3)]);
+  });
+
+  it("that are complete tell the card nothing while none of its own wait", () => {
+    const { funcs, backend, driver, nic } = setUp({ txFrames: 2 });
+    funcs.result = "enqueued";
+    expect(backend.take(burstOf(frame(1)), 0)).toBe(1);
+    driver.txComplete(funcs.cookies[0]);
+    expect([backend.outstanding, nic.resumed]).toEqual([0, 0]);
+    expect(backend.take(burstOf(frame(1), frame(2), frame(3)), 0)).toBe(2);
+    for (const cookie of funcs.cookies.slice(1)) driver.txComplete(cookie);
+    expect([backend.outstanding, nic.resumed]).toEqual([0, 1]);
   });
 
   it("may be complete before tx returns", () => {
@@ -128,6 +139,28 @@ describe("frames from a backend of functions", () => {
     expect(driver.allocateRxBuf(1)?.cookie).toBe(cookies[0]);
   });
 
+  it("may have a single byte in a buffer", () => {
+    const { driver, nic } = setUp();
+    const parts = [0, 1].map(() => driver.allocateRxBuf(60)!);
+    parts[0].bytes.set(frame(1).subarray(0, 59));
+    parts[1].bytes.set(frame(1).subarray(59));
+    driver.rxComplete(
+      parts.map(({ cookie }) => cookie),
+      [59, 1],
+    );
+    expect(nic.frames).toEqual([frame(1)]);
+  });
+
+  it("get buffers of the size asked for, whatever the buffer held before", () => {
+    const { driver } = setUp({ rxBuffers: 1 });
+    const sizes = [60, 5000, 2048, 0x1_0000, 1].map((size) => {
+      const { bytes, cookie } = driver.allocateRxBuf(size)!;
+      driver.rxComplete([cookie], [1]);
+      return bytes.length;
+    });
+    expect(sizes).toEqual([60, 5000, 2048, 0x1_0000, 1]);
+  });
+
   it("that lie about cookies or lengths are refused and counted; their buffers come back", () => {
     const { driver, nic, backend } = setUp({ rxBuffers: 2 });
     const attempts: (readonly [(cookie: number) => number[], number[]])[] = [
@@ -164,6 +197,22 @@ describe("frames from a backend of functions", () => {
     const buffer = driver.allocateRxBuf(60)!;
     driver.rxComplete([buffer.cookie], [60]);
     expect(backend.counters.rxRefused).toBe(1);
+  });
+});
+
+describe("a backend's MTU", () => {
+  const of = (mtu: number) => () => {
+    const funcs = Object.assign(new RecordingFuncs(), { lowLevelInit: () => ({ mac: Uint8Array.from(MAC), mtu }) });
+    return new RawBackend(funcs).mtu;
+  };
+
+  it.each([67, 0x1_0000, 1500.5, Number.NaN])("can't be %d", (mtu) => {
+    expect(of(mtu)).toThrow(RangeError);
+  });
+
+  // The least a link carries of IPv4 (RFC 791, 3.2), and the largest IP packet.
+  it.each([68, 0xffff])("may be %d", (mtu) => {
+    expect(of(mtu)()).toBe(mtu);
   });
 });
 

@@ -147,7 +147,7 @@ function range(
   address: number | undefined,
 ): Granted {
   if (!Number.isSafeInteger(size) || size < 1) throw new ResourceError("invalid", `a range of ${size} ${kind}`);
-  if (!Number.isSafeInteger(align) || align < 1 || !Number.isInteger(Math.log2(align))) {
+  if (!Number.isSafeInteger(align) || !Number.isInteger(Math.log2(align))) {
     throw new ResourceError("invalid", `an alignment of ${align} is no power of two`);
   }
   if (pool === null) throw new ResourceError(kind, `this machine has no ${kind}`);

@@ -32,9 +32,7 @@ export class ConfigMechanism1 implements RegisterBlock {
   read(offset: number, width: AccessWidth): number {
     if (offset < DATA && offset + width > DATA) return this.#readApart(offset, width);
     if (offset < DATA) return lowBytes(this.address >>> (8 * offset), width);
-    const devfn = this.#devfn;
-    if (devfn < 0) return lowBytes(0xffff_ffff, width);
-    return this.#root.configRead(devfn, (this.address & 0xfc) + offset - DATA, width);
+    return this.#root.configRead(this.#devfn, (this.address & 0xfc) + offset - DATA, width);
   }
 
   write(offset: number, width: AccessWidth, value: number): void {
@@ -44,11 +42,10 @@ export class ConfigMechanism1 implements RegisterBlock {
     }
     if (offset === 0 && width === 4) this.address = (value & ADDRESS_BITS) >>> 0;
     if (offset < DATA) return; // narrower writes are not the bridge's: 0xCF9 is another register on PCs
-    const devfn = this.#devfn;
-    if (devfn >= 0) this.#root.configWrite(devfn, (this.address & 0xfc) + offset - DATA, width, value >>> 0);
+    this.#root.configWrite(this.#devfn, (this.address & 0xfc) + offset - DATA, width, value >>> 0);
   }
 
-  /** Device and function that the address names, or -1: not enabled, or on a bus that isn't there. */
+  /** Device and function that the address names, or -1, where nobody is: not enabled, or on a bus that isn't there. */
   get #devfn(): number {
     if ((this.address & ENABLE) === 0) return -1;
     return ((this.address >>> 16) & 0xff) === 0 ? (this.address >>> 8) & 0xff : -1;

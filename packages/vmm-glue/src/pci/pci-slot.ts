@@ -89,7 +89,7 @@ export class PciSlot implements PciHost {
   /** Tries again to place what found its range taken. */
   retry(): void {
     for (const [bar, placement] of this.#placements) {
-      if (placement.mapping === null && placement.wanted !== null) this.#place(bar, placement, false);
+      if (placement.mapping === null) this.#place(bar, placement, false);
     }
   }
 

@@ -181,7 +181,7 @@ function decoded({ address, size }: Reservation): number {
 /** The legacy registers are in BAR 0, which decodes what it can of the range. */
 function legacyBar(emul: VirtioPciDevice, { address, size }: Reservation): PciBar {
   const bar = emul.bars[0];
-  if (bar?.kind !== "io") throw new MakeVirtioNetError("device", `a card without ports: its mode must not be "modern"`);
+  if (bar.kind !== "io") throw new MakeVirtioNetError("device", `a card without ports: its mode must not be "modern"`);
   if (size < bar.size || address % bar.size !== 0) {
     throw new MakeVirtioNetError("range", `${size} ports at ${address} don't hold ${bar.size} at a multiple of that`);
   }
