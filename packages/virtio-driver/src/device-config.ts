@@ -121,7 +121,7 @@ export class DeviceConfig {
   }
 
   #check(offset: number, width: number): number {
-    const aligned = Number.isInteger(offset) && offset >= 0 && offset % Math.min(width, 4) === 0;
+    const aligned = offset >= 0 && offset % Math.min(width, 4) === 0;
     if (!aligned || !this.has(offset, width)) {
       throw new DriverError("invalid", `a field of ${width} bytes at ${offset} of ${this.size}`);
     }

@@ -78,9 +78,10 @@ export function chooseFeatures(offered: bigint, legacy: boolean, request: Featur
 /** Drops what needs a feature that is not there, and then what needed that. */
 function withoutOrphans(features: bigint, dependencies: NonNullable<FeatureRequest["dependencies"]>): bigint {
   let kept = features;
-  for (let before = -1n; before !== kept; ) {
+  let before: bigint;
+  do {
     before = kept;
     for (const [bit, needs] of dependencies) if ((kept & feature(needs)) === 0n) kept &= ~feature(bit);
-  }
+  } while (kept !== before);
   return kept;
 }

@@ -133,6 +133,49 @@ describe("a queue", () => {
     expect(lengths).toEqual([224 + 512, 222]);
   });
 
+  it("takes none for indirect tables where INDIRECT_DESC was not negotiated", async () => {
+    const { transport, device } = await negotiated();
+    const { dma } = transport.host;
+    const { size } = await device.createQueue(0, { size: 8, indirectEntries: 4 });
+    expect([size, dma.allocate(1, 1)]).toEqual([8, 0x1000 + 222]);
+  });
+
+  it("has its indirect tables in its memory, behind its areas", async () => {
+    const { transport, device } = await negotiated({ offered: VERSION_1 | feature(VIRTIO_F_INDIRECT_DESC) });
+    const { memory } = transport;
+    const queue = await device.createQueue<string>(0, { size: 8, indirectEntries: 4 });
+    await queue.enqueue(new BufferElements().readable(0x8000, 4).writable(0x9000, 4), "a");
+    // The first descriptor: 32 bytes at 0x10e0, VIRTQ_DESC_F_INDIRECT; there, the request's own two.
+    expect([memory.readU32(0x1000), memory.readU32(0x1008), memory.readU16(0x100c)]).toEqual([0x10e0, 32, 4]);
+    expect([memory.readU32(0x10e0), memory.readU32(0x10f0)]).toEqual([0x8000, 0x9000]);
+  });
+
+  it("that was destroyed is not destroyed again, nor in its place the one that has its index now", async () => {
+    const { device } = await negotiated({ offered: VERSION_1 | feature(VIRTIO_F_RING_RESET) });
+    const first = await device.createQueue<string>(0);
+    await device.destroyQueue(first);
+    await expect(device.destroyQueue(first)).rejects.toEqual(code("invalid"));
+    const second = await device.createQueue<string>(0);
+    await expect(device.destroyQueue(first)).rejects.toEqual(code("invalid"));
+    expect(second.tryEnqueue(writable(8), "a")).toBe(true);
+    expect(device.failure).toBe(null);
+  });
+
+  it("that is being destroyed when the device is closed has been let go of once", async () => {
+    const { transport, device } = await negotiated({ offered: VERSION_1 | feature(VIRTIO_F_RING_RESET) });
+    const queue = await device.createQueue<string>(0);
+    let done = (): void => {};
+    transport.resetQueue = () =>
+      new Promise((resolve) => {
+        done = resolve;
+      });
+    const destroyed = device.destroyQueue(queue);
+    await device.close();
+    done();
+    await destroyed;
+    expect(transport.host.dma.allocated).toBe(0);
+  });
+
   it("has its early notification sent once, and not at all when it was destroyed before", async () => {
     const { transport, device } = await negotiated({
       offered: VERSION_1 | feature(VIRTIO_F_RING_RESET, VIRTIO_F_SUSPEND),

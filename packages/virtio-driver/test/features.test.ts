@@ -125,6 +125,10 @@ describe("choosing features", () => {
     expect(chooseFeatures(VERSION_1 | feature(27), false, {})).toBe(VERSION_1);
   });
 
+  it("drops the one feature a legacy device offers where its need is not met [basic.driver.feature-bits.1]", () => {
+    expect(chooseFeatures(feature(0), true, { wanted: feature(0), dependencies: [[0, 5]] })).toBe(0n);
+  });
+
   it("says which required features are missing", () => {
     expect(() => chooseFeatures(VERSION_1 | feature(5), false, { required: feature(5, 3) })).toThrow(
       "required features 0x8 are not to be had",

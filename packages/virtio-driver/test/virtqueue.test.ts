@@ -1,5 +1,5 @@
 import { feature } from "@virtio-ts/virtio-bindings";
-import { BufferElements, QUEUE_EMPTY, QUEUE_MALFORMED } from "@virtio-ts/virtio-queue";
+import { BufferElements, ChainBurst, QUEUE_EMPTY, QUEUE_MALFORMED } from "@virtio-ts/virtio-queue";
 import { describe, expect, it } from "vitest";
 import { DriverDevice, type QueueOptions, RequestQueue, type Virtqueue } from "../src/index.ts";
 import { MockTransport } from "./support/mock-transport.ts";
@@ -121,6 +121,50 @@ describe("a queue", () => {
     expect(queue.dequeue()).toEqual({ token: "a", length: 64 });
   });
 
+  it("makes a request wait for its turn, though there is room for it", async () => {
+    const { queue, other } = await start();
+    for (let i = 0; i < 8; i++) await queue.enqueue(writable(8), `${i}`);
+    const done: string[] = [];
+    const large = new BufferElements().readable(0x8000, 4).writable(0x8200, 4);
+    const first = queue.enqueue(large, "large").then(() => done.push("large"));
+    other.use(1);
+    queue.dequeue();
+    const second = queue.enqueue(writable(8), "small").then(() => done.push("small"));
+    await new Promise(setImmediate);
+    expect(done).toEqual([]);
+    other.use(2);
+    queue.dequeue();
+    queue.dequeue();
+    await Promise.all([first, second]);
+    expect(done).toEqual(["large", "small"]);
+    expect(other.use(8)).toBe(7);
+    const rest = Array.from({ length: 8 }, () => queue.dequeue());
+    const tokens = rest.map((used) => (typeof used === "object" ? used.token : used));
+    expect(tokens).toEqual(["3", "4", "5", "6", "7", "large", "small", QUEUE_EMPTY]);
+    expect(queue.tryEnqueue(writable(8), "now")).toBe(true);
+  });
+
+  it("passes on what is wrong with the program, not with the request", async () => {
+    const { queue } = await start();
+    expect(() => queue.tryEnqueue(null as unknown as BufferElements, "a")).toThrow(TypeError);
+  });
+
+  it.each(["split", "packed"])("asks for an interrupt after each answer with EVENT_IDX (%s)", async (ring) => {
+    const { transport, device } = await start(VERSION_1 | feature(29) | (ring === "packed" ? feature(34) : 0n));
+    const requests = await RequestQueue.create(device, 1);
+    const other = transport.deviceQueue(1);
+    const burst = new ChainBurst(transport.memory);
+    for (let i = 0; i < 3; i++) {
+      const answer = requests.submit(writable(8));
+      await Promise.resolve();
+      other.pop(burst, 1);
+      other.push(burst.heads[0], i);
+      expect(other.flush()).toBe(true);
+      transport.interrupts?.used(1);
+      expect(await answer).toBe(i);
+    }
+  });
+
   it("refuses a request without an element, and one with more than it has entries", async () => {
     const { queue, device } = await start();
     await expect(queue.enqueue(new BufferElements(), "a")).rejects.toMatchObject({ code: "invalid", errno: "EINVAL" });
@@ -191,6 +235,10 @@ describe("the size of a queue", () => {
 
   it.each([0, 3, 1.5, -1, 65536, Number.NaN])("is not %s", async (size) => {
     await expect(sizes(256, false, { size })).rejects.toMatchObject({ code: "invalid" });
+  });
+
+  it.each([0, 1.5, -1, 65536, Number.NaN])("is not %s of a packed ring", async (size) => {
+    await expect(sizes(256, true, { size })).rejects.toMatchObject({ code: "invalid" });
   });
 
   it("is nothing where there is no queue, or one in use", async () => {

@@ -18,7 +18,7 @@ export class FreeList {
    * @param end the address past its last
    */
   constructor(start: number, end: number) {
-    this.#free = start < end ? [{ start, end }] : [];
+    this.#free = [{ start, end }];
   }
 
   /** Ranges that are taken. */
