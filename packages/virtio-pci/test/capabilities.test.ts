@@ -52,6 +52,20 @@ describe("virtio structure capabilities (4.1.4)", () => {
     });
   });
 
+  it("the capabilities lie one after the other, from the end of the header on", () => {
+    const { guest } = setup({ vendorData: [{ vendorId: 0x8086, data: new Uint8Array(2) }] });
+    const places = guest.structures.map(({ type, at }) => [type, at]);
+    expect(places).toEqual([
+      [COMMON, 0x40],
+      [ISR, 0x50],
+      [DEVICE, 0x60],
+      [NOTIFY, 0x70],
+      [PCI_CFG, 0x84],
+      [9, 0x98],
+    ]);
+    expect(guest.msix).toBe(0xa0);
+  });
+
   it("no structure is presented twice, so that the first of each type is the best there is [pci.device.virtio-structure-pci-capabilities.3]", () => {
     for (const options of [...KINDS, { express: true, bar: "memory" }] as const) {
       const types = setup(options).guest.structures.map(({ type }) => type);
@@ -224,5 +238,19 @@ describe("shared memory (4.1.4.7)", () => {
     guest.writeBar(4, 0x3ffc, 4, 0xffff_ffff);
     sharedMemory.backing.u8.set([1, 2, 3, 4], 0x100);
     expect(guest.readBar(4, 0x100, 4)).toBe(0x0403_0201);
+    guest.writeBar(4, 0x100, 1, 9);
+    guest.writeBar(4, 0x102, 1, 8);
+    expect(guest.readBar(4, 0x100, 4)).toBe(0x0408_0209);
+  });
+
+  it("memory past the window's end is not shown, though it is there", () => {
+    const backing = new MemoryRegion(0x8_0000_0000, new Uint8Array(0x3000).fill(0x55));
+    const { guest } = setup({ sharedMemory: { ...sharedMemory, length: 0x1800, backing, regions: [] } });
+    guest.writeBar(4, 0x17fe, 4, 0);
+    guest.writeBar(4, 0x1800, 4, 0);
+    expect([guest.readBar(4, 0x17fc, 4), guest.readBar(4, 0x17fe, 4), guest.readBar(4, 0x1800, 4)]).toEqual([
+      0x5555, 0, 0,
+    ]);
+    expect(Array.from(backing.u8.subarray(0x17fc, 0x1802))).toEqual([0x55, 0x55, 0, 0, 0x55, 0x55]);
   });
 });

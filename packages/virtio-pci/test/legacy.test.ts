@@ -122,6 +122,9 @@ describe.each(MODES)("the legacy interface of a %s device (4.1.4.10)", (mode) =>
     expect([read(CONFIG, 2), read(CONFIG + 2, 2), read(CONFIG + 1, 4)]).toEqual([0x0201, 0x0403, 0x0504_0302]);
     for (const at of [0, 1, 2, 3]) write(CONFIG + 4 + at, 1, 0xa0 + at);
     expect(s.device.config.view.getUint32(4, true)).toBe(0xa3a2_a1a0);
+    write(CONFIG, 2, 0xb1b0);
+    write(CONFIG + 2, 2, 0xb3b2);
+    expect(s.device.config.view.getUint32(0, true)).toBe(0xb3b2_b1b0);
   });
 
   it("makes room for two vectors while MSI-X is enabled: then the configuration is at 24 [pci.legacy.both.legacy-interfaces-a-note-on-pci-device-layout.3] [pci.legacy.device.legacy-interfaces-a-note-on-pci-device-layout.2]", () => {
@@ -264,6 +267,7 @@ describe.each(MODES)("the legacy interface of a %s device (4.1.4.10)", (mode) =>
     write(NOTIFY, 4, 0);
     expect(read(SELECT, 2)).toBe(1);
     expect(read(17, 4)).toBe(0x0000_0700);
+    expect([read(NOTIFY, 2), read(SIZE, 4), read(13, 2)]).toEqual([0, 0x0001_0010, 0x0100]);
   });
 });
 

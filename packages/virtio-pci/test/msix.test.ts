@@ -43,6 +43,8 @@ describe("MSI-X vector configuration (4.1.5.1.2)", () => {
     expect(tableSize(setup())).toBe(3);
     expect(tableSize(setup({}, new RecordingDevice({ queues: [8] })))).toBe(2);
     expect(tableSize(setup({ vectors: 0x800 }))).toBe(0x800);
+    const controlled = Object.assign(new RecordingDevice({ queues: [8, 8] }), { controlQueueMaxSize: 4 });
+    expect(tableSize(setup({}, controlled))).toBe(4);
     const { memory, scheduler } = new Machine();
     for (const vectors of [0, -1, 1.5, 0x801, Number.NaN]) {
       const make = () => new VirtioPciDevice(new RecordingDevice(), { memory, scheduler, vectors });
@@ -249,6 +251,7 @@ describe("the MSI-X structures as memory", () => {
     s.guest.writeBar(bar, offset + 6, 4, 0x1234_5678);
     expect(s.guest.readBar(bar, offset + 4, 4)).toBe(0x5678_ffff);
     expect(s.guest.readBar(bar, offset + 7, 2)).toBe(0x3456);
+    expect([0, 8, 12].map((at) => s.guest.readBar(bar, offset + at, 4))).toEqual([0xffff_fffc, 0xffff_1234, 1]);
   });
 
   it("pending bits and the space around them are read-only", () => {
@@ -259,6 +262,7 @@ describe("the MSI-X structures as memory", () => {
     for (let at = 0x30; at < s.guest.bars.get(bar)!.size; at += 4) s.guest.writeBar(bar, at, 4, 0xffff_ffff);
     expect(s.guest.pending()).toBe(0b010);
     expect(s.guest.readBar(bar, 0x30, 4)).toBe(0);
+    expect([s.guest.pending(1), s.guest.pending(2)]).toEqual([0, 0]);
   });
 
   it("they have a memory BAR of their own", () => {

@@ -92,6 +92,17 @@ describe("PCI configuration access (4.1.4.9)", () => {
     expect(guest.status).toBe(1);
   });
 
+  it("is not read through by a read of its own fields", () => {
+    const { guest, device, slot } = setup();
+    guest.goLive();
+    device.context?.queues[0]?.notifier.notify();
+    const { at, ...isr } = { ...guest.structure(ISR), at: guest.structure(PCI_CFG).at };
+    aim(guest, isr.bar, isr.offset, 1);
+    for (const field of [0, 4, 8, 12]) guest.fn.configRead(at + field, 4);
+    expect(slot.level).toBe(true);
+    expect([guest.fn.configRead(at + 16, 1), slot.level]).toEqual([1, false]);
+  });
+
   it("reaches shared memory, for that has a virtio structure capability too", () => {
     const backing = new MemoryRegion(0, new Uint8Array(0x1000));
     const regions = [{ id: 0, offset: 0, length: 0x1000 }];
@@ -101,19 +112,20 @@ describe("PCI configuration access (4.1.4.9)", () => {
   });
 
   it.each([
-    ["length 0", 0, 0x2000, 0],
-    ["length 3", 0, 0x2000, 3],
-    ["length 8", 0, 0x2000, 8],
-    ["length 2^32 - 1", 0, 0x2000, 0xffff_ffff],
-    ["a BAR that does not exist", 3, 0, 4],
+    ["length 0", 2, 0x2000, 0],
+    ["length 3", 2, 0x2000, 3],
+    ["length 8", 2, 0x2000, 8],
+    ["length 2^32 - 1", 2, 0x2000, 0xffff_ffff],
+    ["a BAR that does not exist", 0, 0, 4],
+    ["the upper half of a BAR", 3, 0, 4],
     ["the upper half of no BAR", 5, 0, 4],
     ["a reserved BAR", 6, 0, 4],
     ["BAR 255", 255, 0, 4],
     ["the MSI-X BAR, which has no virtio structure", 1, 0, 4],
-    ["an offset that is not a multiple of the length", 0, 0x2002, 4],
-    ["an odd offset", 0, 0x2001, 2],
-    ["an offset at the end of the BAR", 0, 0x4000, 4],
-    ["an offset past 2^31", 0, 0xffff_fffc, 4],
+    ["an offset that is not a multiple of the length", 2, 0x2002, 4],
+    ["an odd offset", 2, 0x2001, 2],
+    ["an offset at the end of the BAR", 2, 0x4000, 4],
+    ["an offset past 2^31", 2, 0xffff_fffc, 4],
   ])("aimed at %s it is a mere store of 4 bytes", (_, bar, offset, length) => {
     const { guest, device, machine } = setup();
     const others = bystander(machine);

@@ -56,10 +56,8 @@ export class PciInterrupts implements TransportInterrupts {
     this.#msix = null;
   }
 
-  /** The function is on a bus, or on none. */
+  /** The function is on a bus, or on none. Its pin is down: it was never up, or was reset. */
   connect(host: PciHost | null): void {
-    if (this.#level) this.#line?.lower();
-    this.#level = false;
     this.#line = host?.intx ?? null;
     if (this.#msix !== null) this.#msix.sink = host?.msi ?? null;
     this.update();

@@ -187,6 +187,52 @@ describe("walking buses", () => {
     expect([...findDevices([finder], 4)].map(({ location }) => location)).toEqual(["00:01.3", "02:00.0"]);
   });
 
+  it.each([
+    [0x0018, 0x04, 0xa001_8004],
+    [0x02fb, 0x3c, 0xa02f_b03c],
+    [0xffff, 0xffc, 0xafff_fffc],
+  ])("reaches function %s, register %s, at %s of the memory window", (bdf, offset, address) => {
+    const log: unknown[] = [];
+    const mmio: RegisterAccess = {
+      read: (...access) => {
+        log.push(access);
+        return 7;
+      },
+      write: (...access) => void log.push(access),
+    };
+    const ecam = new PciEcam(mmio, 0xa000_0000);
+    expect(ecam.read(bdf, offset, 4)).toBe(7);
+    ecam.write(bdf, offset, 2, 9);
+    expect(log).toEqual([
+      [address, 4],
+      [address, 2, 9],
+    ]);
+  });
+
+  it.each([
+    [0x0018, 0x04, 0x8000_1804, 0xcfc],
+    [0x02fb, 0x3e, 0x8002_fb3c, 0xcfe],
+    [0xffff, 0xff, 0x80ff_fffc, 0xcff],
+  ])("reaches function %s, register %s, by the address %s and the port %s", (bdf, offset, address, port) => {
+    const log: unknown[] = [];
+    const ports: RegisterAccess = {
+      read: (...access) => {
+        log.push(access);
+        return 7;
+      },
+      write: (...access) => void log.push(access),
+    };
+    const config = new PciConfigPorts(ports);
+    expect(config.read(bdf, offset, 1)).toBe(7);
+    config.write(bdf, offset, 1, 9);
+    expect(log).toEqual([
+      [0xcf8, 4, address],
+      [port, 1],
+      [0xcf8, 4, address],
+      [port, 1, 9],
+    ]);
+  });
+
   it("comes to an end on a bus that answers everything", () => {
     const config = { read: (_: number, offset: number) => (offset === 0x0e ? 0x81 : offset & 0xff), write() {} };
     const finder = new PciFinder(new DriverBus().host, { config, ports: null, mmio: null });

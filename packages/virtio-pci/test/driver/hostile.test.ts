@@ -4,6 +4,7 @@
  * @module
  */
 
+import { propertyOptions } from "@virtio-ts/rounds";
 import { FlexibleDevice, type RecordingDevice } from "@virtio-ts/virtio-device/testing";
 import { DriverError } from "@virtio-ts/virtio-driver";
 import { driveAnything } from "@virtio-ts/virtio-driver/testing";
@@ -114,7 +115,7 @@ describe("a hostile function", () => {
           }
         }
       }),
-      { numRuns: 300 },
+      propertyOptions(300),
     );
   });
 
@@ -130,7 +131,7 @@ describe("a hostile function", () => {
           );
         },
       ),
-      { numRuns: 200 },
+      propertyOptions(200),
     );
   });
 });

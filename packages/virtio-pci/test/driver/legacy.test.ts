@@ -69,6 +69,8 @@ describe("the legacy interface, as our driver uses it (4.1.4.10)", () => {
       driven.device.context?.configChanged();
       expect(told).toEqual(interrupt === "msix" ? ["1", "config"] : ["0", "1", "config"]);
       expect(driver.transport.readIsr()).toBe(0);
+      await driver.close();
+      expect(driven.bus.host.messages.allocate(() => {})?.data).toBe(0); // all were given back
     }
   });
 

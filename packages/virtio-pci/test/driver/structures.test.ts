@@ -211,6 +211,36 @@ describe("virtio structures (4.1.4)", () => {
     for (const { offset, width } of bus.configAccesses) expect(offset + width).toBeLessThanOrEqual(256);
   });
 
+  it.each([
+    [0xf4, true],
+    [0xf8, false],
+  ])("at %s, the messages' table is used: %s, for it has 12 bytes", async (at, used) => {
+    const fn = new MadeUp(Object.values(GOOD));
+    const bus = new DriverBus().plug(fn);
+    const { bytes } = fn.space;
+    const last = [...bytes.keys()].find((i) => i >= 0x40 && bytes[i] === 9 && bytes[i + 1] === 0) as number;
+    bytes[last + 1] = at;
+    bytes.set([0x11, 0, 1, 0, 1, 4, 0, 0].slice(0, 256 - at), at); // two vectors, at 0x400 of BAR 1
+    const [found] = bus.finder().devices();
+    const transport = found.connect();
+    await transport.bindInterrupts({ used: () => {}, configChanged: () => {} }, 1);
+    expect(fn.bytes.getUint32(0x400, true)).toBe(used ? 0xfee0_0000 : 0);
+    for (const { offset, width } of bus.configAccesses) expect(offset + width).toBeLessThanOrEqual(256);
+  });
+
+  it.each([
+    [0x38, []],
+    [0x39, []],
+    [0x3a, [39]],
+    [0x3b, [39]],
+    [0x3c, [39, 40]],
+  ])("have the features that a common structure of %s bytes has room for", (length, features) => {
+    const { bus, transport } = connected(changed("common", { length }));
+    bus.onRead = ({ offset, value }) => (offset === 4 ? 0xffff_ffff : value);
+    const offered = transport.readFeatures();
+    expect([39, 40].filter((bit) => (offered & (1n << BigInt(bit))) !== 0n)).toEqual(features);
+  });
+
   it("leave the list where it leads into the header", () => {
     const fn = new MadeUp(Object.values(GOOD));
     const bus = new DriverBus().plug(fn);
@@ -262,6 +292,29 @@ describe("BARs", () => {
     expect(mmio.taken).toBe(2);
     connect({ bus, fn, device }, { windows: { mmio } });
     expect(mmio.taken).toBe(2);
+  });
+
+  it("may lie above 4 GiB", async () => {
+    const driven = onBus();
+    driven.fn.configWrite(0x1c, 4, 9);
+    await start(driven);
+    expect(driven.fn.configRead(0x1c, 4)).toBe(9);
+    expect(driven.bus.accesses.some(({ bar }) => bar === STRUCTURES)).toBe(true);
+  });
+
+  it("that point nowhere an address can be get a place", async () => {
+    const driven = onBus();
+    driven.fn.configWrite(0x18, 4, 0);
+    driven.fn.configWrite(0x1c, 4, 0xffff_ffff);
+    await start(driven, { windows: { mmio: new FreeList(0xe000_0000, 0xf000_0000) } });
+    expect([driven.fn.configRead(0x18, 4), driven.fn.configRead(0x1c, 4)]).toEqual([0xe000_0004, 0]);
+  });
+
+  it("stay where they are when their neighbour gets a place", () => {
+    const driven = onBus();
+    driven.fn.configWrite(0x14, 4, 0);
+    connect(driven, { windows: { mmio: new FreeList(0xe000_0000, 0xf000_0000) } });
+    expect([driven.fn.configRead(0x14, 4), driven.fn.configRead(0x18, 4)]).toEqual([0xe000_0000, 0x30_0004]);
   });
 
   it("are never written while they decode", () => {
