@@ -4,6 +4,7 @@
  * @module
  */
 
+import { rounds } from "@virtio-ts/rounds";
 import { fuzzRegisters, randomNumbers } from "@virtio-ts/virtio-device/testing";
 import type { RegisterBlock } from "@virtio-ts/vm-device";
 import { expect, test } from "vitest";
@@ -12,7 +13,7 @@ import { L4_EOK, l4ResultName } from "../src/layout/index.ts";
 import { EchoDevice, MEMORY_BASE, rig } from "./support/echo.ts";
 import { RawDriver, VERSION_1 } from "./support/page.ts";
 
-const ACCESSES = 1_000_000;
+const ACCESSES = rounds(1_000_000);
 const SEED = 0x14e;
 const RING_RESET = 1n << 40n;
 const SUSPEND = 1n << 43n;
@@ -128,9 +129,10 @@ test("a million random accesses throw nothing, reach nothing else and lead to no
   });
 
   expect([page.intact(), ram.intact(), other.intact()]).toEqual([true, true, true]);
-  for (const status of [0, 1, 3, 11, 15, 27, 75, 207]) expect([...statuses]).toContain(status);
-  expect(activations).toBeGreaterThan(1000);
-  expect(signals).toBeGreaterThan(100);
+  const rare = ACCESSES < 1_000_000 ? [] : [207];
+  for (const status of [0, 1, 3, 11, 15, 27, 75, ...rare]) expect([...statuses]).toContain(status);
+  expect(activations).toBeGreaterThan(ACCESSES / 1000);
+  expect(signals).toBeGreaterThan(ACCESSES / 10_000);
   expect([...results].sort()).toEqual(["-L4_EBUSY", "-L4_EINVAL", "-L4_EIO", "-L4_ENOMEM", "-L4_ERANGE", "L4_EOK"]);
   expect(device.core.memory.regions.length).toBeLessThanOrEqual(4);
   expect(scheduler.tasks.length).toBeLessThan(1000);

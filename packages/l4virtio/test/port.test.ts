@@ -5,13 +5,13 @@ import { DriverDevice, ProcessHost } from "@virtio-ts/virtio-driver";
 import { BufferElements } from "@virtio-ts/virtio-queue";
 import { GuestMemory } from "@virtio-ts/vm-memory";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { L4VirtioDevice } from "../../src/device/index.ts";
-import { L4DriverTransport } from "../../src/driver/index.ts";
-import { type L4Port, PortIpc, serve, sharedPage } from "../../src/threads/index.ts";
-import { type Message, messageOf } from "../../src/threads/port.ts";
-import { WakeUps } from "../../src/threads/wake-ups.ts";
-import { EchoDevice, rig } from "../support/echo.ts";
-import { RawDriver } from "../support/page.ts";
+import { L4VirtioDevice } from "../src/device/index.ts";
+import { L4DriverTransport } from "../src/driver/index.ts";
+import { type L4Port, PortIpc, serve, sharedPage } from "../src/threads/index.ts";
+import { type Message, messageOf } from "../src/threads/port.ts";
+import { WakeUps } from "../src/threads/wake-ups.ts";
+import { EchoDevice, rig } from "./support/echo.ts";
+import { RawDriver } from "./support/page.ts";
 
 const ports: L4Port[] = [];
 

@@ -1,3 +1,4 @@
+import { rounds } from "@virtio-ts/rounds";
 import { RestoreError } from "@virtio-ts/virtio-device";
 import { ManualScheduler, randomNumbers, tamperedState } from "@virtio-ts/virtio-device/testing";
 import { DriverDevice, ProcessHost, type Virtqueue } from "@virtio-ts/virtio-driver";
@@ -238,7 +239,7 @@ describe("saved state that is not this device's", () => {
     const state = l.device.save();
     const random = randomNumbers(0x5a7e);
     const codes = new Set<string>();
-    for (let round = 0; round < 3000; round++) {
+    for (let round = 0; round < rounds(3000); round++) {
       const device = new L4VirtioDevice(new EchoDevice(), { scheduler: l.scheduler });
       const hostile = tamperedState(state, random);
       try {
