@@ -49,6 +49,19 @@ describe("the internet checksum", () => {
     expect(checksumFold(checksumAdd(0, ones, 0, 10_000_001))).toBe(0x00ff);
   });
 
+  it("stays exact for 16 MB whose words add up to odd numbers", () => {
+    // Each 16 bytes are 0xffff, which is nothing in ones' complement, but for one word of 0xfeff: a million times -256.
+    const bytes = new Uint8Array(16_000_000).fill(0xff);
+    for (let at = 12; at < bytes.length; at += 16) bytes[at] = 0xfe;
+    expect(checksumFold(checksumAdd(0, bytes, 0, bytes.length))).toBe(0x4f42); // 256,000,000 % 65,535
+  });
+
+  it.each([0, 1, 2, 3])("ends where the range of 4 MiB does that begins at %i", (offset) => {
+    const bytes = new Uint8Array(0x40_0008).fill(0x12);
+    bytes.fill(0xff, offset, offset + 0x40_0000);
+    expect(checksumFold(checksumAdd(0, bytes, offset, 0x40_0000))).toBe(0);
+  });
+
   it("follows a buffer that grows", () => {
     const buffer = new (
       ArrayBuffer as unknown as new (

@@ -75,6 +75,21 @@ describe("frames the target accepts", () => {
 });
 
 describe("a frame without checksum", () => {
+  it("that the target leaves as the last of 65 stays with the sender, and no other does", () => {
+    const { target, offload } = to(0);
+    const burst = new FrameBurst();
+    for (let i = 0; i < 65; i++) {
+      burst.addSegment(new Uint8Array(60).fill(i), 0, 60);
+      burst.endFrame(HDR_F_NEEDS_CSUM, GSO_NONE, 0, 0, 34, 16);
+    }
+    target.room = 64;
+    expect(offload.take(burst, 0)).toBe(64);
+    expect(offload.counters).toMatchObject({ checksummed: 64, kept: 0 });
+    target.room = 1;
+    expect(offload.take(burst, 64)).toBe(65);
+    expect(target.bytes.map((bytes) => bytes[0])).toEqual(Array.from({ length: 65 }, (_, i) => i));
+  });
+
   it("gets it where csumStart and csumOffset say", () => {
     fc.assert(
       fc.property(

@@ -81,6 +81,8 @@ async function main(): Promise<void> {
     // It logs to standard output, where the result goes.
     logLevel: "off" as LogLevel,
     timeoutMS: 15_000,
+    // All tests of the largest package, on a machine that others use.
+    dryRunTimeoutMinutes: 30,
   }).runMutationTest();
 
   const survivors = results

@@ -59,8 +59,8 @@ export interface Subnet {
  */
 export function requireSubnet(text: string): Subnet {
   const slash = text.indexOf("/");
-  const base = parseIpv4(slash < 0 ? text : text.slice(0, slash));
-  const bits = slash < 0 ? Number.NaN : Number(text.slice(slash + 1));
+  const base = parseIpv4(text.slice(0, slash));
+  const bits = Number(text.slice(slash + 1)); // without a slash of the whole, which is no number where it has a base
   if (base === undefined || !Number.isInteger(bits)) {
     throw new UserNetworkError("BAD_SUBNET", `subnet is "${text}": expected one like 10.0.2.0/24`);
   }

@@ -123,6 +123,7 @@ export class Egress {
     this.#owners.fill(undefined);
   }
 
+  /** Hands over one burst. Returns whether there may be more to say. */
   #handOver(peer: NetPort): boolean {
     const burst = this.burst;
     burst.clear();
@@ -148,12 +149,11 @@ export class Egress {
     this.#counters.bytesToGuest += bytes;
     if (taken === count) {
       this.#most = Math.min(this.#most * 2, MAX_FRAMES);
-      return true;
+    } else {
+      this.#most = Math.max(1, taken);
+      this.#counters.guestFull++;
+      this.#blocked = !this.#resumed; // it may have made room while it took
     }
-    this.#most = Math.max(1, taken);
-    this.#counters.guestFull++;
-    if (this.#resumed) return true; // it made room while it took
-    this.#blocked = true;
-    return false;
+    return true;
   }
 }

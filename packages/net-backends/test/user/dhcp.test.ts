@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import type { BootClient, NetworkBoot, UserNetworkEvent } from "../../src/index.ts";
 import { bench, type TestGuest } from "./test-guest.ts";
-import { arpFrom, GATEWAY_MAC, GUEST_MAC, udpFrame } from "./wire-test.ts";
+import { arpFrom, GATEWAY_MAC, GUEST_MAC, udpFrame, WORLD } from "./wire-test.ts";
 
 const hex = (text: string): Uint8Array =>
   Uint8Array.from(text.replace(/\s+/g, "").match(/../g) ?? [], (byte) => Number.parseInt(byte, 16));
@@ -347,6 +347,24 @@ describe("DHCP", () => {
     const { guest } = bench();
     ask(guest, hex(`${header("0000", "0a000205")} 350103 ff`), { source: 0x0a000205 });
     expect(reply(guest)).toMatchObject({ type: 6, ipDestination: 0xffff_ffff, toMac: [255, 255, 255, 255, 255, 255] });
+  });
+
+  test("pads between options are passed over (RFC 2132, 3.1)", () => {
+    const { guest } = bench();
+    ask(guest, hex(`${header("0000", "00000000")} 00 350101 000000 3d0701525400123456 00 ff`));
+    const offer = reply(guest);
+    expect([offer.type, offer.options.get(61)]).toEqual([2, [1, ...GUEST_MAC]]);
+  });
+
+  test("a lease that is renewed leaves its guest known: what comes for it is sent at once", () => {
+    const { guest, host } = bench();
+    ask(guest, UDHCPC_REQUEST);
+    reply(guest);
+    guest.send(udpFrame(1000, 2000, Uint8Array.of(1), { destination: WORLD }));
+    ask(guest, hex(`${header("0000", "0a00020f")} 350103 ff`), { source: 0x0a00020f, destination: 0x0a000202 });
+    expect(reply(guest).type).toBe(5);
+    host.sockets[0].handlers.message(Uint8Array.of(9), "93.184.216.34", 2000);
+    expect(guest.one().protocol).toBe(17); // and not a question by ARP
   });
 
   test("an option in two parts is one (RFC 3396)", () => {

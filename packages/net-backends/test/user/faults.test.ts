@@ -133,24 +133,62 @@ describe("a host whose sockets throw", () => {
     expect(b.network.counters).toMatchObject({ faults: 1, tcpActive: 0 });
   });
 
-  test.each(["write", "end", "pause", "resume"] as const)("a connection whose %s throws is reset", (method) => {
+  test.each(["write", "end", "pause", "resume", "keepAlive"] as const)(
+    "a connection whose %s throws is reset",
+    (method) => {
+      const b = benchOn((host) => ({
+        connectTcp: (address, port, handlers) =>
+          Object.assign(host.connectTcp(address, port, handlers), { [method]: fail }),
+      }));
+      b.guest.room = Number.POSITIVE_INFINITY;
+      b.guest.tcp({ fromPort: 1, toPort: 80, sequence: 0, flags: SYN });
+      b.host.run();
+      const ends = { fromPort: 1, toPort: 80, sequence: 1, acknowledged: segmentOf(b.guest.one()).sequence + 1 };
+      b.guest.tcp({ ...ends, flags: ACK, window: 0 });
+      const [tcp] = b.host.connections;
+      if (method === "write") b.guest.tcp({ ...ends, flags: ACK, data: data(1, 2, 3) });
+      else if (method === "end") b.guest.tcp({ ...ends, flags: ACK | 1 });
+      else if (method === "pause") for (let i = 0; i < 40; i++) tcp.handlers.data(new Uint8Array(0x1_0000));
+      else if (method === "keepAlive") {
+        b.clock.advance(75_000);
+        b.guest.tcp({ ...ends, sequence: 0, flags: ACK });
+      }
+      b.clock.advance(10);
+      expect(b.network.counters).toMatchObject({ faults: 1, tcpActive: 0 });
+      expect(tcp.destroyed).toBe("reset");
+      expect(b.guest.got().some((frame) => segmentOf(frame).flags === (4 | ACK))).toBe(true);
+    },
+  );
+
+  test("a connection whose host can't ask whether the other side is alive stays", () => {
     const b = benchOn((host) => ({
       connectTcp: (address, port, handlers) =>
-        Object.assign(host.connectTcp(address, port, handlers), { [method]: fail }),
+        Object.assign(host.connectTcp(address, port, handlers), { keepAlive: undefined }),
     }));
-    b.guest.room = Number.POSITIVE_INFINITY;
     b.guest.tcp({ fromPort: 1, toPort: 80, sequence: 0, flags: SYN });
     b.host.run();
-    const ends = { fromPort: 1, toPort: 80, sequence: 1, acknowledged: segmentOf(b.guest.one()).sequence + 1 };
-    b.guest.tcp({ ...ends, flags: ACK, window: 0 });
-    const [tcp] = b.host.connections;
-    if (method === "write") b.guest.tcp({ ...ends, flags: ACK, data: data(1, 2, 3) });
-    else if (method === "end") b.guest.tcp({ ...ends, flags: ACK | 1 });
-    else if (method === "pause") for (let i = 0; i < 40; i++) tcp.handlers.data(new Uint8Array(0x1_0000));
-    b.clock.advance(10);
-    expect(b.network.counters).toMatchObject({ faults: 1, tcpActive: 0 });
-    expect(tcp.destroyed).toBe("reset");
-    expect(b.guest.got().some((frame) => segmentOf(frame).flags === (4 | ACK))).toBe(true);
+    const ends = { fromPort: 1, toPort: 80, acknowledged: segmentOf(b.guest.one()).sequence + 1, flags: ACK };
+    b.guest.tcp({ ...ends, sequence: 1 });
+    b.clock.advance(75_000);
+    b.guest.tcp({ ...ends, sequence: 0 });
+    expect(segmentOf(b.guest.one()).flags).toBe(ACK);
+    expect(b.network.counters).toMatchObject({ faults: 0, tcpActive: 1 });
+  });
+
+  test("a connection that failed is asked for nothing more", () => {
+    const told: string[] = [];
+    const guarded = guardHost({ connectTcp: fail } as unknown as HostSockets, {
+      threw: (method) => told.push(method),
+      later: () => {},
+    });
+    const tcp = guarded.connectTcp("192.0.2.1", 80, {} as unknown as HostTcpHandlers);
+    tcp.write(data(1));
+    tcp.pause();
+    tcp.resume();
+    tcp.keepAlive?.(1000);
+    tcp.end();
+    tcp.destroy(true);
+    expect(told).toEqual(["connectTcp"]);
   });
 
   test("a connection whose destroy throws is gone all the same", () => {

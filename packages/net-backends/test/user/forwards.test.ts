@@ -142,6 +142,22 @@ describe("a forward that names no guest leads to the guest, wherever it is", () 
     expect(await leadsTo(b)).toEqual([60]);
   });
 
+  test("it gave its lease back, a second guest has one, and a third was only offered an address", async () => {
+    const b = await start();
+    const message = (type: number, address: number, mac: number, client = 0): Uint8Array => {
+      const frame = request(address, mac);
+      frame[42 + 242] = type;
+      frame[42 + 15] = client;
+      if (client !== 0) frame.set([10, 0, 2], 42 + 12);
+      return udpFrame(68, 67, frame.slice(42), { source: 0, destination: 0xffff_ffff });
+    };
+    b.guest.send(request(50));
+    b.guest.send(message(1, 80, 3));
+    b.guest.send(request(70, 1));
+    b.guest.send(message(7, 50, 0x56, 50));
+    expect(await leadsTo(b)).toEqual([70]);
+  });
+
   test("it was heard of at the first address, and has moved from there", async () => {
     const b = await start();
     b.guest.send(request(15));

@@ -119,6 +119,13 @@ test("packets are put together as the positions of their bytes say, in any order
   );
 });
 
+test("fragments that wait when the guest leaves are not counted as dropped", () => {
+  const { guest, network } = bench();
+  guest.send(ipv4Frame(new Uint8Array(16), { protocol: 17, fragment: 0x2000 }));
+  network.detach();
+  expect(network.counters.dropped.fragment).toBe(0);
+});
+
 test("each fragment of a datagram twice, in any order: it reaches the host", () => {
   const whole = udpFrame(
     1000,

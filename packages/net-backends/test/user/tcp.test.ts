@@ -37,6 +37,26 @@ describe("opening", () => {
     expect(segments(b).map(({ data }) => data.length)).toEqual([536, 464]);
   });
 
+  test.each([
+    ["of a length that is not theirs", [2, 3, 5, 3, 4, 7, 0, 1]],
+    ["of a kind that is not known, as long as these", [30, 4, 1, 244, 31, 3, 7, 1]],
+    ["that say they are longer than the header", [1, 1, 1, 1, 2, 5, 1, 244]],
+    ["behind the end of the list", [0, 2, 4, 1, 244, 3, 3, 7]],
+    ["behind one that has no length", [8, 0, 3, 3, 7, 1, 1, 1]],
+  ])("options %s are none: the MSS is 536, and no window is scaled (RFC 9293, 3.7.1)", (_, options) => {
+    const b = bench();
+    b.guest.accepts = 0;
+    const ends = { fromPort: 50_000, toPort: 80 };
+    b.guest.tcp({ ...ends, sequence: 999, flags: SYN, options: Uint8Array.from(options) });
+    b.host.run();
+    const answer = segmentOf(b.guest.one());
+    expect([...answer.options.subarray(4)]).toEqual([1, 1, 1, 1]);
+    b.guest.tcp({ ...ends, sequence: 1000, acknowledged: answer.sequence + 1, flags: ACK, window: 700 });
+    b.host.connections[0].send(new Uint8Array(1000));
+    b.host.connections[0].read(1);
+    expect(segments(b).map(({ data }) => data.length)).toEqual([536]); // of 700 bytes, which are not scaled
+  });
+
   test("a SYN that comes again opens nothing more, and is answered again", () => {
     const b = bench();
     const syn = { fromPort: 50_000, toPort: 80, sequence: 999, flags: SYN, options: SYN_OPTIONS };
@@ -488,6 +508,20 @@ describe("closing", () => {
     host.fail("reset");
     expect(segmentOf(b.guest.one())).toMatchObject({ flags: RST | ACK, sequence: theirs + 10, acknowledged: 1000 });
     expect(b.network.counters.tcpActive).toBe(0);
+  });
+
+  test("a hundred segments out of place are answered in a second, and a hundred in the next (RFC 5961, 7)", () => {
+    const { b, send } = open();
+    b.clock.advance(5000);
+    const answered = (): number => {
+      for (let i = 0; i < 150; i++) send({ flags: ACK, sequence: 900 });
+      return b.guest.got().length;
+    };
+    expect(answered()).toBe(100);
+    b.clock.advance(999);
+    expect(answered()).toBe(0);
+    b.clock.advance(1);
+    expect(answered()).toBe(100);
   });
 
   test("ACKs that answer ACKs come to an end", () => {

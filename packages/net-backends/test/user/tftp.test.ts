@@ -81,6 +81,18 @@ describe("a file is read", () => {
     expect(heard(b)[0].message.slice(0, 4)).toEqual([0, 3, 0, 1]);
   });
 
+  test.each([
+    ["0", undefined],
+    ["1", "1"],
+    ["255", "255"],
+    ["256", undefined],
+  ])("with a time-out of %j seconds answered by %j (RFC 2349: 1 to 255)", (wanted, given) => {
+    const b = bench({ tftp: { k: bytes(20) } });
+    tell(b, 69, rrq("k", "octet", "tsize", "0", "timeout", wanted));
+    const options = ["tsize", "20", ...(given === undefined ? [] : ["timeout", given])];
+    expect(heard(b)[0].message).toEqual([0, 6, ...text(...options)]);
+  });
+
   test("whose blocks are more than 65,535: their numbers go on at 0", () => {
     const file = bytes(65_540 * 8);
     const b = bench({ tftp: { long: file } });
@@ -143,6 +155,28 @@ describe("a transfer", () => {
     const [{ port }] = heard(b);
     tell(b, port, ack(1), 2001);
     expect(heard(b).filter(({ message }) => message[1] === 3)).toEqual([]);
+  });
+
+  test("goes on when another guest asks from the same port", () => {
+    const b = bench({ tftp: { a: bytes(2000) } });
+    const source = 0x0a000210;
+    tell(b, 69, rrq("a", "octet"));
+    b.guest.send(udpFrame(2000, 69, rrq("a", "octet"), { destination: GATEWAY, source }));
+    const [{ port }, other] = heard(b);
+    tell(b, port, ack(1));
+    b.guest.send(udpFrame(2000, other.port, ack(1), { destination: GATEWAY, source }));
+    expect(heard(b).map(({ message }) => message.slice(0, 4))).toEqual([
+      [0, 3, 0, 2],
+      [0, 3, 0, 2],
+    ]);
+  });
+
+  test("has a port that is chosen at random among the dynamic ones (RFC 1350, 4; RFC 6335, 6)", () => {
+    const b = bench({ tftp: { a: bytes(1) } });
+    for (let i = 0; i < 40; i++) tell(b, 69, rrq("a", "octet"), 3000 + i);
+    const ports = heard(b).map(({ port }) => port);
+    for (const port of ports) expect(port).toBeGreaterThanOrEqual(49_152);
+    expect(Math.max(...ports) - Math.min(...ports)).toBeGreaterThan(8192);
   });
 
   test("ends when the guest says that it gives up, and with the link", () => {

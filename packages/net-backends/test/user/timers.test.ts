@@ -53,6 +53,23 @@ test("a timer that sets itself to the past waits for the next turn", () => {
   expect(fired).toBe(5);
 });
 
+test("an alarm that comes when all is closed, for the clock did not hear that it is cancelled, does nothing", () => {
+  let alarm: () => void = () => {};
+  let rounds = 0;
+  const clock = {
+    now: () => 0,
+    schedule: (_at: number, fire: () => void) => {
+      alarm = fire;
+      return { cancel: () => {} };
+    },
+  };
+  const queue = new TimerQueue(clock, () => rounds++);
+  queue.set(new Timer(() => {}), 10);
+  queue.close();
+  alarm();
+  expect(rounds).toBe(0);
+});
+
 test.each([
   // In the order of the heap: the last one takes the place of the one removed, and belongs above the one over it.
   [[1, 10, 2, 11, 12, 3, 4], 11],

@@ -111,6 +111,16 @@ describe("UDP to the world", () => {
     expect(host.sockets.every(({ closed }) => closed)).toBe(true);
   });
 
+  test("a guest that is taken away when a flow gives way gets no socket for the next one", () => {
+    const { guest, host, network } = bench({
+      limits: { udpFlows: 1 },
+      trace: (event) => event.type === "entry-ended" && network.detach(),
+    });
+    guest.send(udpFrame(1, 2000, data(1), { destination: WORLD }));
+    guest.send(udpFrame(2, 2000, data(1), { destination: WORLD }));
+    expect(host.sockets.map(({ closed }) => closed)).toEqual([true]);
+  });
+
   test("a flow somebody answers outlives any number that nobody does, and those to name servers go first", () => {
     const { guest, host } = bench({ limits: { udpFlows: 5 } });
     guest.send(udpFrame(1, 2000, data(1), { destination: WORLD }));
