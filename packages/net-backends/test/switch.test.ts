@@ -82,6 +82,17 @@ describe("a switch", () => {
     expect(counts(nics)).toEqual([before[0] + 1, before[1] + 2, before[2]]);
   });
 
+  it("keeps no address for long that is too old to count", () => {
+    let now = 0;
+    const { sw, nics } = make(2, { ageing: 1000, now: () => now });
+    nics[0].send(frame(BROADCAST, mac(1)));
+    now = 900;
+    nics[0].send(frame(BROADCAST, mac(2)));
+    now = 1151; // a quarter of the time after it was looked for last
+    nics[0].send(frame(BROADCAST, mac(2)));
+    expect(sw.addresses.size).toBe(1);
+  });
+
   it("learns no more addresses than it may, of a port and in all, and floods what it could not learn", () => {
     const { sw, nics } = make(3, { maxAddresses: 6, maxAddressesPerPort: 4 });
     for (let n = 0; n < 100; n++) nics[0].send(frame(BROADCAST, mac(n)));

@@ -3,7 +3,7 @@
  * @module
  */
 
-import { connect, createServer, type Server, type Socket, type TcpNetConnectOpts } from "node:net";
+import { type AddressInfo, connect, createServer, type Server, type Socket, type TcpNetConnectOpts } from "node:net";
 import type { HostFailure, HostListener, HostTcp, HostTcpHandlers } from "../user/host-sockets.ts";
 import { failureOf } from "./host-failure.ts";
 import { LOOPBACK } from "./loopback-udp.ts";
@@ -139,7 +139,7 @@ export function listenTcp(
     server.listen({ host: address, port, exclusive: true }, () => {
       server.removeListener("error", reject);
       server.on("error", () => {}); // of a connection that could not be accepted: out of descriptors
-      resolve(listenerOf(server, address, port));
+      resolve(listenerOf(server));
     });
   });
 }
@@ -167,12 +167,7 @@ function take(
   socket.pause(); // a listener of "data" sets it flowing
 }
 
-function listenerOf(server: Server, address: string, port: number): HostListener {
-  const bound = server.address();
-  const isInet = typeof bound === "object" && bound !== null;
-  return {
-    address: isInet ? bound.address : address,
-    port: isInet ? bound.port : port,
-    close: () => server.close(),
-  };
+function listenerOf(server: Server): HostListener {
+  const { address, port } = server.address() as AddressInfo;
+  return { address, port, close: () => server.close() };
 }

@@ -139,7 +139,7 @@ function textOf(bytes: Uint8Array): string {
 
 /** User classes have a length each (RFC 3004); iPXE and others give one without. */
 function readUserClasses(bytes: Uint8Array | undefined): readonly string[] {
-  if (bytes === undefined || bytes.length === 0) return [];
+  if (bytes === undefined) return [];
   const classes: string[] = [];
   let at = 0;
   while (at < bytes.length) {

@@ -156,6 +156,17 @@ describe("two ends of a stream", () => {
     expect([server.peer.frames, server.stream.connected]).toEqual([[], true]);
   });
 
+  it("give a receiver nothing when it has room and nothing waits", async () => {
+    const server = await listen();
+    const there = client(server.stream.address);
+    await until(() => there.stream.connected && server.stream.connected);
+    there.peer.send(frame(1));
+    await until(() => server.peer.frames.length === 1);
+    const { calls } = server.peer;
+    server.stream.resume();
+    expect(server.peer.calls).toBe(calls);
+  });
+
   it("drop what a receiver left when it is parted from them", async () => {
     const server = await listen();
     const there = client(server.stream.address);
@@ -328,6 +339,14 @@ describe("a connection", () => {
 });
 
 describe("an address", () => {
+  it("is what was asked for, with the port that was free where none was named", async () => {
+    const path = join(folder, "s");
+    const [unix, tcp] = [await listen({ path }), await listen({ port: 0 })];
+    expect(unix.stream.address).toEqual({ path });
+    expect(tcp.stream.address).toEqual({ host: "127.0.0.1", port: expect.any(Number) });
+    expect((tcp.stream.address as { port: number }).port).toBeGreaterThan(0);
+  });
+
   it("that is taken can't be listened on", async () => {
     const { stream } = await listen();
     await expect(listenStream(stream.address)).rejects.toMatchObject({

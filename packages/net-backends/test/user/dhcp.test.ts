@@ -304,8 +304,18 @@ describe("DHCP", () => {
     const relayed = UDHCPC_DISCOVER.slice();
     relayed[27] = 1;
     ask(guest, relayed);
+    // A reply, hardware that is no Ethernet, an address that has not its 6 bytes.
+    for (const [at, value] of [
+      [0, 2],
+      [1, 6],
+      [2, 8],
+    ]) {
+      const other = UDHCPC_DISCOVER.slice();
+      other[at] = value;
+      ask(guest, other);
+    }
     expect(guest.got()).toEqual([]);
-    expect(network.counters.dropped.malformed).toBe(cuts.length + 3);
+    expect(network.counters.dropped.malformed).toBe(cuts.length + 6);
   });
 
   test("a client that takes no more than 548 bytes gets what it needs most; one that takes more gets all", () => {

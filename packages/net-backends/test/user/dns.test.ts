@@ -580,6 +580,16 @@ describe("answers are kept as long as they are good", () => {
     expect(b.network.counters.tables.dnsCache.expired).toBe(1);
   });
 
+  test("up to 4096 bytes: a longer one is asked for again", async () => {
+    // 12 bytes of header, 9 of the question, 15 of the record and its data: texts of 250 letters and their lengths.
+    const again = (last: number): Promise<number> => {
+      const data = [...Array.from({ length: 16 }, () => Buffer.alloc(250)), Buffer.alloc(last)];
+      return askedAgain({ answers: [{ type: "TXT", name: "a.b", ttl: 60, data }] }, 0, 16);
+    };
+    const last = 4096 - 12 - 9 - 15 - 16 * 251 - 1;
+    expect([await again(last), await again(last + 1)]).toEqual([0, 1]);
+  });
+
   test("what is not kept takes no place", async () => {
     const b = answering({ answers: [A("a.b", "192.0.2.1", 60)] }, { limits: { dnsCache: 1 } });
     await ask(b, query("a.b", 1));

@@ -275,8 +275,12 @@ describe("what can't be", () => {
     host.taken.clear();
     const forward = await n.forward(TCP);
     await expect(n.forward(TCP)).rejects.toMatchObject({ code: "OVERLAPPING_FORWARDS" });
+    let closed = 0;
+    const [listener] = host.listeners;
+    listener.close = () => closed++;
     forward.close();
     forward.close();
+    expect(closed).toBe(1);
     await n.forward(TCP);
     n.close();
     await expect(n.forward({ ...TCP, hostPort: 1 })).rejects.toMatchObject({ code: "CLOSED" });

@@ -23,7 +23,10 @@ const QUIET: HostTcpHandlers = {
 
 describe("a TCP connection", () => {
   async function serve(): Promise<number> {
-    const server = createServer((socket) => open.push(() => socket.destroy()));
+    const server = createServer((socket) => {
+      socket.on("error", () => {});
+      open.push(() => socket.destroy());
+    });
     open.push(() => server.close());
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
@@ -44,6 +47,23 @@ describe("a TCP connection", () => {
       expect(keepAlive.mock.calls).toEqual([[true, asked]]);
     },
   );
+
+  test("that its owner has cut calls nobody any more", async () => {
+    const port = await serve();
+    const called: string[] = [];
+    const tcp = nodeHostSockets().connectTcp("127.0.0.1", port, {
+      connected: () => called.push("connected"),
+      data: () => called.push("data"),
+      ended: () => called.push("ended"),
+      written: () => called.push("written"),
+      closed: () => called.push("closed"),
+    });
+    while (called.length === 0) await turn();
+    const emitted = vi.spyOn(TcpSocket.prototype, "emit");
+    tcp.destroy(true);
+    while (!emitted.mock.calls.some((call: readonly unknown[]) => call[0] === "close")) await turn();
+    expect(called).toEqual(["connected"]);
+  });
 
   test("that nobody takes is reset: who dialled learns of it", async () => {
     const listener = await nodeHostSockets().listenTcp("127.0.0.1", 0, () => undefined);

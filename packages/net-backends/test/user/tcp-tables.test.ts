@@ -1,7 +1,7 @@
 /** Full tables and idle connections: the least useful gives way and is told, and nobody who is of use is cut. */
 import { describe, expect, test } from "vitest";
 import { open, openOn, SYN_OPTIONS, segments } from "./tcp-bench.ts";
-import { ACK, type Bench, bench, FIN, RST, SYN, segmentOf } from "./test-guest.ts";
+import { ACK, type Bench, bench, FIN, PSH, RST, SYN, segmentOf } from "./test-guest.ts";
 import { DNS, WORLD } from "./wire-test.ts";
 
 /** Where nobody ever answers. */
@@ -233,6 +233,14 @@ describe("idle connections", () => {
     send({ flags: ACK, sequence: 999, data: Uint8Array.of(0) }); // the older form, with a byte
     send({ flags: ACK, sequence: 999, data: Uint8Array.of(0) });
     send({ flags: ACK, sequence: 1000 });
+    for (const flags of [ACK | PSH, ACK | FIN]) {
+      b.clock.advance(30_000);
+      send({ flags, sequence: 999, data: Uint8Array.of(0).subarray(flags & FIN) }); // sent again, late: nobody asks
+    }
+    b.clock.advance(30_000);
+    send({ flags: ACK, sequence: 998 });
+    b.clock.advance(9999);
+    send({ flags: ACK, sequence: 999 }); // too soon for a keep-alive
     expect(host.keptAlive).toEqual([75_000, 75_000, 75_000, 30_000]);
   });
 });

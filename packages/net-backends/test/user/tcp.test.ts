@@ -1,9 +1,9 @@
 /** TCP between a guest and the host: RFC 9293 and the rules of mapping one flow of control onto another. */
 import { describe, expect, test } from "vitest";
-import { open, SYN_OPTIONS, segments } from "./tcp-bench.ts";
+import { open, openOn, SYN_OPTIONS, segments } from "./tcp-bench.ts";
 import { TcpModel } from "./tcp-model.ts";
 import { ACK, type Bench, bench, FIN, PSH, RST, SYN, segmentOf } from "./test-guest.ts";
-import { GATEWAY, WORLD } from "./wire-test.ts";
+import { DNS, GATEWAY, WORLD } from "./wire-test.ts";
 
 describe("opening", () => {
   test("the SYN is answered only when the host's socket stands", () => {
@@ -266,6 +266,43 @@ describe("data", () => {
     expect(segments(b).map(({ data }) => data.length)).toEqual([1460]); // 588 more would be a silly segment
     send({ flags: ACK, sequence: 1000, acknowledged: theirs + 1460, window: 32 });
     expect(segments(b).map(({ data }) => data.length)).toEqual([2920]);
+  });
+
+  test("a window that an older segment says is passed over (RFC 9293, 3.10.7.4: SND.WL1)", () => {
+    const { b, host, send } = open();
+    send({ flags: ACK, sequence: 1000, data: new Uint8Array(100) });
+    send({ flags: ACK, sequence: 1100 });
+    send({ flags: ACK, sequence: 1000, data: new Uint8Array(200), window: 1 }); // was sent before the one in front of it
+    b.guest.got();
+    host.send(new Uint8Array(5000));
+    host.read(1);
+    expect(segments(b).map(({ data }) => data.length)).toEqual([5000]);
+  });
+
+  test("connections with much to say have turns of 8 frames", () => {
+    const b = bench();
+    const both = [openOn(b, 1), openOn(b, 2)];
+    b.guest.accepts = 0;
+    b.guest.room = 0;
+    for (const { host } of both) {
+      host.send(new Uint8Array(16 * 1460));
+      host.read(1);
+    }
+    b.guest.makeRoom(100);
+    b.guest.got();
+    for (const { send, theirs } of both) send({ flags: ACK, sequence: 1000, acknowledged: theirs + 16 * 1460 });
+    b.guest.room = 0;
+    for (const { host } of both) {
+      host.send(new Uint8Array(20 * 1460));
+      host.read(1);
+    }
+    b.guest.makeRoom(100);
+    const ports = segments(b).map(({ toPort }) => toPort);
+    const turns = ports
+      .join("")
+      .match(/(.)\1*/g)
+      ?.map((turn) => turn.length);
+    expect(Math.max(...(turns ?? []))).toBe(8);
   });
 
   test("a closed window is probed, at growing intervals, for as long as the guest answers", () => {
@@ -597,6 +634,16 @@ describe("where a guest may go", () => {
     dial(opened, GATEWAY, 8080);
     expect(opened.host.connections.map(({ address, port }) => [address, port])).toEqual([["127.0.0.1", 8080]]);
     expect(segmentOf(opened.guest.one())).toMatchObject({ flags: SYN | ACK, fromPort: 8080 });
+  });
+
+  test("to a name server of the world as to any host, and to the network's own for names only", () => {
+    const b = bench();
+    dial(b, WORLD, 53);
+    expect(b.host.connections.map(({ address, port }) => [address, port])).toEqual([["93.184.216.34", 53]]);
+    expect(segmentOf(b.guest.one()).flags).toBe(SYN | ACK);
+    dial(b, DNS, 80);
+    expect(segmentOf(b.guest.one()).flags).toBe(RST | ACK);
+    expect(b.host.connections.length).toBe(1);
   });
 
   test("only where the user allows", () => {

@@ -93,6 +93,17 @@ describe("a file is read", () => {
     expect(heard(b)[0].message).toEqual([0, 6, ...text(...options)]);
   });
 
+  test.each([
+    ["windowsize", "x"],
+    ["windowsize", "0"],
+    ["timeout", "-1"],
+    ["tsize", "all"],
+  ])("as if %s %j had not been asked for", (name, value) => {
+    const b = bench({ tftp: { k: bytes(20) } });
+    tell(b, 69, rrq("k", "octet", name, value));
+    expect(heard(b)[0].message).toEqual([0, 3, 0, 1, ...bytes(20)]);
+  });
+
   test("whose blocks are more than 65,535: their numbers go on at 0", () => {
     const file = bytes(65_540 * 8);
     const b = bench({ tftp: { long: file } });
@@ -207,8 +218,13 @@ describe("a transfer", () => {
   });
 
   test("gives way to others, the one idle for longest first, where there are 64", () => {
-    const b = bench({ tftp: { a: bytes(2000) } });
+    const gone: string[] = [];
+    const b = bench({
+      tftp: { a: bytes(2000) },
+      trace: (event) => event.type === "entry-ended" && gone.push(event.entry),
+    });
     for (let i = 0; i <= 64; i++) tell(b, 69, rrq("a", "octet"), 3000 + i);
+    expect(gone).toEqual(["10.0.2.15:3000 a"]);
     const ports = heard(b).map(({ port }) => port);
     expect(new Set(ports).size).toBe(65);
     expect(b.network.counters.tables.tftp.evicted).toBe(1);

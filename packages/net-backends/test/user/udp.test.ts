@@ -111,6 +111,15 @@ describe("UDP to the world", () => {
     expect(host.sockets.every(({ closed }) => closed)).toBe(true);
   });
 
+  test("a socket that fails after its flow gave way ends no other", () => {
+    const { guest, host } = bench({ limits: { udpFlows: 1 } });
+    for (const port of [1, 2, 1]) guest.send(udpFrame(port, 2000, data(1), { destination: WORLD }));
+    host.sockets[0].handlers.failed("failed");
+    expect(host.sockets.map(({ closed }) => closed)).toEqual([true, true, false]);
+    guest.send(udpFrame(1, 2000, data(2), { destination: WORLD }));
+    expect(host.sockets[2].sent.map(({ bytes }) => bytes[0])).toEqual([1, 2]);
+  });
+
   test("a guest that is taken away when a flow gives way gets no socket for the next one", () => {
     const { guest, host, network } = bench({
       limits: { udpFlows: 1 },

@@ -4,7 +4,7 @@
  */
 
 import { lstatSync, unlinkSync } from "node:fs";
-import { connect, createServer, type ListenOptions, type Server, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, type ListenOptions, type Server, type Socket } from "node:net";
 import { StreamError } from "./stream-error.ts";
 
 /** Where one end listens: the path of a Unix socket, or a TCP port, on 127.0.0.1 unless a host is named. */
@@ -105,11 +105,9 @@ export class Listener implements SocketSource {
       throw new StreamError("LISTEN_FAILED", `can't listen on ${nameOf(address)}: ${message}`, { cause });
     }
     server.on("error", () => {}); // of a connection that could not be accepted: out of descriptors
-    const bound = server.address();
-    return new Listener(
-      typeof bound === "object" && bound !== null ? { host: bound.address, port: bound.port } : address,
-      server,
-    );
+    if ("path" in address) return new Listener(address, server);
+    const bound = server.address() as AddressInfo;
+    return new Listener({ host: bound.address, port: bound.port }, server);
   }
 
   start(user: SocketUser): void {
