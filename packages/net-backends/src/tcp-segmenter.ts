@@ -139,12 +139,10 @@ export class TcpSegmenter {
   /** Finds the headers in the first `length` bytes of a frame. */
   #parse(length: number, ipv4: boolean): boolean {
     const head = this.#head;
-    let l3 = 14;
-    if (length < l3) return false;
+    let l3 = 14; // a frame that ends before it has no IP header either
     let type = read16(head, 12);
     for (let tags = 0; tags < MAX_TAGS && (type === ETHERTYPE_VLAN || type === ETHERTYPE_SERVICE_VLAN); tags++) {
       l3 += 4;
-      if (length < l3) return false;
       type = read16(head, l3 - 2);
     }
     if (type !== (ipv4 ? ETHERTYPE_IPV4 : ETHERTYPE_IPV6)) return false;

@@ -96,8 +96,8 @@ describe("ICMP", () => {
     const { guest } = bench();
     const data = Uint8Array.from({ length: 56 }, (_, i) => i);
     guest.send(ipv4Frame(echo(data), { protocol: 1, destination }));
-    const { payload, source } = guest.one();
-    expect(source).toBe(destination);
+    const { bytes, payload, source } = guest.one();
+    expect([source, ...bytes.subarray(0, 6)]).toEqual([destination, ...GUEST_MAC]);
     expect([payload[0], payload[1], ...payload.subarray(4, 8)]).toEqual([0, 0, 0x12, 0x34, 0, 1]);
     expect([...payload.subarray(8)]).toEqual([...data]);
   });

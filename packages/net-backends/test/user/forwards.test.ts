@@ -57,6 +57,15 @@ describe("a connection that comes in", () => {
     expect(segmentOf(b.guest.one()).flags).toBe(SYN);
   });
 
+  test("is not asked for again because another guest is heard of", () => {
+    const b = bench({ forwards: [TCP] });
+    b.guest.hello();
+    b.host.dial(b.host.listeners[0], 33_333);
+    expect(segmentOf(b.guest.one()).flags).toBe(SYN);
+    b.guest.send(arpFrom(Uint8Array.of(2, 0, 0, 0, 0, 9), 0x0a000210));
+    expect(b.guest.got()).toEqual([]);
+  });
+
   test("is given up when the guest never answers", () => {
     const b = bench({ forwards: [TCP] });
     b.guest.hello();

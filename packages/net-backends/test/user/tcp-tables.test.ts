@@ -162,6 +162,28 @@ describe("a full table", () => {
 });
 
 describe("idle connections", () => {
+  test.each([
+    [14_999, 0x1_0000],
+    [15_000, 0x4_0000],
+  ])(
+    "give back memory, each 15 s after it was used: after %i ms others are promised up to %i bytes",
+    (ms, promised) => {
+      // Two rings of 16 KiB are too much.
+      const b = bench({ limits: { tcpMemory: 0x4001 } });
+      const promisedTo = (port: number): number => {
+        openOn(b, port).send({ flags: ACK, sequence: 1000, data: Uint8Array.of(1) });
+        b.host.run();
+        return segments(b)[0].window << 5;
+      };
+      promisedTo(1);
+      b.clock.advance(10_000);
+      expect(promisedTo(2)).toBeLessThan(0x1_0000);
+      b.clock.advance(ms);
+      const now = promisedTo(3);
+      expect([now <= promised, now > promised / 2]).toEqual([true, true]);
+    },
+  );
+
   test("that one side has ended are cut after 4 minutes (RFC 5382, REQ-5)", () => {
     const { b, host, send } = open();
     send({ flags: ACK | FIN, sequence: 1000 });

@@ -276,6 +276,16 @@ describe("forwards", () => {
 
   const UDP = { protocol: "udp", hostPort: 5, guestPort: 7 } as const;
 
+  test("a host keeps its port at the gateway from 1024 on", async () => {
+    const { guest, host, network } = bench({ forwards: [UDP] });
+    await network.ready;
+    guest.hello();
+    for (const port of [1023, 1024]) host.sockets[0].handlers.message(data(1), "127.0.0.1", port);
+    const [below, own] = guest.got().map(({ view }) => view.getUint16(34));
+    expect(below).toBeGreaterThan(1024);
+    expect(own).toBe(1024);
+  });
+
   test("the first datagrams to a guest that was not heard of wait while ARP asks, the latest four of them", async () => {
     const { guest, host, network, clock } = bench({ forwards: [UDP] });
     await network.ready;
