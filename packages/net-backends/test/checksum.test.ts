@@ -77,6 +77,13 @@ describe("the internet checksum", () => {
     expect(checksumFold(checksumAdd(0, view, 0, 1000))).toBe(slowChecksum(new Uint8Array(1000).fill(1)));
   });
 
+  it("of a range that goes on past the frame takes those bytes for zero, and none of the next frame", () => {
+    const burst = new FrameBurst();
+    burst.addFrame(Uint8Array.of(0x12, 0x34));
+    burst.addFrame(Uint8Array.of(0x56, 0x78));
+    expect(checksumFold(checksumFrame(burst, 0, 0, 100))).toBe(0xedcb); // the complement of 0x1234
+  });
+
   it("of a frame doesn't depend on how it is cut into segments", () => {
     fc.assert(
       fc.property(

@@ -99,7 +99,6 @@ class Peer {
   /** What was sent last, until somebody answers: it goes to the other address if this one refuses. */
   #last: Uint8Array | undefined;
   #isHeard = false;
-  #closed = false;
   #ownPort = 0;
 
   constructor(remotePort: number, handlers: HostUdpHandlers) {
@@ -122,10 +121,7 @@ class Peer {
     if (this.#socket === undefined && this.#ownPort !== 0) this.#connect();
   }
 
-  readonly close = (): void => {
-    this.#closed = true;
-    this.#drop();
-  };
+  readonly close = (): void => this.#drop();
 
   #connect(): void {
     // ::1 is another protocol's address: our own port may be somebody else's there, and nobody answers from another.
@@ -134,7 +130,7 @@ class Peer {
     this.#socket = socket;
     socket.on("error", (error) => this.#failed(socket, error));
     socket.on("message", (bytes) => {
-      if (this.#closed) return;
+      if (socket !== this.#socket) return;
       this.#isHeard = true;
       this.#last = undefined;
       this.#handlers.message(bytes, LOOPBACK, this.#remotePort);
@@ -161,7 +157,7 @@ class Peer {
 
   /** The other address is tried once; if it fails too, the guest is told, and its next datagram starts anew. */
   #failed(socket: Socket, error: Error): void {
-    if (this.#closed || socket !== this.#socket) return;
+    if (socket !== this.#socket) return; // of one that was let go of
     const last = this.#isHeard ? undefined : (this.#last ?? this.#waiting.shift());
     this.#isHeard = false;
     this.#last = undefined;
