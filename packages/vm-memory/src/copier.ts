@@ -146,7 +146,7 @@ export class Copier {
 
   /** A view of `length` bytes of `source`; one that was kept has lost its length where its memory is gone. */
   private view(source: Uint8Array, from: number, length: number): Uint8Array {
-    if (from === 0 && length === source.length) return source;
+    if (length === source.length) return source;
     const slot = Math.imul(from, SPREAD) >>> 22;
     const piece = this.pieces[slot];
     if (piece.bytes.length === length && piece.from === from && piece.source === source) return piece.bytes;

@@ -99,10 +99,8 @@ export class MemoryRegion {
   /** A source may make a new view at each call over the very same memory: then the views stay. */
   private adopt(bytes: Uint8Array): void {
     const u8 = this.u8;
-    if (u8.length !== 0 && bytes.buffer === u8.buffer && bytes.byteOffset === u8.byteOffset) {
-      if (bytes.length >= this.size) return;
-    }
-    this.replace(bytes);
+    const same = bytes.buffer === u8.buffer && bytes.byteOffset === u8.byteOffset && bytes.length >= this.size;
+    if (!same) this.replace(bytes);
   }
 }
 

@@ -94,6 +94,48 @@ test("copies one after the other do what loops over bytes do, and tell the track
   );
 });
 
+describe.each([4, 20, 64, 1500])("a copy of %i bytes", (length) => {
+  const size = 2048;
+  const last = size - length;
+  // At first, then through words or a view that is kept.
+  const TIMES = 20;
+
+  test("goes up to the last byte of a region, and of a buffer", () => {
+    const copier = new Copier();
+    const region = new MemoryRegion(0, noise(size));
+    const buffer = new Uint8Array(size);
+    for (let k = 0; k < TIMES; k++) {
+      copier.out(region, last, buffer, last, length);
+      expect(hex(buffer)).toBe("00".repeat(last) + hex(noise(size).subarray(last)));
+      buffer.fill(0);
+      const source = noise(size, 1 + (k >> 2));
+      copier.in(region, last, source, last, length);
+      expect(hex(region.u8)).toBe(hex(noise(size).subarray(0, last)) + hex(source.subarray(last)));
+      region.u8.set(noise(size));
+    }
+  });
+
+  test.each([
+    ["region", last + 4, 0],
+    ["buffer", 0, last + 4],
+    ["region, by a byte", last + 1, 1],
+    ["buffer, by a byte", 1, last + 1],
+  ])("is none where it leaves the %s, and nobody is told", (_, offset, at) => {
+    const copier = new Copier();
+    const region = new MemoryRegion(0, noise(size));
+    const buffer = noise(size, 1);
+    for (let k = 0; k < TIMES; k++) copier.in(region, 0, buffer, 0, length);
+    const told: number[] = [];
+    region.tracker = { written: (offset) => void told.push(offset) };
+    const before = [hex(region.u8), hex(buffer)];
+    for (let k = 0; k < TIMES; k++) {
+      copier.out(region, offset, buffer, at, length);
+      copier.in(region, offset, buffer, at, length);
+    }
+    expect([hex(region.u8), hex(buffer), told]).toEqual([...before, []]);
+  });
+});
+
 describe("what is kept", () => {
   test("of one buffer is never taken for another's, however alike they are", () => {
     const copier = new Copier();

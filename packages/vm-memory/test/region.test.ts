@@ -13,6 +13,11 @@ function refused(code: MemoryErrorCode) {
   return expect.objectContaining({ name: "MemoryError", code });
 }
 
+/** A view that says it is so long. */
+function pretended(length: number): Uint8Array {
+  return { length, buffer: new ArrayBuffer(8), byteOffset: 0 } as unknown as Uint8Array;
+}
+
 describe("a region", () => {
   test("shows its bytes by 8, 16 and 32 bits, little-endian", () => {
     const bytes = new Uint8Array(32);
@@ -30,9 +35,16 @@ describe("a region", () => {
     ["a start below 0", -8, new Uint8Array(8), "region-address"],
     ["an end past 2^53", Number.MAX_SAFE_INTEGER - 7, new Uint8Array(8), "region-address"],
     ["a start that is no integer", 0.5, new Uint8Array(8), "region-address"],
+    ["a start that is no integer, where its end is rounded to one", 2 ** 52 - 0.5, new Uint8Array(8), "region-address"],
+    ["a size above 2^32", 0, pretended(2 ** 32 + 8), "region-too-large"],
   ] as const)("%s is refused", (_, start, bytes, code) => {
     expect(() => new MemoryRegion(start, bytes)).toThrow(refused(code));
     expect(() => new MemoryRegion(start, bytes)).toThrow(MemoryError);
+  });
+
+  test("has 2^32 bytes at most", () => {
+    // No test has as many: that they are not there is all that is wrong with them.
+    expect(() => new MemoryRegion(0, pretended(2 ** 32))).toThrow(RangeError);
   });
 
   test("takes other bytes in its place, not fewer", () => {
@@ -86,6 +98,37 @@ describe("memory that moves", () => {
   });
 });
 
+describe("a source's bytes", () => {
+  test("are followed inside one buffer", () => {
+    const buffer = new ArrayBuffer(32);
+    let offset = 0;
+    const region = new MemoryRegion(0, () => new Uint8Array(buffer, offset, 16));
+    new Uint8Array(buffer).fill(9, 16);
+    offset = 16;
+    region.refresh();
+    expect([region.u8.byteOffset, region.u8[0]]).toEqual([16, 9]);
+  });
+
+  test("may become more, and not fewer", () => {
+    const buffer = new ArrayBuffer(32);
+    let length = 16;
+    const region = new MemoryRegion(0, () => new Uint8Array(buffer, 0, length));
+    const { u8 } = region;
+    length = 32;
+    region.refresh();
+    expect(region.u8).toBe(u8);
+    length = 8;
+    expect(() => region.refresh()).toThrow(refused("region-resized"));
+  });
+
+  test("may not be gone", () => {
+    const bytes = new Uint8Array(16);
+    const region = new MemoryRegion(0, () => bytes);
+    structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+    expect(() => region.refresh()).toThrow(refused("region-resized"));
+  });
+});
+
 describe("a dirty log", () => {
   test("notes pages, hands them out once, and starts anew", () => {
     const log = new DirtyLog(10 * 4096);
@@ -107,6 +150,15 @@ describe("a dirty log", () => {
 
   test.each([0, 4, 3000, 2 ** 31, Number.NaN])("a page of %s bytes is refused", (size) => {
     expect(() => new DirtyLog(4096, size)).toThrow(refused("page-size"));
+  });
+
+  test.each([
+    [8, 8, 0b10],
+    [2 ** 30, 2 ** 30, 0b10],
+  ])("may have pages of %i bytes", (size, offset, bits) => {
+    const log = new DirtyLog(2 ** 32, size);
+    log.written(offset, 1);
+    expect([log.pageSize, log.take().bitmap[0]]).toEqual([size, bits]);
   });
 
   test("two trackers hear the same", () => {
