@@ -42,6 +42,19 @@ describe("the config page", () => {
     expect(device.configQueue(0)).toBe(-34);
   });
 
+  it("counts the control queue among the queues, which has an IRQ object of its own too", () => {
+    const { scheduler } = rig();
+    const echo = Object.assign(new EchoDevice([8, 16]), { controlQueueMaxSize: 4 });
+    const { page, device } = new RawDriver(new L4VirtioDevice(echo, { scheduler }));
+    expect([page.load(0x28), device.icuInfo()]).toEqual([3, 4]);
+    const entries = [0x110, 0x138, 0x160].map((at) => [page.loadNumMax(at), page.loadQueue(at).deviceNotifyIndex]);
+    expect(entries).toEqual([
+      [8, 1],
+      [16, 2],
+      [4, 3],
+    ]);
+  });
+
   it("can lie anywhere in its dataspace", () => {
     const dataspace = new Uint8Array(0x3000);
     const { device } = rig({ page: { dataspace, offset: 0x1000 } });
@@ -153,6 +166,28 @@ describe("the status", () => {
     driver.device.setStatus(15);
     expect(driver.status).toBe(NEEDS_RESET | 11);
     expect(driver.device.core.counters.activations).toBe(0);
+  });
+
+  it("takes features and queues when FEATURES_OK and DRIVER_OK are added, not before", () => {
+    const driver = raw();
+    driver.writeFeatures(1n << 161n); // not offered
+    driver.place(0, { num: 5 }); // not acceptable
+    driver.device.setStatus(1);
+    driver.device.setStatus(3);
+    expect([driver.status, driver.device.core.features.writtenPage(0)]).toEqual([3, 0]);
+  });
+
+  it("takes neither of them anew when its bit is written again", () => {
+    const driver = raw();
+    driver.begin();
+    driver.writeFeatures(VERSION_1);
+    driver.device.setStatus(11);
+    driver.writeFeatures(VERSION_1 | (1n << 161n)); // not offered
+    driver.place(0);
+    driver.device.setStatus(15);
+    driver.place(1, { num: 5 }); // not acceptable
+    driver.device.setStatus(15);
+    expect(driver.status).toBe(15);
   });
 
   it("is only 0 again when a reset that takes time is done", async () => {
@@ -350,6 +385,11 @@ describe("REGISTER_DS", () => {
     expect(device.registerDs(space, 0x2000, 0, 0x1000)).toBe(0);
   });
 
+  it("refuses another size at the same address: that is another range", () => {
+    const { device } = rig();
+    expect([0x1000, 0x800, 0x1000].map((size) => device.registerDs(space, 0x1000, 0, size))).toEqual([0, -22, 0]);
+  });
+
   it("puts the same range again in the place of the one before", () => {
     const { device } = rig();
     device.registerDs(space, 0x1000, 0, 0x1000);
@@ -504,6 +544,19 @@ describe("the command field", () => {
     driver.echo.resetting = new Promise(() => {});
     for (let signal = 0; signal < 3; signal++) await driver.command(0x0100_0000);
     expect([driver.page.load(0x7c), driver.page.load(0xfc)]).toEqual([0x0100_0000, 1]);
+    await driver.command(0); // none: the one before is still carried out
+    await driver.command(0x0100_0000);
+    expect(driver.page.load(0xfc)).toBe(1);
+  });
+
+  it("is looked at when the IRQ object for commands is triggered, not another", async () => {
+    const driver = raw();
+    driver.page.store(0x7c, 0x0100_0001);
+    const irq = driver.device.deviceNotificationIrq(1);
+    if (typeof irq === "number") throw new Error(`no IRQ object: ${irq}`);
+    irq.trigger();
+    await driver.device.settled;
+    expect([driver.status, driver.page.load(0x7c)]).toEqual([0, 0x0100_0001]);
   });
 
   it.each([0x0000_0001, 0x1000_0000, 0x0300_0000, 0xff00_0000])("clears 0x%x, which is no command", async (command) => {

@@ -181,8 +181,8 @@ describe("the driver half", () => {
     },
   );
 
-  it("is not told of changes by requests that were used, where one IRQ object stands for both", async () => {
-    const r = rig({ events: 1 });
+  it.each([1, 2, 3])("is not told of changes by requests that were used, with %d IRQ objects", async (events) => {
+    const r = rig({ events });
     const driver = await open(r);
     driver.onConfigChange = vi.fn();
     await driver.bindInterrupts(2);
@@ -199,6 +199,28 @@ describe("the driver half", () => {
     await driver.start();
     r.device.core.fail(new DeviceFault("device-error", "it broke"));
     expect(failed).toHaveBeenCalledWith(expect.objectContaining({ name: "DriverError", code: "needs-reset" }));
+  });
+
+  it.each([
+    [1, [0, 1, 2]],
+    [2, [0, 1, 2]],
+    [3, [0, 2]],
+    [4, [0]],
+  ])("tells of each queue that shares an IRQ object, with %d of them, and of no other", async (events, queues) => {
+    const r = rig({ events }, [8, 8, 8]);
+    const driver = await open(r);
+    const used = vi.fn();
+    await driver.transport.bindInterrupts({ used, configChanged: () => {} }, 3);
+    await driver.createQueue(0);
+    await driver.start();
+    r.echo.context?.queues[0]?.notifier.notify();
+    expect(used.mock.calls).toEqual(queues.map((queue) => [queue]));
+  });
+
+  it("knows a device that has no queues: there was no room for them", async () => {
+    const r = rig({}, Array(96).fill(8));
+    const transport = await L4DriverTransport.connect(directIpc(r.device), r.host);
+    expect([transport.queueMaxSize(0), transport.configSize]).toEqual([0, 4096 - 256]);
   });
 
   it("tells nobody after the interrupts were let go", async () => {
@@ -279,10 +301,13 @@ describe("the driver half, with what is no device", () => {
     expect(await broken((words) => words.fill(value, at / 4, at / 4 + 1))).toBe(code);
   });
 
-  it("takes queue entries that end with the page", async () => {
+  it.each([
+    ["end with the page", 4096 - 40],
+    ["begin with the device configuration, which is empty then", 0x100],
+  ])("takes queue entries that %s", async (_, offset) => {
     const outcome = await broken((words) => {
       words[0x28 / 4] = 1;
-      words[0x2c / 4] = 4096 - 40;
+      words[0x2c / 4] = offset;
     });
     expect(outcome).toBe("connected");
   });
