@@ -4,6 +4,7 @@ import { BufferElements, ChainBurst } from "@virtio-ts/virtio-queue";
 import { GuestMemory, MemoryRegion } from "@virtio-ts/vm-memory";
 import { describe, expect, it } from "vitest";
 import {
+  connectFirst,
   DriverDevice,
   DriverError,
   type FoundDevice,
@@ -283,6 +284,22 @@ it("devices are found by their type", () => {
   });
   const finder = { devices: () => found };
   expect([...findDevices([finder, finder], 1)].map(({ location }) => location)).toEqual(["0", "2", "0", "2"]);
+});
+
+it("the first device of a type is connected, and no other", () => {
+  const connected: string[] = [];
+  const found = [1, 4, 4].map((deviceType, i): FoundDevice => {
+    const location = `${i}`;
+    const connect = (): MockTransport => {
+      connected.push(location);
+      return new MockTransport();
+    };
+    return { kind: "mock", deviceType, location, connect };
+  });
+  const finders = [{ devices: () => [] }, { devices: () => found }];
+  expect(connectFirst(finders, 4)).toBeInstanceOf(MockTransport);
+  expect(() => connectFirst(finders, 2)).toThrow(code("not-found"));
+  expect(connected).toEqual(["1"]);
 });
 
 describe("a host", () => {

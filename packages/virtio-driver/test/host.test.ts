@@ -186,6 +186,22 @@ describe("a process as a driver's machine", () => {
     expect(() => new ProcessHost(memory, { dmaWindow: [0x2000, 0x5000] })).toThrow("is not inside one region");
   });
 
+  it("leads lines and messages to whom drivers ask for", () => {
+    const host = new ProcessHost(GuestMemory.of(new Uint8Array(0x4000)), { messages: 1 });
+    const calls: string[] = [];
+    const message = host.interrupts.allocateMessage(() => void calls.push("message"));
+    expect(host.interrupts.allocateMessage(() => {})).toBeNull();
+    const disconnect = host.interrupts.connectLine(5, () => {
+      calls.push("line");
+      host.lines.setLevel(5, false);
+    });
+    host.messages.send(message?.address ?? 0, message?.data ?? 0);
+    host.lines.setLevel(5, true);
+    disconnect();
+    host.lines.setLevel(5, true);
+    expect(calls).toEqual(["message", "line"]);
+  });
+
   it("needs memory", () => {
     expect(() => new ProcessHost(new GuestMemory([]))).toThrow(expect.objectContaining({ code: "invalid" }));
   });

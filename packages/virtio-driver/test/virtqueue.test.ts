@@ -144,6 +144,23 @@ describe("a queue", () => {
     expect(queue.tryEnqueue(writable(8), "now")).toBe(true);
   });
 
+  it("refuses in its turn what could never be right, and goes on with what waits behind it", async () => {
+    const { queue, other } = await start(VERSION_1, { size: 1 });
+    await queue.enqueue(writable(8), "a");
+    const first = queue.enqueue(writable(8), "b");
+    const empty = expect(queue.enqueue(new BufferElements(), "none")).rejects.toMatchObject({ code: "invalid" });
+    const large = new BufferElements().readable(0x8000, 4).writable(0x8200, 4);
+    const tooLarge = expect(queue.enqueue(large, "large")).rejects.toMatchObject({ code: "too-many" });
+    const last = queue.enqueue(writable(8), "c");
+    const used: unknown[] = [];
+    for (let i = 0; i < 3; i++) {
+      other.use(1);
+      used.push(queue.dequeue());
+    }
+    await Promise.all([first, empty, tooLarge, last]);
+    expect(used).toMatchObject([{ token: "a" }, { token: "b" }, { token: "c" }]);
+  });
+
   it("passes on what is wrong with the program, not with the request", async () => {
     const { queue } = await start();
     expect(() => queue.tryEnqueue(null as unknown as BufferElements, "a")).toThrow(TypeError);
