@@ -98,6 +98,7 @@ describe("a switch", () => {
     for (let n = 0; n < 100; n++) nics[0].send(frame(BROADCAST, mac(n)));
     expect(sw.addresses.size).toBe(4);
     expect(sw.addresses.refused).toBe(96);
+    expect(counts(nics)).toEqual([0, 100, 100]);
     for (let n = 100; n < 200; n++) nics[1].send(frame(BROADCAST, mac(n)));
     expect(sw.addresses.size).toBe(6);
     const before = counts(nics);

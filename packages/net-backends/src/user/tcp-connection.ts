@@ -170,7 +170,6 @@ export class TcpConnection implements HostTcpHandlers, FrameOwner {
 
   /** A frame was not taken: what it carried is unsent again. */
   notTaken(sequence: number, wasOwed: boolean): void {
-    if (this.phase === PHASE_CLOSED) return;
     const { sender } = this;
     if (sender.unsend(sequence)) this.#stack.timers.unset(this.timer); // the guest has seen nothing to answer
     if (this.phase === PHASE_SYN_SENT || this.phase === PHASE_SYN_RECEIVED) this.synPending = true;

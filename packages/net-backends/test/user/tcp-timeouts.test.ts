@@ -157,6 +157,19 @@ describe("a slow guest", () => {
   });
 });
 
+test("a guest that speaks, but never acknowledges what it is sent again and again, is given up (RFC 9293, 3.8.3)", () => {
+  const { b, host, send } = open();
+  host.send(new Uint8Array(10));
+  host.read(1);
+  let minutes = 0;
+  for (; host.destroyed === undefined && minutes < 60; minutes++) {
+    b.clock.advance(60_000);
+    if (host.destroyed === undefined) send({ flags: ACK, sequence: 1000 });
+  }
+  expect([host.destroyed, segments(b).at(-1)!.flags]).toEqual(["reset", RST | ACK]);
+  expect(minutes).toBeGreaterThanOrEqual(2); // 100 s at least
+});
+
 describe("a lost segment", () => {
   test("is sent again once for three duplicate ACKs, however many follow (RFC 5681, 3.2)", () => {
     const { b, host, theirs, send } = open();
