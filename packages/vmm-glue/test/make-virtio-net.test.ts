@@ -100,6 +100,15 @@ describe("the make call", () => {
     expect(guest.received()).toEqual([frame(3, 400)]);
   });
 
+  it("tells of what the guest's driver did wrong", () => {
+    const vm = new TestVm();
+    const faults: string[] = [];
+    const guest = new PortGuest(vm, vm.make({ onFault: ({ code }) => faults.push(code) })).up();
+    guest.tx.chain({ address: 2 ** 40, length: 70 });
+    guest.registers.kick(1);
+    expect(faults).toEqual(["queue-malformed"]);
+  });
+
   it("takes any other backend too", () => {
     const vm = new TestVm();
     const backend = new Wire();
@@ -127,7 +136,10 @@ describe("the make call says which step failed, and keeps nothing", () => {
     ["range", { portType: "address", ioportRange: { start: 0x6000, end: 0x600f, size: 0 } }],
     ["range", { portType: "address", ioportRange: { start: 0x6008, end: 0x6047, size: 0 } }],
     ["device", { interruptPin: 0 }],
+    ["ports", { ioportRange: { start: 0, end: 0, size: 64.5 } }],
+    ["range", { ioportRange: { start: 0, end: 0, size: 1 } }],
     ["device", { interruptPin: 5 }],
+    ["device", { interruptPin: 1.5 }],
     ["device", { mode: "modern" }],
     ["device", { net: { queueSize: 100 } }],
     ["pci", { interruptLine: 99 }],

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { assignBars, type BusError, Machine } from "../src/index.ts";
+import { assignBars, type BusError, Machine, PciRoot, writeBar } from "../src/index.ts";
 import { codeOf } from "./support/block.ts";
 import { TestFunction } from "./support/pci-function.ts";
 
@@ -37,6 +37,18 @@ describe("configuration mechanism 1", () => {
     expect([ports.read(CF8 + 1, 1), ports.read(CF8 + 2, 2)]).toEqual([0xff, 0x80ff]);
   });
 
+  it("has nothing of the address register reach a function", () => {
+    const machine = new Machine({ memory: 4096 });
+    const fn = new TestFunction();
+    machine.pci.plug(fn);
+    const written: number[] = [];
+    fn.configWrite = (offset) => void written.push(offset);
+    for (const width of [4, 2, 1] as const) {
+      for (let at = 0; at + width <= 4; at++) machine.ports.write(CF8 + at, width, address(1, 0x40));
+    }
+    expect(written).toEqual([]);
+  });
+
   it("reads as all ones and ignores writes while the enable bit is clear, and on other buses", () => {
     const machine = new Machine({ memory: 4096 });
     const fn = new TestFunction();
@@ -54,6 +66,7 @@ describe("configuration mechanism 1", () => {
     expect(configRead32(machine, 5, 0)).toBe(0xffff_ffff);
     expect(configRead32(machine, 0, 0, 3)).toBe(0xffff_ffff);
     machine.ports.write(CFC, 4, 0);
+    expect(machine.pci.errors).toBe(0);
   });
 
   it("reads and writes each byte lane of a register", () => {
@@ -96,6 +109,33 @@ describe("configuration mechanism 1", () => {
     expect(machine.read(page + 0xfe, 4)).toBe(0xffff_0000);
     machine.write(page + 0x100, 4, 0);
     machine.write(page + 0xfff, 2, 0);
+  });
+});
+
+describe("the last registers of a function", () => {
+  it("are reached, and nothing past them", () => {
+    const { pci } = new Machine({ memory: 4096 });
+    const fn = new TestFunction();
+    pci.plug(fn);
+    const log: string[] = [];
+    fn.configRead = (offset, width) => log.push(`read ${offset} ${width}`) && 0;
+    fn.configWrite = (offset, width) => void log.push(`write ${offset} ${width}`);
+    const read = [pci.configRead(8, 0xffc, 4), pci.configRead(8, 0xffe, 4), pci.configRead(8, 0xfff, 2)];
+    for (const at of [0xffc, 0xffd]) pci.configWrite(8, at, 4, 0);
+    expect([read, log]).toEqual([
+      [0, 0xffff_ffff, 0xffff],
+      ["read 4092 4", "write 4092 4"],
+    ]);
+  });
+});
+
+describe("the host bridge", () => {
+  it("is whom the machine says it is, or not there", () => {
+    const [own, none] = [{ vendorId: 0x8086, deviceId: 0x1237 }, null].map(
+      (hostBridge) => new PciRoot({ ports: null, mmio: null, hostBridge }),
+    );
+    expect([own.configRead(0, 0, 4), none.configRead(0, 0, 4)]).toEqual([0x1237_8086, 0xffff_ffff]);
+    expect([own, none].map((root) => root.plug(new TestFunction()).device)).toEqual([1, 0]);
   });
 });
 
@@ -159,6 +199,7 @@ describe("the PCI bus", () => {
     expect([machine.ports.read(0x6000, 1), machine.ports.read(0x7000, 1)]).toEqual([0xff, 0xa0]);
     configWrite32(machine, 1, 0x04, 0);
     expect([machine.ports.read(0x7000, 1), machine.read(0x12_8000_0000, 1)]).toEqual([0xff, 0xff]);
+    expect(machine.pci.conflicts).toBe(0);
   });
 
   it("tells the size of a BAR to a driver that writes all ones, with decoding left on", () => {
@@ -185,7 +226,9 @@ describe("the PCI bus", () => {
       expect(configRead32(machine, 2, 0x10)).toBe((place & 0xffe0) | 1);
       expect(configRead32(machine, 1, 0)).toBe(0x1234_cafe);
     }
-    expect(machine.pci.conflicts).toBe(2);
+    configWrite32(machine, 1, 0x10, 0x6100);
+    configWrite32(machine, 1, 0x10, 0x6000);
+    expect(machine.pci.conflicts).toBe(2); // the one that waits is not told of again
     machine.ports.write(0x6000, 1, 5);
     expect((first.fn as TestFunction).io.bytes[0]).toBe(5);
     configWrite32(machine, 2, 0x10, 0x6000);
@@ -310,6 +353,14 @@ describe("assigning base address registers", () => {
     ]);
     expect(configRead32(machine, 1, 0x04) & 7).toBe(7);
     expect(machine.read(0xe000_1000, 1)).toBe(0xb0);
+  });
+
+  it("writes both halves of an address above 4 GiB", () => {
+    const machine = new Machine({ memory: 4096 });
+    const fn = new TestFunction();
+    machine.pci.plug(fn);
+    writeBar(fn, fn.bars[1], 0x12_8000_0000);
+    expect([configRead32(machine, 1, 0x18), configRead32(machine, 1, 0x1c)]).toEqual([0x8000_0004, 0x12]);
   });
 
   it("takes nothing when there is not room for all", () => {

@@ -65,6 +65,13 @@ describe("frames to a backend of functions", () => {
     expect([backend.outstanding, nic.resumed]).toEqual([0, 1]);
   });
 
+  it("may have any length, one after the other in the same place", () => {
+    const { funcs, backend } = setUp({ txFrames: 1 });
+    const frames = [14, 9000, 60, 9001].map((length) => frame(length, length));
+    for (const bytes of frames) backend.take(burstOf(bytes), 0);
+    expect(funcs.frames).toEqual(frames);
+  });
+
   it("may be complete before tx returns", () => {
     const { funcs, backend } = setUp();
     backend.driver.data = "mine";
@@ -125,7 +132,7 @@ describe("frames from a backend of functions", () => {
     expect(driver.allocateRxBuf(60)).toBeNull();
     nic.full = false;
     backend.resume();
-    expect(nic.frames).toEqual([frame(0), frame(1)]);
+    expect([nic.frames, backend.counters.rxFrames]).toEqual([[frame(0), frame(1)], 2]);
     expect(driver.allocateRxBuf(60)).not.toBeNull();
   });
 
@@ -176,7 +183,8 @@ describe("frames from a backend of functions", () => {
     ];
     for (const [cookies, lengths] of attempts)
       driver.rxComplete(cookies(driver.allocateRxBuf(60)?.cookie ?? -1), lengths);
-    expect([nic.frames, backend.counters.rxRefused]).toEqual([[], attempts.length]);
+    expect([nic.frames, backend.counters.rxRefused, backend.counters.rxFrames]).toEqual([[], attempts.length, 0]);
+    expect(driver.allocateRxBuf(60)).toBeNull(); // the last attempts named none of the two that they had
   });
 
   it("that answer a frame from within its tx go where they belong", () => {

@@ -66,6 +66,36 @@ describe("the scheduler", () => {
     expect([ran, causes, scheduler.errors]).toEqual([true, [broken], 1]);
   });
 
+  it.each([
+    ["timers, where there are no messages", ["setImmediate", "MessageChannel"]],
+    ["promises, where there are not even timers", ["setImmediate", "MessageChannel", "setTimeout"]],
+  ])("uses %s", async (_, missing) => {
+    for (const name of missing) vi.stubGlobal(name, undefined);
+    const scheduler = new TurnScheduler();
+    vi.unstubAllGlobals();
+    const seen: number[] = [];
+    for (let i = 0; i < 2; i++) scheduler.defer(() => seen.push(i));
+    expect(seen).toEqual([]);
+    await vi.waitFor(() => expect(seen).toEqual([0, 1]));
+    expect([scheduler.turns, scheduler.errors]).toEqual([1, 0]);
+  });
+
+  it("needs no port of messages that can be unreferenced: a browser's can't", () => {
+    const port = { onmessage: null as (() => void) | null };
+    const posted: (() => void)[] = [];
+    class Channel {
+      readonly port1 = port;
+      readonly port2 = { postMessage: () => void posted.push(() => port.onmessage?.()) };
+    }
+    vi.stubGlobal("setImmediate", undefined);
+    vi.stubGlobal("MessageChannel", Channel);
+    const scheduler = new TurnScheduler();
+    let done = 0;
+    scheduler.defer(() => done++);
+    posted.shift()?.();
+    expect([done, posted.length]).toEqual([1, 0]);
+  });
+
   it("uses messages to itself in a browser, where there is no setImmediate, and keeps no process alive", async () => {
     let unreferenced = 0;
     class Channel extends MessageChannel {

@@ -57,6 +57,20 @@ describe("what a block throws", () => {
   });
 });
 
+describe("a host that has a place for errors", () => {
+  afterEach(() => void vi.unstubAllGlobals());
+
+  it("is given what nobody asked to be told of, as it was thrown", () => {
+    const shown = vi.spyOn(console, "error").mockImplementation(() => {});
+    const reported: unknown[] = [];
+    vi.stubGlobal("reportError", (cause: unknown) => reported.push(cause));
+    const bus = new AddressBus({ size: 0x100 });
+    bus.map(0, thrower);
+    bus.read(0, 1);
+    expect([reported.map(String), shown.mock.calls.length]).toEqual([["Error: read"], 0]);
+  });
+});
+
 describe("what the one who is told throws", () => {
   it("goes to the host, from a bus, a function, a deferred task and a backend of functions", async () => {
     const shown = vi.spyOn(console, "error").mockImplementation(() => {});

@@ -12,7 +12,6 @@ import type { Exits, ExitWork } from "./exits.ts";
 const FLAG_IF = 0x200;
 /** Where the ISA bridge keeps the line of each of the four PCI interrupts. */
 const ROUTES = 0x60;
-const ROUTE_DISABLED = 0x80;
 /** The lowest line a device can have; those below are the emulator's own, and 0 is no route at all. */
 const LOWEST_LINE = 3;
 const HIGHEST_LINE = 15;
@@ -194,7 +193,8 @@ export class Interrupts implements ExitWork {
   /** The line of a pin, or -1 while it has none. */
   #route(slot: number, number: number): number {
     const route = this.#pci.isa_bridge_space8[ROUTES + ((number - 1 + slot - 1) & 3)];
-    return (route & ROUTE_DISABLED) !== 0 || route < LOWEST_LINE || route > HIGHEST_LINE ? -1 : route;
+    // A route that is switched off has bit 7 set, and so is past the highest line.
+    return route < LOWEST_LINE || route > HIGHEST_LINE ? -1 : route;
   }
 
   /**

@@ -165,7 +165,7 @@ class Window {
   /** Not in a block of ours: it is for whoever had the window before. Half in one: byte by byte, the lowest first. */
   #readApart(address: number, width: AccessWidth, range: Range | null): number {
     if (width === 1) return this.#before.read8(address);
-    if (width === 4 && range === null && this.#find(address + 3) === null) return this.#before.read32(address);
+    if (range === null && this.#find(address + 3) === null) return this.#before.read32(address); // v86 reads 1 or 4
     let value = 0;
     for (let i = 0; i < width; i++) value |= (this.read(address + i, 1) & 0xff) << (8 * i);
     return value;

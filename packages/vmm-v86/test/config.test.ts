@@ -69,7 +69,9 @@ describe("a function gets a slot", () => {
     expect(m.plugPci(new ScratchFunction(), { slot: 9 }).slot).toBe(9);
     expect(() => m.plugPci(new ScratchFunction(), { slot: 9 })).toThrow("slot 9 is taken");
     expect(() => m.plugPci(new ScratchFunction(), { slot: 32 })).toThrow("slot 32 is none of 1..31");
-    expect(() => m.plugPci(new ScratchFunction(), { slot: 0 })).toThrow("slot 0 is none of 1..31");
+    for (const slot of [0, -1, 1.5, Number.NaN]) {
+      expect(() => m.plugPci(new ScratchFunction(), { slot })).toThrow(`slot ${slot} is none of 1..31`);
+    }
   });
 
   test("until all are taken", () => {

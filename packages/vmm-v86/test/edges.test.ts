@@ -7,7 +7,7 @@ import { Switch } from "@virtio-ts/net-backends";
 import type { AccessWidth, RegisterBlock } from "@virtio-ts/vm-device";
 import { describe, expect, test } from "vitest";
 import { addNic, attachToV86 } from "../src/index.ts";
-import { FakeV86 } from "./fake-v86.ts";
+import { FakeV86, MEMORY_SIZE } from "./fake-v86.ts";
 import { ScratchFunction } from "./scratch-function.ts";
 
 const AT = 0xfeb0_1000;
@@ -133,6 +133,19 @@ describe("a window of memory-mapped I/O", () => {
     const { v86, log } = withNeighbour();
     v86.store(AT, 2, 0xbbaa);
     expect(log).toEqual(["own w1 0 aa", "own w1 1 bb"]);
+  });
+
+  test("with one gets what misses it as before too", () => {
+    const { v86, log, machine } = withNeighbour();
+    machine.mapMmio(AT, new Block(1, log));
+    v86.store(AT + 8, 2, 0xbbaa);
+    expect(log).toEqual(["own w1 8 aa", "own w1 9 bb"]);
+  });
+
+  test("may begin where the emulator's memory ends", () => {
+    const { v86, log, machine } = withNeighbour();
+    machine.mapMmio(MEMORY_SIZE, new Block(1, log));
+    expect(v86.load(MEMORY_SIZE, 4)).toBe(0x0101_0101);
   });
 
   test("takes blocks that touch each other, on either side", () => {
@@ -294,6 +307,39 @@ describe("an interrupt line", () => {
 describe("a machine", () => {
   test("takes messages where the emulator has a local APIC, and only there", () => {
     expect([true, false].map((acpi) => attachToV86(new FakeV86({ acpi })).hasMsi)).toEqual([true, false]);
+  });
+});
+
+describe("a NIC on the PCI bus", () => {
+  test("is refused messages where the machine takes none, and takes nothing", () => {
+    const machine = attachToV86(new FakeV86());
+    expect(() => addNic(machine, { interrupt: "msix" })).toThrow(expect.objectContaining({ code: "no-msi" }));
+    expect(addNic(machine, { interrupt: "intx" }).plugged.slot).toBe(3);
+    expect(addNic(new FakeV86({ acpi: true }), { interrupt: "msix" }).pci.core.status).toBe(0);
+  });
+
+  test.each([
+    [undefined, "memory64"],
+    ["memory", "memory64"],
+    ["io", "io"],
+  ] as const)("has its modern registers in the kind of BAR asked for: %s", (bar, kind) => {
+    const nic = addNic(new FakeV86(), bar === undefined ? {} : { bar });
+    expect(nic.pci.bars.map((found) => found.kind)).toContain(kind);
+    expect(nic.pci.bars.some((found) => found.kind === "io")).toBe(kind === "io");
+  });
+});
+
+describe("a NIC's ring features", () => {
+  /** VIRTIO 1.4, 4.2.2: features 32 to 63, of which 32 is VERSION_1, 33 ACCESS_PLATFORM and 34 RING_PACKED. */
+  const high = (ringFeatures?: bigint): number => {
+    const v86 = new FakeV86();
+    const { address } = addNic(v86, { transport: "mmio", ...(ringFeatures === undefined ? {} : { ringFeatures }) });
+    v86.store(address + 0x14, 4, 1);
+    return v86.load(address + 0x10, 4) & 7;
+  };
+
+  test("are those asked for", () => {
+    expect([high(1n << 32n), high((1n << 32n) | (1n << 34n)), high() & 1]).toEqual([1, 5, 1]);
   });
 });
 

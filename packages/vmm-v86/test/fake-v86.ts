@@ -214,6 +214,9 @@ export class FakeV86 implements V86Emulator {
         write8: (value: number) => {
           bytes()[(pci.pci_addr32[0] & 0xfc) + i] = value;
         },
+        write16: (value: number) => {
+          bytes().set([value, value >> 8], (pci.pci_addr32[0] & 0xfc) + i);
+        },
         write32: (value: number) => {
           new DataView(bytes().buffer).setInt32((pci.pci_addr32[0] & 0xfc) + i, value, true);
         },

@@ -66,6 +66,7 @@ describe("a pin", () => {
     functions[0].host!.intx.raise();
     pci.raise_irq(own);
     pci.lower_irq(own);
+    pci.lower_irq(own);
     expect([...v86.lines]).toEqual([10]);
     functions[0].host!.intx.lower();
     expect([...v86.lines]).toEqual([]);
@@ -208,15 +209,15 @@ describe("a message", () => {
     const { v86, functions } = plugged(1, { acpi: true });
     const { io, memory, host } = functions[0];
     const send = (): void => {
-      for (const vector of [0x51, 0x23, 0x51, 0xfe]) host!.msi!.send(MSI, vector);
+      for (const vector of [0x51, 0x23, 0x5f, 0x51, 0xfe]) host!.msi!.send(MSI, vector);
       expect(v86.calls).toEqual([]);
     };
     io.onWrite = send;
     memory.onWrite = send;
     for (const exit of [() => v86.out(PORT, 2, 0), () => v86.store(ADDRESS, 2, 0)]) {
       exit();
-      const sent = ["write fee00300 44023", "write fee00300 44051", "write fee00300 440fe"];
-      expect(v86.calls.splice(0)).toEqual(sent);
+      const sent = ["44023", "44051", "4405f", "440fe"];
+      expect(v86.calls.splice(0)).toEqual(sent.map((command) => `write fee00300 ${command}`));
     }
     expect(v86.interruptFlag).toBe(true);
   });
@@ -255,6 +256,14 @@ describe("the machine is reset", () => {
     expect([v86.calls, functions[0].resets, v86.configRead(3, COMMAND, 2)]).toEqual([["reboot", "lower 10"], 1, 0]);
     v86.out(PORT, 1, 1);
     expect(functions[0].io.log).toEqual([]);
+  });
+
+  test("by a restored state: the controllers hear of every line again, up or down", () => {
+    const { v86, machine } = plugged(2);
+    machine.connectLine(7).raise();
+    v86.calls.length = 0;
+    v86.cpu.set_state({});
+    expect(v86.calls).toEqual(["restore", "raise 7 injects", "lower 10", "lower 11"]);
   });
 
   test("by a restored state: functions start anew, and the controllers hear of their lines again", () => {

@@ -137,6 +137,15 @@ describe("code compiled from pages that a device wrote", () => {
     ]);
   });
 
+  test("is none where nothing was written", () => {
+    const v86 = new FakeV86();
+    const { memory } = attachToV86(v86);
+    memory.write(0x5004, new Uint8Array(0));
+    memory.regions[0].tracker?.written(0x5004, 0);
+    v86.cpu.main_loop();
+    expect(v86.calls).toEqual(["run"]);
+  });
+
   test("in an exit of a running guest, only when it ends: the device may hold views of guest memory", () => {
     const v86 = new FakeV86();
     const machine = attachToV86(v86);
@@ -213,7 +222,9 @@ describe("deferred work", () => {
     });
     scheduler.defer(() => done.push(2));
     await turn();
-    expect([errors, done]).toEqual([[broken], [2]]);
+    scheduler.defer(() => done.push(3));
+    await turn();
+    expect([errors, done]).toEqual([[broken], [2, 3]]);
   });
 
   test("that was deferred before a stop does not run after it", async () => {
