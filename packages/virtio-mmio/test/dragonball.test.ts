@@ -113,6 +113,11 @@ describe("messages", () => {
     expect([withMsi().guest.read(CSR, 2), dragonball().guest.read(CSR, 2)]).toEqual([0x8000, 0]);
   });
 
+  it("have a vector for the configuration and one for each queue, which the machine is told", () => {
+    const control = Object.assign(new RecordingDevice({ queues: [8, 8, 8, 8] }), { controlQueueMaxSize: 4 });
+    expect([withMsi(), withMsi(control), dragonball()].map(({ mmio }) => mmio.vectors)).toEqual([3, 6, 0]);
+  });
+
   it("go by vector 0 for the configuration and i + 1 for queue i, and leave InterruptStatus and the line alone", () => {
     const { guest, device, messages, line } = liveWithMsi();
     device.context?.configChanged();

@@ -137,11 +137,52 @@ describe("a device in memory-mapped I/O", () => {
     expect([m.read(0xe200_0000, 4), taken(m)]).toEqual([0xffff_ffff, [0, 0, 0, 0, 1]]);
   });
 
-  it("has the messages of Dragonball's registers where it asked for them", () => {
+  it("has the messages it asked for as the vectors of Dragonball's registers, and gives them back", async () => {
+    const m = machine();
+    const device = new Asking({ kind: "messages", count: 3 });
+    const { attachment } = m.devices.add("a", device, onMmio(m, { dragonball: { msi: m.messageLog } }));
+    expect([attachment.transport.vectors, 2048 - m.resources.freeMessages]).toEqual([3, 3]);
+    const { address } = attachment;
+    for (const status of [1, 3]) m.write(address + 0x70, 4, status);
+    m.write(address + 0xc0, 2, 0x8000); // enables messages
+    for (const vector of [0, 1, 2]) {
+      m.write(address + 0xc4, 4, 0xfee0_0000);
+      m.write(address + 0xcc, 4, 40 + vector);
+      m.write(address + 0xc2, 2, 0x1000 | vector); // the vector takes them
+    }
+    m.write(address + 0x24, 4, 1);
+    m.write(address + 0x20, 4, 1); // VERSION_1
+    m.write(address + 0x70, 4, 11);
+    for (const queue of [0, 1]) {
+      m.write(address + 0x30, 4, queue);
+      m.write(address + 0x38, 4, 4);
+      for (const [register, at] of [
+        [0x80, 0x1000],
+        [0x90, 0x2000],
+        [0xa0, 0x3000],
+      ]) {
+        m.write(address + register, 4, at + 0x4000 * queue);
+      }
+      m.write(address + 0x44, 4, 1);
+    }
+    m.write(address + 0x70, 4, 15);
+    const sent: number[] = [];
+    m.messageLog.onMessage = (_, data) => sent.push(data);
+    device.context?.configChanged();
+    for (const queue of [0, 1]) device.context?.queues[queue]?.notifier.notify();
+    expect(sent).toEqual([40, 41, 42]);
+    await m.devices.remove("a");
+    expect(taken(m)).toEqual([0, 0, 0, 0, 1]);
+  });
+
+  // Vector 0 is for the configuration and i + 1 for queue i: with fewer a queue has none, and no event comes by more.
+  it.each([1, 2, 4, 9])("is refused %i messages where its two queues and its configuration take three", (count) => {
     const m = machine();
     const options = { dragonball: { msi: m.messageLog } };
-    const device = new Asking({ kind: "messages", count: 2 });
-    expect(m.devices.add("a", device, onMmio(m, options)).resources).toEqual([{ kind: "messages", count: 2 }]);
+    expect(refusal(() => m.devices.add("a", new Asking({ kind: "messages", count }), onMmio(m, options)))).toBe(
+      `messages: the device asked for ${count} messages, and Dragonball's registers have 3 vectors for it`,
+    );
+    expect(taken(m)).toEqual([0, 0, 0, 0, 1]);
   });
 
   it.each<[string, ResourceRequest, RegExp]>([

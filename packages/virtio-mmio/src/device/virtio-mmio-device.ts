@@ -48,6 +48,8 @@ export class VirtioMmioDevice implements RegisterBlock {
   /** The state machine, with its counters. */
   readonly core: DeviceCore;
   readonly size: number;
+  /** Dragonball's message vectors: one for the configuration and one for each queue, or 0 without messages. */
+  readonly vectors: number;
   readonly #transport: MmioTransport;
   readonly #registers: RegisterSet;
   readonly #dragonball: DragonballRegisters | null;
@@ -58,6 +60,7 @@ export class VirtioMmioDevice implements RegisterBlock {
     const queues = device.queueMaxSizes.length + ((device.controlQueueMaxSize ?? 0) > 0 ? 1 : 0);
     if (dragonball !== undefined) checkExtensions(dragonball, version, queues, device.configSize ?? 0);
     const msi = dragonball?.msi === undefined ? null : new MsiVectors(dragonball.msi, queues + 1);
+    this.vectors = msi?.count ?? 0;
     const interrupts = new MmioInterrupts(line, msi);
     const { transportFeatures = feature(VIRTIO_F_RING_RESET) } = options;
     const possible = feature(VIRTIO_F_NOTIFICATION_DATA) | (msi === null ? feature(VIRTIO_F_RING_RESET) : 0n);

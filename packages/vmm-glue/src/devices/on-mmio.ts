@@ -53,7 +53,11 @@ export interface MmioAttachment extends Attachment {
 /** Registers are alone in their pages, so that a guest can let one driver have them. */
 const PAGE = 0x1000;
 
-/** For {@link DeviceManager.add}: `machine.devices.add("net0", nic, onMmio(machine))`. */
+/**
+ * For {@link DeviceManager.add}: `machine.devices.add("net0", nic, onMmio(machine))`. Of what the device has asked for,
+ * its registers are in the window, its interrupt is the line, and messages are the vectors of Dragonball's registers:
+ * one for its configuration and one for each queue.
+ */
 export function onMmio(machine: MmioMachine, options: OnMmioOptions = {}): Attach<MmioAttachment> {
   return (device, { resources: given, sharedMemory }) => {
     const { memory, scheduler, mmio, mmioPool, interrupts, resources } = machine;
@@ -74,7 +78,7 @@ export function onMmio(machine: MmioMachine, options: OnMmioOptions = {}): Attac
           ? (grantedWindow(granted, size) ?? mmioPool.take(size, PAGE))
           : mmioPool.takeAt(options.address, size);
       taken.push(() => window.release());
-      if (options.dragonball?.msi !== undefined) granted.take("messages");
+      if (transport.vectors > 0) checkMessages(granted, transport.vectors);
       granted.end("memory-mapped I/O");
       const mapping = mmio.map(window.address, transport);
       taken.push(() => mapping.unmap());
@@ -102,4 +106,15 @@ function grantedWindow(granted: Granted, size: number): Reservation | null {
     throw new ResourceError("mmio", `the device asked for ${window.size} bytes of registers, which take ${size}`);
   }
   return { ...window, release: () => {} }; // the device manager gives it back
+}
+
+/**
+ * The vectors are the messages that the device asked for, if it did. Which event goes by which vector is fixed: with
+ * fewer a queue would have none, and nothing would come by more.
+ */
+function checkMessages(granted: Granted, vectors: number): void {
+  const count = granted.take("messages")?.count ?? vectors;
+  if (count === vectors) return;
+  const found = `Dragonball's registers have ${vectors} vectors for it`;
+  throw new ResourceError("messages", `the device asked for ${count} messages, and ${found}`);
 }
