@@ -1,3 +1,4 @@
+import { ManualScheduler, RecordingDevice } from "@virtio-ts/virtio-device/testing";
 import { describe, expect, it, vi } from "vitest";
 import { L4VirtioDevice } from "../src/device/index.ts";
 import { EchoDevice, MEMORY_BASE, rig } from "./support/echo.ts";
@@ -27,6 +28,11 @@ describe("the config page", () => {
     expect([page.load(0x28), page.load(0x2c)]).toEqual([2, 0x110]);
     expect([page.load(0xb0), page.load(0xb4), page.load(0xb8), page.load(0xbc)]).toEqual(Array(4).fill(0xffff_ffff));
     expect([page.load(0x70), page.load(0x78), page.load(0x7c), page.load(0xfc)]).toEqual([0, 0, 0, 0]);
+  });
+
+  it.each([7, 9, 11, 12, 0x9999])("says that the device is of type %i, as L4Re names it", (deviceType) => {
+    const device = new L4VirtioDevice(new RecordingDevice({ deviceType }), { scheduler: new ManualScheduler() });
+    expect(new RawDriver(device).page.load(0x08)).toBe(deviceType);
   });
 
   it("says of each queue how large it may be, and by which IRQ object it is notified", () => {

@@ -4,6 +4,7 @@
  */
 
 import { feature, VIRTIO_ID_ENTROPY } from "@virtio-ts/virtio-bindings";
+import { RecordingDevice } from "@virtio-ts/virtio-device/testing";
 import {
   connectFirst,
   type DeviceFinder,
@@ -75,6 +76,16 @@ describe("a driver on a PCI device in one process", () => {
     machine.devices.add("rng0", new EntropyDevice(), onPci(machine, { mode: "transitional" }));
     const config = new PciEcam(machine, ECAM);
     await drive(host, new PciFinder(host, { config, ports: machine.ports, mmio: null, interface: "legacy" }));
+  });
+
+  it.each(["legacy", "transitional"] as const)("finds a %s vsock device by the id that QEMU gives it", (mode) => {
+    const { machine, host } = setUp();
+    const vsock = new RecordingDevice({ deviceType: 19 });
+    const { slot } = machine.devices.add("vsock0", vsock, onPci(machine, { mode })).attachment;
+    const config = new PciConfigPorts(machine.ports);
+    expect(config.read(slot.device << 3, 0, 4)).toBe(0x1012_1af4);
+    const finder = new PciFinder(host, { config, ports: machine.ports, mmio: machine });
+    expect([...findDevices([finder], 19)].length).toBe(1);
   });
 
   it.each([0n, feature(34), feature(29), feature(29, 34), feature(28, 29, 34, 35)])(
