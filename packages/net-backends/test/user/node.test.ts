@@ -1,11 +1,13 @@
 /** Node's sockets under the network: real connections over the loopback, guests played by the test. */
 import { createSocket, type Socket as DgramSocket } from "node:dgram";
+import { existsSync, readFileSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import { UserNetwork, type UserNetworkOptions } from "../../src/index.ts";
 import { nodeHostSockets } from "../../src/node/index.ts";
 import { TcpModel } from "./tcp-model.ts";
-import { segmentOf, TestGuest } from "./test-guest.ts";
+import { TestClock } from "./test-clock.ts";
+import { ACK, segmentOf, TestGuest } from "./test-guest.ts";
 import { GATEWAY, udpFrame } from "./wire-test.ts";
 
 const open: (() => void)[] = [];
@@ -118,6 +120,61 @@ describe("TCP", () => {
       () => step(guest, tcp),
     );
     expect(network.counters.tcpActive).toBe(0);
+  });
+
+  describe.runIf(existsSync("/proc/net/tcp"))("a guest's keep-alives", () => {
+    /** In how many seconds the system will ask the other side of a loopback connection; `null` where never. */
+    function asksIn(localPort: number, remotePort: number): number | null {
+      const address = (port: number): string => `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+      const rows = readFileSync("/proc/net/tcp", "utf8").split("\n");
+      const row = rows.find((text) => text.includes(` ${address(localPort)} ${address(remotePort)} `));
+      if (row === undefined) throw new Error("no such connection");
+      const [, timer, hundredths] = /^ *\d+: \S+ \S+ \S+ \S+ (\d\d):([0-9A-F]{8}) /.exec(row) ?? [];
+      return timer === "02" ? Number.parseInt(hundredths, 16) / 100 : null; // 2: the keep-alive timer
+    }
+
+    test("make the system ask the real other side, after as long as the guest took", async () => {
+      const { port, sockets } = await serve(() => {});
+      const clock = new TestClock();
+      const network = new UserNetwork({ host: nodeHostSockets(), clock, options: { hostLoopback: true } });
+      open.push(() => network.close());
+      const guest = new TestGuest(network);
+      network.attach(guest);
+      const tcp = new TcpModel(guest, { remote: GATEWAY, remotePort: port });
+      tcp.connect();
+      await until(
+        () => sockets.length > 0 && tcp.state === "open",
+        () => step(guest, tcp),
+      );
+      const localPort = sockets[0].remotePort ?? 0;
+      expect(asksIn(localPort, port)).toBe(null);
+      clock.advance(75_000);
+      const ends = { fromPort: tcp.port, toPort: port, destination: GATEWAY, acknowledged: tcp.expected };
+      guest.tcp({ ...ends, flags: ACK, sequence: tcp.una - 1 }); // RFC 9293, 3.8.4: one before what comes next
+      const seconds = asksIn(localPort, port);
+      expect(seconds).toBeGreaterThan(70);
+      expect(seconds).toBeLessThanOrEqual(75);
+    });
+
+    // The system counts in whole seconds, and 0 would be its own two hours.
+    test.each([
+      [0, 1],
+      [300, 1],
+      [1000, 1],
+      [7200_000, 7200],
+    ])("of %i ms are the system's after %i s", async (idleMs, wanted) => {
+      const { port, sockets } = await serve(() => {});
+      const ignore = (): void => {};
+      const handlers = { connected: ignore, data: ignore, ended: ignore, written: ignore, closed: ignore };
+      const tcp = nodeHostSockets().connectTcp("127.0.0.1", port, handlers);
+      open.push(() => tcp.destroy(true));
+      await until(() => sockets.length > 0);
+      const localPort = sockets[0].remotePort ?? 0;
+      tcp.keepAlive?.(idleMs);
+      const seconds = asksIn(localPort, port);
+      expect(seconds).toBeGreaterThan(wanted - 1);
+      expect(seconds).toBeLessThanOrEqual(wanted);
+    });
   });
 
   test("a server that does not read closes the guest's window; nothing is lost when it reads again", async () => {
