@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket, Socket as TcpSocket } from "node:net";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { HostTcpHandlers, HostUdpHandlers } from "../../src/index.ts";
+import { failureOf } from "../../src/node/host-failure.ts";
 import { nodeHostSockets } from "../../src/node/index.ts";
 
 const open: (() => void)[] = [];
@@ -20,6 +21,19 @@ const QUIET: HostTcpHandlers = {
   written: () => {},
   closed: () => {},
 };
+
+test.each([
+  ["refused", ["ECONNREFUSED"]],
+  ["reset", ["ECONNRESET", "EPIPE", "ECONNABORTED"]],
+  ["network-unreachable", ["ENETUNREACH", "ENETDOWN", "EADDRNOTAVAIL"]],
+  ["host-unreachable", ["EHOSTUNREACH", "EHOSTDOWN"]],
+  ["timed-out", ["ETIMEDOUT"]],
+  ["prohibited", ["EACCES", "EPERM"]],
+  ["too-large", ["EMSGSIZE"]],
+  ["failed", ["EMFILE", undefined]],
+])("%s is what the guest is told of %j", (failure, codes) => {
+  for (const code of codes) expect(failureOf(Object.assign(new Error("no"), { code }))).toBe(failure);
+});
 
 describe("a TCP connection", () => {
   async function serve(): Promise<number> {
@@ -63,6 +77,22 @@ describe("a TCP connection", () => {
     tcp.destroy(true);
     while (!emitted.mock.calls.some((call: readonly unknown[]) => call[0] === "close")) await turn();
     expect(called).toEqual(["connected"]);
+  });
+
+  test("that comes in says from where", async () => {
+    const peers: unknown[][] = [];
+    const listener = await nodeHostSockets().listenTcp("127.0.0.1", 0, (socket, ...peer) => {
+      open.push(() => socket.destroy(true));
+      peers.push(peer);
+      return QUIET;
+    });
+    open.push(() => listener.close());
+    const client = connect(listener.port, "127.0.0.1");
+    client.on("error", () => {});
+    await once(client, "connect");
+    const { localPort } = client;
+    while (peers.length === 0) await turn();
+    expect(peers).toEqual([["127.0.0.1", localPort]]);
   });
 
   test("that nobody takes is reset: who dialled learns of it", async () => {
@@ -144,6 +174,45 @@ describe("a UDP socket", () => {
     open.push(() => udp.close());
     udp.send(Uint8Array.of(1), "127.0.0.1", 9);
     expect(await answered).toEqual(["refused", "127.0.0.1", 9]);
+  });
+
+  test("on the loopback lets 16 datagrams wait until it can send", async () => {
+    const server = createSocket("udp4");
+    open.push(() => server.close());
+    const got: number[] = [];
+    server.on("message", ([first]) => got.push(first));
+    server.bind(0, "127.0.0.1");
+    await once(server, "listening");
+    const udp = nodeHostSockets().openUdp(heard());
+    open.push(() => udp.close());
+    for (let i = 0; i < 20; i++) udp.send(Uint8Array.of(i), "127.0.0.1", server.address().port);
+    while (got.length < 16) await turn();
+    udp.send(Uint8Array.of(99), "127.0.0.1", server.address().port);
+    while (got.at(-1) !== 99) await turn();
+    expect(got).toEqual([...Array.from({ length: 16 }, (_, i) => i), 99]);
+  });
+
+  test("on the loopback tries the other address once, however many datagrams the first one refuses", async () => {
+    const server = createSocket("udp6");
+    open.push(() => server.close());
+    const got: number[] = [];
+    server.on("message", ([first]) => got.push(first));
+    server.bind(0, "::1");
+    await once(server, "listening");
+    const send = DgramSocket.prototype.send;
+    const refused: ((error: Error) => void)[] = [];
+    vi.spyOn(DgramSocket.prototype, "send").mockImplementation(function (this: DgramSocket, ...args: unknown[]) {
+      if (this.address().family === "IPv6") Reflect.apply(send, this, args);
+      else refused.push(args.at(-1) as (error: Error) => void);
+    } as never);
+    const handlers = heard();
+    const udp = nodeHostSockets().openUdp(handlers);
+    open.push(() => udp.close());
+    for (const byte of [1, 2]) udp.send(Uint8Array.of(byte), "127.0.0.1", server.address().port);
+    while (refused.length < 2) await turn();
+    for (const done of refused) done(Object.assign(new Error("refused"), { code: "ECONNREFUSED" }));
+    while (got.length + handlers.failures.length === 0) await turn();
+    expect([got, handlers.failures]).toEqual([[2], []]);
   });
 
   test("on the loopback whose datagrams wait for the system when it is closed leaves nothing behind", async () => {
