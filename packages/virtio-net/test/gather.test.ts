@@ -91,6 +91,6 @@ describe("kicks that are gathered", () => {
   it("are not, unless asked for", () => {
     const s = setupNic({ size: 64 });
     sendEach(s, 20);
-    expect(s.backend.frames.length).toBe(20);
+    expect([s.backend.frames.length, s.tx.usedIndex, s.scheduler.tasks]).toEqual([20, 20, []]);
   });
 });

@@ -34,6 +34,14 @@ describe("the link (5.1.4)", () => {
     expect(s.interrupts.configCount).toBe(2);
   });
 
+  it("may be switched while there is no driver, who sees it when it comes", () => {
+    const s = setupNic({ asleep: true, features: [STATUS] });
+    s.nic.linkUp = false;
+    expect(s.backend.resumed).toBe(1);
+    s.start();
+    expect([s.core.config.read(6, 2), s.interrupts.configCount]).toEqual([0, 0]);
+  });
+
   it("that is down loses frames of both directions, and counts them", () => {
     const s = setupNic();
     offerBuffers(s, 4, 200);

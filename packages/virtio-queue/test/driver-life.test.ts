@@ -75,6 +75,14 @@ describe.each(["split", "packed"])("%s", (format) => {
     expect([used.heads[0], queue.outstanding, queue.fault]).toEqual([old, 1, null]);
   });
 
+  test("no buffer is taken where none is wanted, and none is lost", () => {
+    const { queue, device, used } = rig();
+    queue.addOne(REPLY, 4, true);
+    queue.publish();
+    device.use(device.take()[0].head, 4);
+    expect([queue.take(used, 0), queue.fault, queue.take(used, 1)]).toEqual([0, null, 1]);
+  });
+
   test("what used buffers are taken into is made once, and again only where they are more than ever", () => {
     const { memory, features, used } = rig();
     const wide = { size: 128, descriptorArea: 0x1000, driverArea: 0x2000, deviceArea: 0x3000 };

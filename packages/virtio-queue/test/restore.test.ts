@@ -288,6 +288,11 @@ test.each([
   ["a descriptor in two buffers", (s) => (s.outstanding = [buffer(0, [0, 1]), buffer(2, [2, 1])])],
   ["a descriptor out of range", (s) => (s.outstanding = [buffer(0, [0, 8]), buffer(2, [2])])],
   ["descriptors that are no list", (s) => (s.outstanding = [buffer(0, 2), buffer(2, [2])])],
+  ["descriptors that look like a list", (s) => (s.outstanding = [buffer(0, { length: 1, 0: 0 }), buffer(2, [2])])],
+  [
+    "a list of more descriptors than a call takes arguments",
+    (s) => (s.outstanding = [buffer(0, new Array(500_000).fill(0)), buffer(2, [2])]),
+  ],
   ["a head twice", (s) => (s.outstanding = [buffer(0, [0]), buffer(0, [0])])],
   ["a writable part above 2^32", (s) => (s.outstanding = [buffer(0, [0], 2 ** 33), buffer(2, [2])])],
   ["a next descriptor out of range", (s) => (s.nextDescriptor = 8)],
@@ -300,6 +305,18 @@ test.each([
   );
 });
 
+test("split driver: a buffer may have all descriptors of the table", () => {
+  const outstanding = [buffer(0, [0, 1, 2, 3, 4, 5, 6, 7])];
+  const state = changed("splitDriver", (s) => Object.assign(s, { outstanding, nextUsed: 0, nextDescriptor: 0 }));
+  expect([halves.splitDriver.make(state).free, halves.splitDriver.make(state, true).free]).toEqual([0, 0]);
+});
+
+test("packed driver: buffers may have all entries of the ring", () => {
+  const outstanding = [buffer(3, 5), buffer(5, 3)];
+  const state = changed("packedDriver", (s) => Object.assign(s, { outstanding, nextAvail: 1, nextUsed: 1 | 0x8000 }));
+  expect(halves.packedDriver.make(state).free).toBe(0);
+});
+
 test("split driver, in order: descriptors that don't follow each other are refused", () => {
   const state = changed("splitDriver", (s) => (s.nextDescriptor = 5));
   expect(() => halves.splitDriver.make(state, true)).toThrow(expect.objectContaining({ code: "state" }));
@@ -308,6 +325,10 @@ test("split driver, in order: descriptors that don't follow each other are refus
 
 test.each([
   ["a list of more entries than the ring", (s) => (s.outstanding = [buffer(3, 9), buffer(5, 1)])],
+  [
+    "lists of more entries than the ring, as far apart as the positions",
+    (s) => Object.assign(s, { nextAvail: 3, nextUsed: 1 | 0x8000, outstanding: [buffer(3, 5), buffer(5, 5)] }),
+  ],
   ["lists that are too many for the positions", (s) => (s.outstanding = [buffer(3, 2), buffer(5, 1)])],
   ["a position past the ring", (s) => (s.nextAvail = 8)],
   ["a used position past the ring", (s) => Object.assign(s, { nextUsed: 8 | 0x8000, outstanding: [buffer(3, 1)] })],

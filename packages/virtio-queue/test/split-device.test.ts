@@ -144,6 +144,7 @@ describe("the descriptor table", () => {
     expect(burst.copyOut(0, 4, target, 0, 64)).toBe(0);
     expect(new ChainReader(burst).seat(burst, 0).read(target)).toBe(4);
     expect([burst.readU8(0, 3), burst.readU8(0, 4), burst.readU16(0, 3), burst.readU32(0, 1)]).toEqual([1, -1, -1, -1]);
+    expect([burst.readU16(0, 2), burst.readU32(0, 0)]).toEqual([0x0101, 0x0101_0101]);
     const [readable, writable] = driver.elements(head);
     expect(memory.readU32(readable.address)).toBe(0x01010101);
     expect(memory.readU32(readable.address + 4)).toBe(0);

@@ -42,6 +42,7 @@ describe.each(["split", "packed"])("%s", (format) => {
     ["both regions before it, the other last", [LOW, HIGH]],
     ["the other region's upper half before it", [HIGH_END]],
     ["that half and the same region before it", [HIGH_END, LOW]],
+    ["the same region and that half before it", [LOW, HIGH_END]],
   ];
   const shapes: [string, { extra: number; indirect: boolean }][] = [
     ["alone", { extra: 0, indirect: false }],

@@ -254,7 +254,7 @@ export class Transmitter {
   #headerHolds(length: number, flags: number, gsoType: number, gsoSize: number, checksumAt: number): boolean {
     // A type that is not known needs an offload that nobody negotiates.
     if ((offloadsNeeded(flags, gsoType) & ~this.#offloads) !== 0) return false;
-    if (flags !== 0 && checksumAt + 2 > length) return false;
+    if (checksumAt + 2 > length) return false;
     return gsoType === GSO_NONE || (gsoSize !== 0 && flags !== 0);
   }
 

@@ -44,7 +44,7 @@ export class ControlQueue {
    * @throws DriverError `refused` when the device does not do it; `timeout`, `needs-reset`, `device-gone`; `invalid`
    * when the driver is stopped meanwhile
    */
-  command(commandClass: number, command: number, data: readonly number[] = []): Promise<void> {
+  command(commandClass: number, command: number, data: readonly number[]): Promise<void> {
     const answered = this.#last.then(() => this.#send(commandClass, command, data));
     this.#last = answered.catch(() => {});
     return answered;

@@ -55,13 +55,13 @@ export class NetConfig {
   /** `mtu`, bytes. */
   get mtu(): number | null {
     const mtu = this.#read16(CONFIG_MTU);
-    return mtu !== null && mtu >= MTU_MIN ? mtu : null;
+    return (mtu ?? 0) >= MTU_MIN ? mtu : null;
   }
 
   /** `max_virtqueue_pairs`. */
   get queuePairs(): number | null {
     const pairs = this.#read16(CONFIG_MAX_QUEUE_PAIRS);
-    return pairs !== null && pairs >= 1 && pairs <= QUEUE_PAIRS_MAX ? pairs : null;
+    return (pairs ?? 0) >= 1 && (pairs ?? 0) <= QUEUE_PAIRS_MAX ? pairs : null;
   }
 
   /** `speed`, Mbit/s; `null` while it is unknown. */

@@ -339,9 +339,10 @@ describe("rxq_configure and txq_configure", () => {
 });
 
 describe("start", () => {
-  it("refuses while a queue is not set up", async () => {
+  it.each(["receive", "transmit"])("refuses while only the %s queue is set up", async (which) => {
     const s = await setupStrict({ upTo: "configured" });
-    s.driver.rxqConfigure(0, 0, rx(s));
+    if (which === "receive") s.driver.rxqConfigure(0, 0, rx(s));
+    else s.driver.txqConfigure(0, 0, { pool: s.pool });
     expect(await errnoOf(() => s.driver.start())).toBe("EINVAL");
     expect([s.driver.state, s.core.status]).toEqual([3, 11]);
   });
@@ -422,11 +423,22 @@ describe("stop and start", () => {
     const s = await setupStrict();
     await s.driver.stop();
     const packet = packetOf(s.pool, frame(60));
-    expect([s.txqs[0].txOne(packet), s.rxqs[0].rxOne()]).toEqual([-22, -22]);
+    expect([s.txqs[0].txOne(packet), s.rxqs[0].rxOne(), s.txqs[0].reclaim()]).toEqual([-22, -22, 0]);
     s.pool.release(packet);
     expect(s.pool.available).toBe(64);
     expect(await errnoOf(() => s.rxqs[0].interruptEnable())).toBe("EINVAL");
     expect(await errnoOf(() => s.rxqs[0].interruptDisable())).toBe("EINVAL");
+  });
+
+  it.each([
+    ["queue pairs", 8, 2],
+    ["MTU", 10, 1400],
+  ])("a NIC that has another number of %s afterwards is refused", async (_, offset, value) => {
+    const s = await setupStrict({ device: { features: [F.MAC, F.MTU, F.CTRL_VQ, F.MQ], pairs: 4 } });
+    await s.driver.stop();
+    s.device.config.view.setUint16(offset, value, true);
+    expect(await errnoOf(() => s.driver.start())).toBe("EIO");
+    expect([s.driver.state, s.pool.available]).toEqual([3, 64]);
   });
 
   it("a NIC that is another one afterwards is refused", async () => {
@@ -494,5 +506,7 @@ describe("hwaddr, mtu and promiscuous mode", () => {
     expect(s.txqs[0].txOne(packet)).toBe(-22);
     s.driver.setMtu(69);
     expect(s.txqs[0].txOne(packet)).toBe(3);
+    s.driver.setMtu(1500);
+    expect(s.driver.mtu).toBe(1500);
   });
 });

@@ -38,8 +38,9 @@ describe("the driver accepts", () => {
     expect(await accepted([F.MAC])).toBe(feature(F.MAC));
   });
 
-  it("MTU [net.driver.device-configuration-layout.6]", async () => {
+  it("MTU, from 68 on [net.driver.device-configuration-layout.6]", async () => {
     expect(await accepted([F.MTU])).toBe(feature(F.MTU));
+    expect(await accepted([F.MTU], { device: { config: { 10: [68, 0] } } })).toBe(feature(F.MTU));
   });
 
   it.each([

@@ -55,8 +55,10 @@ describe("a pool", () => {
   it("takes a chain back whole, but nothing twice", () => {
     const { pool } = setUp();
     const [a, b] = [pool.allocate(), pool.allocate()];
+    expect([pool.isAllocated(a), pool.isAllocated(b), pool.isAllocated(8)]).toEqual([true, true, false]);
     pool.next[a] = b;
     pool.release(a);
+    expect(() => pool.release(b)).toThrow(`buffer ${b} is not allocated`);
     expect([pool.available, pool.isAllocated(a), pool.isAllocated(b)]).toEqual([8, false, false]);
     for (const buffer of [a, b, 8, NETDEV_EINVAL]) expect(codeOf(() => pool.release(buffer))).toBe("invalid");
     const c = pool.allocate();
@@ -89,6 +91,7 @@ describe("a pool", () => {
     const { host, pool } = setUp();
     const packet = pool.allocate();
     expect([codeOf(() => pool.destroy()), host.dma.allocated]).toEqual(["busy", 1]);
+    expect(() => pool.destroy()).toThrow("1 of 8 buffers are in use");
     pool.release(packet);
     pool.destroy();
     expect([host.dma.allocated, pool.allocate()]).toEqual([0, NO_NETBUF]);

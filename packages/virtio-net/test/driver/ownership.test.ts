@@ -57,6 +57,7 @@ describe("a packet that is in flight", () => {
     expect(s.txqs[0].txOne(first)).toBe(SUCCESS | MORE);
     for (const buffer of [first, second]) {
       expect(() => s.pool.release(buffer)).toThrow(expect.objectContaining({ code: "invalid" }));
+      expect(() => s.pool.release(buffer)).toThrow(`buffer ${buffer} is in the ring of a queue`);
       expect([s.pool.isAllocated(buffer), s.pool.isHeld(buffer)]).toEqual([true, false]);
     }
     s.device.complete();

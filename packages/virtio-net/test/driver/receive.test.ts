@@ -412,6 +412,11 @@ describe("the header of a received packet", () => {
     expect([status, s.pool.flags[packet], s.pool.csumStart[packet], s.pool.csumOffset[packet]]).toEqual([1, 1, 34, 16]);
   });
 
+  it("a partial checksum may be in the packet's last two bytes", async () => {
+    const { status, s, packet } = await receive({ flags: 1, csumStart: 34, csumOffset: 64 });
+    expect([status, s.pool.flags[packet]]).toEqual([SUCCESS, 1]);
+  });
+
   it("without NEEDS_CSUM csum_start and csum_offset mean nothing [net.driver.processing-of-incoming-packets.4]", async () => {
     expect((await receive({ flags: 0, csumStart: 0xffff, csumOffset: 0xffff })).status).toBe(SUCCESS);
     expect((await receive({ flags: 2, csumStart: 0xffff, csumOffset: 0xffff })).status).toBe(SUCCESS);

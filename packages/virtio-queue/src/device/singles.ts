@@ -14,21 +14,20 @@ import type { ChainBurst } from "../chain-burst.ts";
  * @param direction VIRTQ_DESC_F_WRITE when the device writes them all, 0 when it reads them all
  */
 export function describeSingles(burst: ChainBurst, start: number, end: number, direction: number): void {
-  const { first } = burst;
-  const behind = first[start] - start;
-  const known = burst.plainDirection === direction ? burst.plain : 0;
-  if (behind === 0 && start <= known) {
-    if (end <= known) return;
-    describe(burst, known, end, 0, direction);
-    burst.plain = end;
-    burst.plainDirection = direction;
+  if (start > 0) {
+    describe(burst, start, end, direction);
     return;
   }
-  describe(burst, start, end, behind, direction);
+  const known = burst.plainDirection === direction ? burst.plain : 0;
+  if (end <= known) return;
+  describe(burst, known, end, direction);
+  burst.plain = end;
+  burst.plainDirection = direction;
 }
 
-function describe(burst: ChainBurst, start: number, end: number, behind: number, direction: number): void {
+function describe(burst: ChainBurst, start: number, end: number, direction: number): void {
   const { first, writable } = burst;
+  const behind = first[start] - start;
   const offset = direction === 0 ? behind + 1 : behind;
   for (let chain = start; chain < end; chain++) {
     first[chain + 1] = behind + chain + 1;
