@@ -97,6 +97,30 @@ describe.each(["split", "packed"])("%s", (format) => {
     });
   });
 
+  test.each(shapes)(
+    "a region of eight bytes holds a buffer of eight, whatever was before it: %s",
+    (_name, { extra, indirect }) => {
+      const SMALL = 0x6_0000;
+      for (const lead of [[SMALL], [SMALL, LOW], [LOW, SMALL]]) {
+        const take = (length: number): number => {
+          const { driver, queue, burst, memory } = rig(format);
+          // Regions come and go, so that the two that stay have large numbers.
+          for (let i = 0; i < 20; i++) {
+            const region = new MemoryRegion(0x4_0000, new Uint8Array(BYTES - 8 * i));
+            memory.insert(region);
+            if (i < 19) memory.remove(region);
+          }
+          memory.insert(new MemoryRegion(SMALL, new Uint8Array(8)));
+          for (const address of lead) driver.offer([{ address, length: 8 }]);
+          const more = Array.from({ length: extra }, () => ({ address: SMALL, length: 8 }));
+          driver.offer([...more, { address: SMALL, length }], { indirect });
+          return queue.pop(burst, 16);
+        };
+        expect([take(8), take(9)]).toEqual([lead.length + 1, lead.length]);
+      }
+    },
+  );
+
   test.each(shapes)("all of memory in one region: %s", (_name, { extra, indirect }) => {
     const start = 0x1_0000_8000;
     const take = (address: number, length: number, writable = false): number[] => {
