@@ -123,7 +123,7 @@ export class GuestMemory {
     let place = this.placeAt(address);
     if (place < 0) return false;
     while (ends[place] < end) {
-      if (place + 1 === ends.length || this.starts[place + 1] !== ends[place]) return false;
+      if (this.starts[place + 1] !== ends[place]) return false; // nor does one adjoin the last
       place++;
     }
     return true;

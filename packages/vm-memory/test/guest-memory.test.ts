@@ -222,6 +222,27 @@ describe("regions that come and go", () => {
     expect([m.indexAt(0x2000), m.indexAt(0x3000)]).toEqual([4, 5]);
   });
 
+  test("may be the first, which takes its index 0 again", () => {
+    const m = memory();
+    expect(m.remove(m.regions[0])).toBe(true);
+    expect([m.indexAt(0x1000), m.indexAt(0x1010)]).toEqual([-1, 1]);
+    const again = region(0x1000);
+    m.insert(again);
+    expect([m.find(0x1000), m.present, m.regions.length]).toEqual([again, [0, 1, 2], 3]);
+  });
+
+  test("are refused where another has taken their place, and the index stays of the one that was there", () => {
+    const m = memory();
+    const gone = region(0x2000);
+    m.insert(gone);
+    m.remove(gone);
+    const other = region(0x2008, 8);
+    m.insert(other);
+    expect(() => m.insert(region(0x2000))).toThrow(refused("regions-overlap"));
+    expect(m.regions.slice(3)).toEqual([gone, other]);
+    expect([m.regions[3], m.find(0x2008)]).toEqual([gone, other]);
+  });
+
   test("are not asked for their bytes once they are gone", () => {
     const m = new GuestMemory([region(0)]);
     let asked = 0;
