@@ -46,7 +46,7 @@ describe("a frame queue", () => {
 
   it("behaves like a bounded list: in order, nothing lost that found room, the rest counted", () => {
     const step = fc.oneof(
-      fc.record({ take: fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 6 }) }),
+      fc.record({ take: fc.array(fc.integer({ min: 0, max: 40 }), { minLength: 1, maxLength: 6 }) }),
       fc.record({ room: fc.nat(8) }),
       fc.constant({ clear: true }),
     );
@@ -77,7 +77,8 @@ describe("a frame queue", () => {
             expect(queue.counters.droppedFull - before).toBe(frames.length - direct - kept);
             const waiting = frames.slice(direct);
             const bytes = model.reduce((n, f) => n + f.length, 0);
-            if (model.length + 1 > 7 || bytes > 99) expect(kept).toBe(0);
+            // Behind so many bytes there is room for a frame of none at most.
+            if (model.length + 1 > 7 || (bytes > 99 && waiting.every((f) => f.length > 0))) expect(kept).toBe(0);
             if (kept === waiting.length) model.push(...waiting);
             else {
               // Smaller frames may still fit behind one that did not: find out which by draining.
