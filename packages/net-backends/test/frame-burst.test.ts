@@ -1,6 +1,6 @@
 /** What a burst holds of others' memory, and how much room it keeps. */
 import { describe, expect, it } from "vitest";
-import { connect, FrameBurst, GSO_TCPV4, HDR_F_NEEDS_CSUM, Switch } from "../src/index.ts";
+import { connect, FrameBurst, GSO_NONE, GSO_TCPV4, HDR_F_NEEDS_CSUM, Switch } from "../src/index.ts";
 import { Collector } from "./support/collector.ts";
 import { tcpFrame } from "./support/packets.ts";
 
@@ -158,6 +158,33 @@ describe("a burst", () => {
       const { bytes, l4, headers } = tcpFrame({ version: 4, payload: new Uint8Array(5000) });
       burst.addSegment(bytes, 0, bytes.length);
       burst.endFrame(HDR_F_NEEDS_CSUM, GSO_TCPV4, headers, 1000, l4, 16);
+      nic.peer!.take(burst, 0);
+      expect(seen.views.filter((view) => view.buffer === bytes.buffer)).toEqual([]);
+      link.disconnect();
+      expect([answer, held(seen)]).toEqual([answer, []]);
+    }
+  });
+
+  it("whose checksums were filled in leaves the link none of the guest's memory, whatever became of it", () => {
+    for (const answer of ["takes", "leaves", "takes half", "throws"]) {
+      const nic = new Collector();
+      const backend = new Collector();
+      backend.accepts = 0;
+      let seen!: FrameBurst;
+      backend.take = (burst, first) => {
+        seen = burst;
+        expect(burst.count).toBe(4);
+        if (answer === "throws") throw new Error("no");
+        return answer === "takes" ? burst.count : answer === "leaves" ? first : 2;
+      };
+      const link = connect(nic, backend, { onError: () => {} });
+      const burst = new FrameBurst();
+      const { bytes, l4 } = tcpFrame({ version: 4, payload: new Uint8Array(1000) });
+      for (let i = 0; i < 4; i++) {
+        burst.addSegment(bytes, 0, l4 + 30);
+        burst.addSegment(bytes, l4 + 30, bytes.length - l4 - 30);
+        burst.endFrame(HDR_F_NEEDS_CSUM, GSO_NONE, 0, 0, l4, 16);
+      }
       nic.peer!.take(burst, 0);
       expect(seen.views.filter((view) => view.buffer === bytes.buffer)).toEqual([]);
       link.disconnect();
