@@ -124,6 +124,26 @@ describe("DNS over TCP", () => {
     expect(client.flags & FIN).toBe(FIN);
   });
 
+  test("a policy is asked for each name, and no name leaves that it refuses", async () => {
+    const asked: unknown[] = [];
+    const allow = (...args: readonly unknown[]): boolean => {
+      asked.push(args);
+      return args[0] === "tcp" || args[1] === "good.test";
+    };
+    const client = await Client.open({ allow });
+    client.b.host.names = (message) => answerTo(message);
+    await client.send(["bad.test", "good.test"].flatMap((name) => framed(query(name, 1))));
+    expect(client.messages.map((message) => message[3] & 15)).toEqual([5, 0]); // refused; answered
+    expect(client.b.host.queries.map(({ message }) => [...message.subarray(12)])).toEqual([
+      [...query("good.test", 1).subarray(12)],
+    ]);
+    expect(asked.filter((args) => (args as string[])[0] === "dns")).toEqual([
+      ["dns", "bad.test", 53],
+      ["dns", "good.test", 53],
+    ]);
+    expect(client.b.network.counters.dropped.prohibited).toBe(1);
+  });
+
   test("byte by byte is as good as at once", async () => {
     const client = await Client.open();
     client.b.host.names = (asked) => answerTo(asked);

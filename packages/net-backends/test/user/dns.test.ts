@@ -88,6 +88,16 @@ describe("a question for the host's servers", () => {
     expect(head(await ask(b, query("mx-only.test", TYPE.A)))).toBe("abcd81800001000000010000");
   });
 
+  test("a name with an IPv6 address only exists, without an address here (RFC 2308, RFC 8020)", async () => {
+    const b = bench();
+    const AAAA = { type: "AAAA" as const, name: "six.test", ttl: 5, data: "2001:db8::1" };
+    b.host.names = (asked) => {
+      const type = asked[asked.length - 3]; // of the question: name, type, class
+      return answerTo(asked, type === 28 ? { answers: [AAAA] } : { authorities: [SOA("test", 60, 60)] });
+    };
+    expect(head(await ask(b, query("six.test", TYPE.A)))).toBe("abcd81800001000000010000");
+  });
+
   test.each([
     ["no such name", 3, "abcd81830001000000000000"],
     ["a server's failure", 2, "abcd81820001000000000000"],

@@ -130,6 +130,17 @@ describe("UDP to the world", () => {
     expect(host.sockets.map(({ closed }) => closed)).toEqual([true]);
   });
 
+  test("there are 1,024 flows unless the user says otherwise, and one more is answered at once", () => {
+    const { guest, host, network } = bench();
+    for (let port = 1; port <= 1024; port++) guest.send(udpFrame(port, 2000, data(1), { destination: WORLD }));
+    expect(network.counters.tables.udp).toEqual({ evicted: 0, expired: 0 });
+    guest.send(udpFrame(1025, 2000, data(1), { destination: WORLD }));
+    expect(network.counters.tables.udp).toEqual({ evicted: 1, expired: 0 });
+    expect([0, 1, 1024].map((i) => host.sockets[i].closed)).toEqual([true, false, false]);
+    host.sockets[1024].handlers.message(data(9), "93.184.216.34", 2000);
+    expect(guest.one().view.getUint16(36)).toBe(1025);
+  });
+
   test("a flow somebody answers outlives any number that nobody does, and those to name servers go first", () => {
     const { guest, host } = bench({ limits: { udpFlows: 5 } });
     guest.send(udpFrame(1, 2000, data(1), { destination: WORLD }));
