@@ -64,7 +64,10 @@ export interface RecordPlace {
   readonly end: number;
 }
 
-/** Finds the end of the name at `at`, following pointers to see that it is one; -1 when it is none. */
+/**
+ * Finds the end of the name at `at`, following pointers to see that it is one; -1 when it is none. A pointer that the
+ * message cuts in two ends behind it: who asks has to look whether what follows is there.
+ */
 export function endOfName(bytes: Uint8Array, at: number): number {
   let end = -1;
   let length = 1;
@@ -80,7 +83,7 @@ export function endOfName(bytes: Uint8Array, at: number): number {
       if (length > MAX_NAME) return -1;
       continue;
     }
-    if (first < 0xc0 || at + 1 >= bytes.length || ++pointers > MAX_POINTERS) return -1;
+    if (first < 0xc0 || ++pointers > MAX_POINTERS) return -1;
     if (end < 0) end = at + 2;
     at = ((first & 0x3f) << 8) | bytes[at + 1];
     if (at < DNS_HEADER || at >= start) return -1; // to "a prior occurrence" (RFC 1035, 4.1.4)

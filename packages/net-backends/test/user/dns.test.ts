@@ -512,6 +512,21 @@ describe("equal questions", () => {
   });
 });
 
+test("the last response code that fits a plain header comes as it is (RFC 6891, 6.1.3: more need EDNS)", async () => {
+  expect(rcode(await ask(answering({ flags: 15 }), query("a.b", 1)))).toBe(15);
+});
+
+test("a question that gives way is traced by its name", async () => {
+  const gone: string[] = [];
+  const b = bench({
+    limits: { dnsPending: 1 },
+    trace: (event) => event.type === "entry-ended" && gone.push(event.entry),
+  });
+  for (const text of ["a.b", "c.d"]) send(b, query(text, 1));
+  await settled();
+  expect(gone).toEqual(["a.b"]);
+});
+
 describe("answers are kept as long as they are good", () => {
   async function askedAgain(fields: AnswerFields, ms: number, type = 1): Promise<number> {
     const b = answering(fields);
