@@ -377,6 +377,17 @@ describe("DHCP", () => {
     expect(guest.one().protocol).toBe(17); // and not a question by ARP
   });
 
+  test("a lease runs out though its client asks for an offer meanwhile: only a request prolongs it", () => {
+    const { guest, network, clock } = bench({ leaseSeconds: 60 });
+    ask(guest, UDHCPC_REQUEST);
+    reply(guest);
+    clock.advance(59_999);
+    ask(guest, UDHCPC_DISCOVER);
+    expect(reply(guest)).toMatchObject({ type: 2, address: 0x0a00020f });
+    clock.advance(1);
+    expect(network.counters.tables.leases).toEqual({ evicted: 0, expired: 1 });
+  });
+
   test("an option in two parts is one (RFC 3396)", () => {
     const seen: (string | undefined)[] = [];
     const boot = ({ vendorClass }: BootClient): undefined => void seen.push(vendorClass);
