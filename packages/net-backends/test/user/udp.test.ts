@@ -200,6 +200,8 @@ describe("UDP to the world", () => {
       9,
       ...payload.subarray(-2),
     ]);
+    host.sockets[0].handlers.failed("refused", "93.184.216.34", 2000);
+    expect([...guest.one().payload.subarray(0, 2)]).toEqual([3, 3]);
     host.sockets[0].handlers.failed("failed");
     expect(host.sockets[0].closed).toBe(true);
   });
