@@ -63,14 +63,6 @@ export class ChainBurst {
   offsetsAt = 0;
   /** @internal */
   lengthsAt = 0;
-  /**
-   * How many chains from the first on are known to be of one segment each, all device-readable or (`plainDirection`
-   * not 0) all device-writable: a queue that fills the burst with more of the same need not say it again.
-   * @internal
-   */
-  plain = 0;
-  /** @internal */
-  plainDirection = 0;
 
   private readonly copier: Copier = new Copier();
 

@@ -8,6 +8,7 @@
 
 import { MemoryError } from "./error.ts";
 import { MemoryRegion, type MemorySource } from "./region.ts";
+import { Windows } from "./windows.ts";
 
 const MOST_REGIONS = 0xffff;
 
@@ -19,8 +20,8 @@ export class GuestMemory {
    * holds may name it.
    */
   readonly regions: readonly MemoryRegion[];
-  /** Moves on with each region inserted or removed: who keeps a copy of where regions are looks at it first. */
-  generation = 0;
+  /** Where the regions are, for hot code. Another object after each change of the regions. */
+  windows!: Windows;
   /** Indices of the regions that are there now, by ascending address. */
   present: readonly number[] = [];
   private readonly slots: MemoryRegion[];
@@ -247,7 +248,7 @@ export class GuestMemory {
     this.present = present;
     this.starts = Float64Array.from(sorted, (region) => region.start);
     this.ends = Float64Array.from(sorted, (region) => region.end);
-    this.generation++;
+    this.windows = new Windows(present.map((id) => [id, this.slots[id]]));
   }
 
   private check(address: number, length: number): void {

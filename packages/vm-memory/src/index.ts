@@ -10,3 +10,4 @@ export * from "./error.ts";
 export * from "./guest-memory.ts";
 export * from "./region.ts";
 export * from "./tracker.ts";
+export * from "./windows.ts";

@@ -29,7 +29,6 @@ export abstract class BaseDeviceQueue implements DeviceQueue {
   private readonly onFault: ((fault: QueueFault) => void) | null;
   private readonly inOrder: InOrder | null;
   private stopped = false;
-  private singles = true;
   /** Chains taken and not given back. */
   private held = 0;
   /** Chains of the last burst that can still be rewound. */
@@ -182,26 +181,15 @@ export abstract class BaseDeviceQueue implements DeviceQueue {
   private take(burst: ChainBurst, wanted: number): number {
     const { available } = this;
     const { walker } = available;
-    walker.steps = 0;
-    walker.windows.follow();
+    walker.begin();
     let chain = 0;
     while (chain < wanted) {
-      chain = this.takePlain(burst, chain, wanted);
+      chain = available.take(burst, chain, wanted);
       if (chain === wanted || walker.left === 0) break;
       if (!available.walk(burst, chain)) break;
       chain++;
     }
     return chain;
-  }
-
-  /** Takes chains of the shapes nearly all have: what the last ones were like, the next will be. */
-  private takePlain(burst: ChainBurst, from: number, wanted: number): number {
-    const { available } = this;
-    const chain = this.singles ? available.takeSingles(burst, from, wanted) : from;
-    if (chain === wanted) return chain;
-    const end = available.takeChains(burst, chain, wanted);
-    this.singles = burst.first[end] - burst.first[chain] === end - chain;
-    return end;
   }
 
   private failChain(): typeof QUEUE_MALFORMED {

@@ -1,19 +1,18 @@
 /**
- * What walks a descriptor chain, whatever the format: checks every rule on the way, and writes its segments into a
- * burst. VIRTIO 1.4, 2.7.4, 2.7.5 and 2.8.5 to 2.8.8.
- *
- * Descriptors come one by one from the walkers of the formats: each field was read once, into locals.
+ * Walks one descriptor chain of any shape, whatever the format: the slow path, which names the fault. It takes what the
+ * hot loops leave: empty buffers, buffers and tables in several regions, tables at odd addresses, and all that is unsound.
+ * VIRTIO 1.4, 2.7.4, 2.7.5 and 2.8.5 to 2.8.8.
  * @module
  */
 
-import type { GuestMemory } from "@virtio-ts/vm-memory";
+import type { GuestMemory, Windows } from "@virtio-ts/vm-memory";
 import type { ChainBurst } from "../chain-burst.ts";
 import type { QueueFaultCode } from "../fault.ts";
-import { DESCRIPTOR_SIZE, MAX_CHAIN_BYTES } from "../layout/descriptor.ts";
+import { DESCRIPTOR_SIZE, MAX_CHAIN_BYTES, VIRTQ_DESC_F_WRITE } from "../layout/descriptor.ts";
 import { BURST_DESCRIPTORS } from "./sides.ts";
-import { WINDOW_LOW, WINDOW_OFFSET, WINDOW_REGION, Windows } from "./windows.ts";
 
-const HIGH_WORD = 2 ** 32;
+/** The halves of a descriptor's last word are 6 and 7: one has the flags, the other `next` or the buffer id. */
+const LAST_HALVES = 6 + 7;
 
 /** Walks chains into bursts. */
 export abstract class ChainWalker {
@@ -21,28 +20,64 @@ export abstract class ChainWalker {
   problem: QueueFaultCode = "next-out-of-range";
   /** The value that broke it. */
   value = 0;
-  /** Descriptors read since the queue last set this to 0: what bounds the work of one burst. */
+  /** Descriptors read since {@link begin}: what bounds the work of one burst. */
   steps = 0;
-  /** Where memory is. */
-  readonly windows: Windows;
+  /** First words of the two windows at hand: guests whose buffers alternate between two are common. */
+  current = 0;
+  other = 0;
 
-  protected readonly memory: GuestMemory;
-  /** An indirect table's view and first word, after {@link enter}. */
-  protected table: Uint32Array = new Uint32Array(0);
-  protected base = 0;
+  /** Most descriptors of a chain: the entries of the queue. */
+  protected readonly size: number;
+  /** Which half of a descriptor has its flags. */
+  protected abstract readonly flagsAt: 6 | 7;
+  /** The descriptor read last: each field once. `link` is the other half of the last word, `next` or the id. */
+  protected address = 0;
+  protected length = 0;
+  protected flags = 0;
+  protected link = 0;
+  private readonly memory: GuestMemory;
   private readonly indirect: boolean;
-  /** The chain being walked: where its segments go, and what was found so far. */
+  private windows: Windows | null = null;
+  private readonly words = new Uint32Array(DESCRIPTOR_SIZE / 4);
+  private readonly halves = new Uint16Array(this.words.buffer);
+  private readonly bytes = new Uint8Array(this.words.buffer);
+  /** The chain that is walked: where its next segment goes, and what was found so far. */
   private at = 0;
   private writes = false;
   private writable = 0;
   private readableBytes = 0;
-  private bytes = 0;
+  private total = 0;
 
-  /** @param indirect VIRTIO_F_INDIRECT_DESC was negotiated */
-  constructor(memory: GuestMemory, indirect: boolean) {
+  /**
+   * @param size entries of the queue
+   * @param indirect VIRTIO_F_INDIRECT_DESC was negotiated
+   */
+  constructor(memory: GuestMemory, size: number, indirect: boolean) {
     this.memory = memory;
-    this.windows = new Windows(memory);
+    this.size = size;
     this.indirect = indirect;
+  }
+
+  /** Begins a burst. Regions may have come or gone since the last one. */
+  begin(): void {
+    this.steps = 0;
+    if (this.windows === this.memory.windows) return;
+    this.windows = this.memory.windows;
+    this.current = 0;
+    this.other = 0;
+  }
+
+  /**
+   * Finds the window of a buffer that is in none of the two at hand, and has it at hand from the next burst on.
+   * @returns its first word, or -1
+   */
+  find(low: number, high: number, length: number): number {
+    const found = this.memory.windows.find(low, high, length);
+    if (found >= 0 && found !== this.other) {
+      this.current = this.other;
+      this.other = found;
+    }
+    return found;
   }
 
   /** Descriptors the burst may still read before it ends. */
@@ -58,82 +93,75 @@ export abstract class ChainWalker {
   }
 
   /** Begins chain number `chain` of a burst. */
-  protected begin(burst: ChainBurst, chain: number): void {
+  protected beginChain(burst: ChainBurst, chain: number): void {
     this.at = burst.first[chain];
     this.writes = false;
-    this.bytes = 0;
+    this.total = 0;
   }
 
-  /** Adds the buffer of descriptor `index`. One of 0 bytes is legal and says nothing. */
-  protected add(burst: ChainBurst, index: number, low: number, high: number, length: number, writes: boolean): boolean {
+  /** Reads a descriptor of the ring: four words of a view. */
+  protected readRing(view: Uint32Array, word: number): void {
+    for (let i = 0; i < 4; i++) this.words[i] = view[word + i];
+    this.decode();
+  }
+
+  /** Reads a descriptor of a table, which may lie at any address and in several regions. */
+  protected readTable(address: number): void {
+    this.memory.read(address, this.bytes);
+    this.decode();
+  }
+
+  private decode(): void {
+    const { words, halves } = this;
+    this.address = words[0] + words[1] * 2 ** 32;
+    this.length = words[2];
+    this.flags = halves[this.flagsAt];
+    this.link = halves[LAST_HALVES - this.flagsAt];
+  }
+
+  /** Adds the buffer of the descriptor read last, number `index` of its table. One of 0 bytes is legal and says nothing. */
+  protected add(burst: ChainBurst, index: number): boolean {
+    const { address, length } = this;
+    const writes = (this.flags & VIRTQ_DESC_F_WRITE) !== 0;
     this.steps++;
     if (length === 0) return true;
     if (writes !== this.writes) {
       if (this.writes) return this.fail("order", index);
       this.writes = true;
       this.writable = this.at;
-      this.readableBytes = this.bytes;
+      this.readableBytes = this.total;
     }
-    this.bytes += length;
-    return this.place(burst, low, high, length);
+    this.total += length;
+    return this.place(burst, address, length);
   }
 
   /** Ends the chain. */
-  protected end(burst: ChainBurst, chain: number, head: number): boolean {
-    const { at, bytes } = this;
+  protected endChain(burst: ChainBurst, chain: number, head: number): boolean {
+    const { at, total } = this;
     // A byte more would be legal. But no used length could say it, nor the burst's 32 bits.
-    if (bytes >= MAX_CHAIN_BYTES) return this.fail("chain-too-large", bytes);
+    if (total >= MAX_CHAIN_BYTES) return this.fail("chain-too-large", total);
     if (!this.writes) {
       this.writable = at;
-      this.readableBytes = bytes;
+      this.readableBytes = total;
     }
     burst.heads[chain] = head;
     burst.first[chain + 1] = at;
     burst.writable[chain] = this.writable;
     burst.readableBytes[chain] = this.readableBytes;
-    burst.writableBytes[chain] = bytes - this.readableBytes;
+    burst.writableBytes[chain] = total - this.readableBytes;
     return true;
   }
 
-  /**
-   * Checks an indirect table, and makes it the one to walk. One that is not aligned to 4, or lies in two adjacent
-   * regions, is legal and rare: it is copied.
-   */
-  protected enter(address: number, length: number): boolean {
+  /** Checks that the buffer of the descriptor read last is an indirect table. */
+  protected isTable(): boolean {
+    const { address, length } = this;
     if (!this.indirect) return this.fail("indirect-unexpected", address);
     if (length === 0 || length % DESCRIPTOR_SIZE !== 0) return this.fail("indirect-length", length);
-    const index = this.memory.locate(address, length);
-    if (index >= 0 && address % 4 === 0) {
-      const region = this.memory.regions[index];
-      this.table = region.u32;
-      this.base = (address - region.start) / 4;
-      return true;
-    }
-    if (!this.memory.contains(address, length)) return this.fail("indirect-out-of-range", address);
-    this.base = 0;
-    this.table = this.gather(address, length / DESCRIPTOR_SIZE);
-    return true;
+    return this.memory.contains(address, length) || this.fail("indirect-out-of-range", address);
   }
 
-  /** Copies what is to be walked of a table of `entries` that no aligned view of a single region shows. */
-  protected abstract gather(address: number, entries: number): Uint32Array;
-
-  /** Puts a buffer into the burst: one segment, or one for each region it lies in. */
-  private place(burst: ChainBurst, low: number, high: number, length: number): boolean {
-    const { windows } = this;
-    if (!windows.find(low, high, length)) return this.split(burst, low + high * HIGH_WORD, length);
-    const { words, current } = windows;
-    this.segment(
-      burst,
-      words[current + WINDOW_REGION],
-      ((low - words[current + WINDOW_LOW]) >>> 0) + words[current + WINDOW_OFFSET],
-      length,
-    );
-    return true;
-  }
-
-  /** One segment for each region a buffer touches. */
-  private split(burst: ChainBurst, address: number, length: number): boolean {
+  /** Puts a buffer into the burst: one segment for each region it lies in. */
+  private place(burst: ChainBurst, address: number, length: number): boolean {
     const { memory } = this;
     let left = length;
     let start = address;
@@ -142,19 +170,15 @@ export abstract class ChainWalker {
       if (index < 0) return this.fail("buffer-out-of-range", address);
       const region = memory.regions[index];
       const part = Math.min(left, region.end - start);
-      this.segment(burst, index, start - region.start, part);
+      const { at } = this;
+      burst.reserveSegments(at + 1);
+      burst.regions[at] = index;
+      burst.offsets[at] = start - region.start;
+      burst.lengths[at] = part;
+      this.at = at + 1;
       if (part === left) return true;
       left -= part;
       start += part;
     }
-  }
-
-  private segment(burst: ChainBurst, region: number, offset: number, length: number): void {
-    const { at } = this;
-    burst.reserveSegments(at + 1);
-    burst.regions[at] = region;
-    burst.offsets[at] = offset;
-    burst.lengths[at] = length;
-    this.at = at + 1;
   }
 }

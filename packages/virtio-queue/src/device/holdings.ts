@@ -31,13 +31,14 @@ export class Holdings {
    */
   readonly book: Uint32Array;
   /** Number of the publication that what is given back now waits for. */
-  turn = 1;
+  turn = 0;
   /** Ring entries of all that was taken and is not published as used yet: the driver can't have offered them again. */
   entries = 0;
 
   constructor(size: number) {
     this.size = size;
     this.book = new Uint32Array(size);
+    this.turn = 1;
   }
 
   /** Whether the driver may offer a head below {@link size}. */

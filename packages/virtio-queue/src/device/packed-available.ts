@@ -11,7 +11,6 @@ import { fenceLoads } from "../layout/fence.ts";
 import { type PackedRing, VIRTQ_DESC_F_AVAIL, VIRTQ_DESC_F_USED } from "../layout/packed.ts";
 import type { Holdings } from "./holdings.ts";
 import { takePackedChains } from "./packed-chains.ts";
-import { takePackedSingles } from "./packed-singles.ts";
 import { PackedWalker } from "./packed-walker.ts";
 import { type AvailableSide, BURST_DESCRIPTORS } from "./sides.ts";
 
@@ -62,12 +61,8 @@ export class PackedAvailable implements AvailableSide {
     return QUEUE_MALFORMED;
   }
 
-  takeSingles(burst: ChainBurst, chain: number, wanted: number): number {
-    return takePackedSingles(this, burst, chain, wanted);
-  }
-
-  takeChains(burst: ChainBurst, chain: number, wanted: number): number {
-    return takePackedChains(this, burst, chain, wanted);
+  take(burst: ChainBurst, from: number, wanted: number): number {
+    return takePackedChains(this, burst, from, wanted);
   }
 
   walk(burst: ChainBurst, chain: number): boolean {

@@ -21,13 +21,11 @@ export interface AvailableSide {
   /** How many chains can be taken now, at most `max`; `QUEUE_MALFORMED` when the ring itself is wrong. */
   count(max: number): number;
   /**
-   * Takes chains, as number `chain` of a burst and on, that are one direct descriptor each, all of one direction, up to
-   * the first that is not. That one, sound or not, is left to the others, which read it for themselves.
+   * Takes chains, as number `from` of a burst and on, up to the first that is unsound or of a rare shape. That one is
+   * left to {@link walk}, which reads it for itself.
    * @returns the first chain not taken
    */
-  takeSingles(burst: ChainBurst, chain: number, wanted: number): number;
-  /** The same for chains of any shape that is common; what is not is left to {@link walk}. */
-  takeChains(burst: ChainBurst, chain: number, wanted: number): number;
+  take(burst: ChainBurst, from: number, wanted: number): number;
   /** Takes the next chain, of any shape, as number `chain` of a burst. @returns whether it is sound */
   walk(burst: ChainBurst, chain: number): boolean;
   /** Moves back over ring entries of chains that were taken. */

@@ -10,7 +10,6 @@ import type { SplitRing } from "../layout/split.ts";
 import type { Holdings } from "./holdings.ts";
 import type { AvailableSide } from "./sides.ts";
 import { takeSplitChains } from "./split-chains.ts";
-import { takeSplitSingles } from "./split-singles.ts";
 import { SplitWalker } from "./split-walker.ts";
 
 /** What the driver makes available in a split ring. */
@@ -48,12 +47,8 @@ export class SplitAvailable implements AvailableSide {
     return QUEUE_MALFORMED;
   }
 
-  takeSingles(burst: ChainBurst, chain: number, wanted: number): number {
-    return takeSplitSingles(this, burst, chain, wanted);
-  }
-
-  takeChains(burst: ChainBurst, chain: number, wanted: number): number {
-    return takeSplitChains(this, burst, chain, wanted);
+  take(burst: ChainBurst, from: number, wanted: number): number {
+    return takeSplitChains(this, burst, from, wanted);
   }
 
   walk(burst: ChainBurst, chain: number): boolean {

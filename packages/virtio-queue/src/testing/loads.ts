@@ -31,7 +31,8 @@ interface Shape {
   readonly chains: number;
   readonly length: number;
   readonly indirect: boolean;
-  readonly regions: 1 | 2;
+  /** Regions that buffers lie in: by turns in two, at random in more. */
+  readonly regions: number;
   /** Give the chains back, or rewind them: then only taking them is measured. */
   readonly push: boolean;
   /** Bytes to copy out of each chain. */
@@ -48,14 +49,15 @@ const BYTES = 0x40_0000;
 const BUFFER_BYTES = 1514;
 const areas = { size: SIZE, descriptorArea: RING, driverArea: DRIVER_AREA, deviceArea: DEVICE_AREA };
 
-/** Memory of one region, or of two in which buffers lie by turns. */
-function makeMemory(regions: 1 | 2): GuestMemory {
-  if (regions === 1) return GuestMemory.of(new Uint8Array(2 * BYTES));
-  return new GuestMemory([0, BYTES].map((start) => new MemoryRegion(start, new Uint8Array(BYTES))));
+/** Memory of regions with holes between them; the first has the rings. */
+function makeMemory(regions: number): GuestMemory {
+  const starts = Array.from({ length: regions }, (_, i) => 2 * BYTES * i);
+  return new GuestMemory(starts.map((start) => new MemoryRegion(start, new Uint8Array(BYTES))));
 }
 
-function bufferAddress(descriptor: number, regions: 1 | 2): number {
-  return BUFFERS + 2048 * descriptor + (regions === 2 && descriptor % 2 === 1 ? BYTES : 0);
+function bufferAddress(descriptor: number, regions: number): number {
+  const random = Math.imul(descriptor + 1, 0x9e37_79b1) >>> 16;
+  return BUFFERS + 2048 * descriptor + 2 * BYTES * ((regions > 2 ? random : descriptor) % regions);
 }
 
 /** Writes `length` descriptors as a list, in a ring or table. */
@@ -218,6 +220,8 @@ export function queueLoads(): QueueLoad[] {
       deviceLoad(`${format} walk 64x4 two regions`, { packed, chains: 64, length: 4, push: false, regions: 2 }),
       deviceLoad(`${format} pop+push 128x1`, { packed }),
       deviceLoad(`${format} pop+push 128x1 two regions`, { packed, regions: 2 }),
+      deviceLoad(`${format} pop+push 128x1 4 regions`, { packed, regions: 4 }),
+      deviceLoad(`${format} pop+push 128x1 32 regions`, { packed, regions: 32 }),
       deviceLoad(`${format} pop+push 64x4 indirect`, { packed, chains: 64, length: 4, indirect: true }),
       deviceLoad(`${format} pop+copy64+push`, { packed, copy: 64 }),
       deviceLoad(`${format} pop+copy1500+push`, { packed, copy: 1500 }),
