@@ -9,7 +9,7 @@ import { allocBench } from "./alloc.ts";
 import type { Bench, Row } from "./bench.ts";
 import { driverBench } from "./driver.ts";
 import { fairnessBench } from "./fairness/index.ts";
-import { queueBench } from "./queue.ts";
+import { queueBench } from "./queue/index.ts";
 import { v86Bench } from "./v86/index.ts";
 
 const BENCHES: readonly Bench[] = [v86Bench, queueBench, driverBench, fairnessBench, allocBench];
@@ -20,7 +20,7 @@ usage: pnpm bench NAME [--json] [--only TEXT]
 
 ${BENCHES.map(({ name, description }) => `  ${name.padEnd(10)}${description}`).join("\n")}
 
-  --json       one JSON array of rows on standard output, nothing else
+  --json       an object on standard output, nothing else: {"rows": [...]}
   --only TEXT  only what has TEXT in its name
   --help       this text
 `;
@@ -43,7 +43,7 @@ async function main(args: readonly string[]): Promise<number> {
     return 2;
   }
   const rows = await bench.run((message) => process.stderr.write(`  ${message}\n`), values.only);
-  process.stdout.write(values.json === true ? `${JSON.stringify(rows)}\n` : `${table(bench, rows)}\n`);
+  process.stdout.write(values.json === true ? `${JSON.stringify({ rows })}\n` : `${table(bench, rows)}\n`);
   return 0;
 }
 
@@ -56,6 +56,8 @@ function table({ columns }: Bench, rows: readonly Row[]): string {
 }
 
 function cell(value: Row[string]): string {
+  if (value === null || value === undefined) return "";
+  if (typeof value === "boolean") return value ? "met" : "MISSED";
   if (typeof value !== "object") return String(value);
   return Object.entries(value)
     .map(([name, number]) => `${name} ${number}`)

@@ -181,7 +181,7 @@ export abstract class BaseDeviceQueue implements DeviceQueue {
   private take(burst: ChainBurst, wanted: number): number {
     const { available } = this;
     const { walker } = available;
-    walker.begin();
+    walker.steps = 0;
     let chain = 0;
     while (chain < wanted) {
       chain = available.take(burst, chain, wanted);

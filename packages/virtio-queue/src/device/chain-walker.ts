@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { GuestMemory, Windows } from "@virtio-ts/vm-memory";
+import type { GuestMemory } from "@virtio-ts/vm-memory";
 import type { ChainBurst } from "../chain-burst.ts";
 import type { QueueFaultCode } from "../fault.ts";
 import { DESCRIPTOR_SIZE, MAX_CHAIN_BYTES, VIRTQ_DESC_F_WRITE } from "../layout/descriptor.ts";
@@ -20,11 +20,8 @@ export abstract class ChainWalker {
   problem: QueueFaultCode = "next-out-of-range";
   /** The value that broke it. */
   value = 0;
-  /** Descriptors read since {@link begin}: what bounds the work of one burst. */
+  /** Descriptors read since the queue last set this to 0: what bounds the work of one burst. */
   steps = 0;
-  /** First words of the two windows at hand: guests whose buffers alternate between two are common. */
-  current = 0;
-  other = 0;
 
   /** Most descriptors of a chain: the entries of the queue. */
   protected readonly size: number;
@@ -37,7 +34,6 @@ export abstract class ChainWalker {
   protected link = 0;
   private readonly memory: GuestMemory;
   private readonly indirect: boolean;
-  private windows: Windows | null = null;
   private readonly words = new Uint32Array(DESCRIPTOR_SIZE / 4);
   private readonly halves = new Uint16Array(this.words.buffer);
   private readonly bytes = new Uint8Array(this.words.buffer);
@@ -56,28 +52,6 @@ export abstract class ChainWalker {
     this.memory = memory;
     this.size = size;
     this.indirect = indirect;
-  }
-
-  /** Begins a burst. Regions may have come or gone since the last one. */
-  begin(): void {
-    this.steps = 0;
-    if (this.windows === this.memory.windows) return;
-    this.windows = this.memory.windows;
-    this.current = 0;
-    this.other = 0;
-  }
-
-  /**
-   * Finds the window of a buffer that is in none of the two at hand, and has it at hand from the next burst on.
-   * @returns its first word, or -1
-   */
-  find(low: number, high: number, length: number): number {
-    const found = this.memory.windows.find(low, high, length);
-    if (found >= 0 && found !== this.other) {
-      this.current = this.other;
-      this.other = found;
-    }
-    return found;
   }
 
   /** Descriptors the burst may still read before it ends. */

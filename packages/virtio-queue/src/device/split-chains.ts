@@ -8,7 +8,7 @@
  * @module
  */
 
-import { WINDOW_HIGH, WINDOW_LOW, WINDOW_OFFSET, WINDOW_REGION, WINDOW_SIZE } from "@virtio-ts/vm-memory";
+import { WINDOW_HIGH, WINDOW_LOW, WINDOW_OFFSET, WINDOW_REGION, WINDOW_SIZE, WINDOW_WORDS } from "@virtio-ts/vm-memory";
 import type { ChainBurst } from "../chain-burst.ts";
 import { VIRTQ_DESC_F_INDIRECT, VIRTQ_DESC_F_NEXT, VIRTQ_DESC_F_WRITE } from "../layout/descriptor.ts";
 import { WORD_INDEX } from "../words.ts";
@@ -19,6 +19,7 @@ import { MAX_TABLE_ENTRIES } from "./split-walker.ts";
 // Imported constants are not folded into hot code, a module's own are.
 const HELD: number = MARK_HELD;
 const INDEX: number = WORD_INDEX;
+const PAGE_SHIFT: number = Math.log2(WINDOW_WORDS);
 const F_NEXT: number = VIRTQ_DESC_F_NEXT;
 const F_WRITE: number = VIRTQ_DESC_F_WRITE;
 const F_INDIRECT: number = VIRTQ_DESC_F_INDIRECT;
@@ -38,21 +39,6 @@ export function takeSplitChains(side: SplitAvailable, burst: ChainBurst, from: n
   const lengthsAt = burst.lengthsAt & INDEX;
   const readableBytesAt = burst.readableBytesAt & INDEX;
   const writableBytesAt = burst.writableBytesAt & INDEX;
-  // The two windows at hand do not change in the loop: with ten more variables that do, a bare chain costs half as much
-  // again. What is found elsewhere is at hand in the next burst.
-  const { words } = windows;
-  const a = walker.current;
-  const b = walker.other;
-  const lowA = words[a + WINDOW_LOW] | 0;
-  const highA = words[a + WINDOW_HIGH];
-  const sizeA = words[a + WINDOW_SIZE] | 0;
-  const regionA = words[a + WINDOW_REGION];
-  const offsetA = words[a + WINDOW_OFFSET] | 0;
-  const lowB = words[b + WINDOW_LOW] | 0;
-  const highB = words[b + WINDOW_HIGH];
-  const sizeB = words[b + WINDOW_SIZE] | 0;
-  const regionB = words[b + WINDOW_REGION];
-  const offsetB = words[b + WINDOW_OFFSET] | 0;
   const size = ring.size | 0;
   const mask = (size - 1) & 0x7fff;
   const avail = ring.availRegion.u16;
@@ -61,6 +47,17 @@ export function takeSplitChains(side: SplitAvailable, burst: ChainBurst, from: n
   const tableWord = ring.tableWord & INDEX;
   const availAt = (position - from) & 0xffff;
   const tableKind = side.indirect ? F_INDIRECT | F_NEXT : 0;
+  // The window at hand, that of the first buffer, does not change in the loop: with variables that do, a bare chain costs
+  // half as much again.
+  const { entries: pages, shift, mask: pageMask } = windows;
+  const above = (32 - shift) | 0;
+  const first = (tableWord + ((avail[entriesAt + (position & mask)] & mask) << 2)) & INDEX;
+  const current = ((((ringTable[first + 1] << above) | (ringTable[first] >>> shift)) & pageMask) << PAGE_SHIFT) & INDEX;
+  const lowA = pages[current + WINDOW_LOW] | 0;
+  const highA = pages[current + WINDOW_HIGH];
+  const sizeA = pages[current + WINDOW_SIZE] | 0;
+  const regionA = pages[current + WINDOW_REGION];
+  const offsetA = pages[current + WINDOW_OFFSET] | 0;
   const start = burst.first[from];
   const room = lengths.length & INDEX;
   const limit = (start + walker.left) & INDEX;
@@ -93,16 +90,12 @@ export function takeSplitChains(side: SplitAvailable, burst: ChainBurst, from: n
       if (high === highA && offset >= 0 && offset <= ((sizeA - length) | 0)) {
         offset = (offset + offsetA) | 0;
       } else {
-        region = regionB;
-        offset = (low - lowB) | 0;
-        if (high === highB && offset >= 0 && offset <= ((sizeB - length) | 0)) {
-          offset = (offset + offsetB) | 0;
-        } else {
-          const found = walker.find(low, high, length);
-          if (found < 0) break chains;
-          region = words[found + WINDOW_REGION];
-          offset = (low - words[found + WINDOW_LOW] + words[found + WINDOW_OFFSET]) | 0;
-        }
+        const page = ((((high << above) | (low >>> shift)) & pageMask) << PAGE_SHIFT) & INDEX;
+        offset = (low - pages[page + WINDOW_LOW]) | 0;
+        if (high !== pages[page + WINDOW_HIGH] || offset < 0) break chains;
+        if (offset > ((pages[page + WINDOW_SIZE] - length) | 0)) break chains;
+        offset = (offset + pages[page + WINDOW_OFFSET]) | 0;
+        region = pages[page + WINDOW_REGION];
       }
       if ((flags & (F_WRITE | F_INDIRECT)) !== direction) {
         if ((flags & F_INDIRECT) !== 0) {

@@ -5,7 +5,6 @@
  */
 
 export * from "./heap-growth.ts";
-export * from "./loads.ts";
 export * from "./mock-device.ts";
 export * from "./mock-driver.ts";
 export * from "./mock-packed-device.ts";

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { Bench, Row } from "../bench.ts";
+import { type Bench, COMPARISON_COLUMNS, type Comparison, compared, round3 } from "../bench.ts";
 import { type Bed, makeBed } from "./bed.ts";
 import { JOBS, type Job } from "./jobs.ts";
 
@@ -18,11 +18,11 @@ const PASSES = 5;
 export const v86Bench: Bench = {
   name: "v86",
   description: "our NIC beside v86's built-in virtio-net in one guest, ratios",
-  columns: ["job", "features", "ours", "peer", "unit", "ratio"],
-  async run(progress, only): Promise<Row[]> {
+  columns: COMPARISON_COLUMNS,
+  async run(progress, only): Promise<Comparison[]> {
     const bed = await makeBed(progress);
     try {
-      const rows: Row[] = [];
+      const rows: Comparison[] = [];
       for (const job of JOBS.filter(({ name }) => only === undefined || name.includes(only))) {
         rows.push(...(await contest(bed, job, progress)));
       }
@@ -33,7 +33,7 @@ export const v86Bench: Bench = {
   },
 };
 
-async function contest(bed: Bed, job: Job, progress: (message: string) => void): Promise<Row[]> {
+async function contest(bed: Bed, job: Job, progress: (message: string) => void): Promise<Comparison[]> {
   const passes = new Map<string, number[]>(bed.contestants.map(({ name }) => [name, []]));
   for (let pass = 0; pass < WARM_UP + PASSES; pass++) {
     const counts = pass >= WARM_UP;
@@ -52,23 +52,11 @@ async function contest(bed: Bed, job: Job, progress: (message: string) => void):
   const result = (name: string): number => median(passes.get(name) ?? []);
   const peer = result("builtin");
   return (["full", "equal"] as const).map((features) => {
-    const ours = result(features);
-    return {
-      job: job.name,
-      features,
-      ours: round3(ours),
-      peer: round3(peer),
-      unit: job.unit,
-      ratio: round3(ours / peer),
-    };
+    const name = `${job.name}, ${features}`;
+    return compared({ name, unit: job.unit, ours: result(features), peer, peerName: "v86's virtio-net" });
   });
 }
 
 function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
-}
-
-/** Three significant digits. */
-function round3(value: number): number {
-  return Number(value.toPrecision(3));
 }

@@ -1,0 +1,118 @@
+/**
+ * Loads: what `pnpm bench queue` measures. Each step goes through the fully checked code that ships; the other side of the
+ * ring is a few stores prepared beforehand, so that what is measured is this side.
+ * @module
+ */
+
+import {
+  ChainBurst,
+  PackedDeviceQueue,
+  PackedDriverQueue,
+  SplitDeviceQueue,
+  SplitDriverQueue,
+  UsedBurst,
+} from "@virtio-ts/virtio-queue";
+import { flatDevice, flatDriver } from "./flat.ts";
+import { areas, BUFFER_BYTES, BUFFERS, deviceOf, frameOf, makeMemory, offerOf, type Shape } from "./rings.ts";
+
+/** One load. */
+export interface QueueLoad {
+  readonly name: string;
+  /** Chains that one step handles. */
+  readonly chains: number;
+  /** Descriptors that one step handles. */
+  readonly descriptors: number;
+  /** Makes what the load needs. @returns the step, to be run again and again */
+  prepare(): () => void;
+  /** The same of a loop that checks nothing, over one region. */
+  prepareFlat(): () => void;
+  /** The most that the ratio of the two may be, where a goal is set. */
+  readonly target?: number | undefined;
+}
+
+function prepareDevice(shape: Shape): () => void {
+  const memory = makeMemory(shape.regions);
+  const config = { ...areas, indirect: shape.indirect, eventIdx: false };
+  const offer = offerOf(memory, shape);
+  const queue = shape.packed ? new PackedDeviceQueue(memory, config) : new SplitDeviceQueue(memory, config);
+  const burst = new ChainBurst(memory);
+  const frame = frameOf();
+  const { chains, push, copy } = shape;
+  return () => {
+    offer();
+    if (queue.pop(burst, chains) !== chains) throw new Error(`took ${burst.count} chains of ${chains}: ${queue.fault}`);
+    if (copy > 0) for (let i = 0; i < chains; i++) burst.copyOut(i, 0, frame, 0, copy);
+    if (push) {
+      queue.pushAll(burst);
+      queue.flush();
+    } else {
+      queue.rewind(burst, 0);
+    }
+  };
+}
+
+function deviceLoad(name: string, shape: Partial<Shape> & { packed: boolean }, target?: number): QueueLoad {
+  const whole: Shape = { chains: 128, length: 1, indirect: false, regions: 1, push: true, copy: 0, ...shape };
+  const descriptors = whole.chains * whole.length;
+  const [prepare, prepareFlat] = [() => prepareDevice(whole), () => flatDevice(whole)];
+  return { name, chains: whole.chains, descriptors, prepare, prepareFlat, target };
+}
+
+/** Adds and takes buffers of one element; the device's part is a copy of what it was given. */
+function driverLoad(name: string, packed: boolean): QueueLoad {
+  const chains = 128;
+  const prepare = (): (() => void) => {
+    const memory = makeMemory(1);
+    const queue = new (packed ? PackedDriverQueue : SplitDriverQueue)(memory, { ...areas, eventIdx: false });
+    const use = deviceOf(memory, packed, chains);
+    const used = new UsedBurst();
+    return () => {
+      for (let i = 0; i < chains; i++) queue.addOne(BUFFERS + 2048 * i, BUFFER_BYTES, true);
+      queue.publish();
+      use();
+      if (queue.take(used, chains) !== chains)
+        throw new Error(`took ${used.count} buffers of ${chains}: ${queue.fault}`);
+    };
+  };
+  const prepareFlat = (): (() => void) => {
+    const memory = makeMemory(1);
+    return flatDriver(packed, chains, deviceOf(memory, packed, chains), memory.regions[0]);
+  };
+  return { name, chains, descriptors: chains, prepare, prepareFlat };
+}
+
+/** Every load, split ones first. */
+export function queueLoads(): QueueLoad[] {
+  const loads: QueueLoad[] = [];
+  for (const packed of [false, true]) {
+    const format = packed ? "packed" : "split";
+    loads.push(
+      deviceLoad(`${format} walk 128x1`, { packed, push: false }),
+      deviceLoad(`${format} walk 1x128`, { packed, chains: 1, length: 128, push: false }),
+      deviceLoad(`${format} walk 64x4`, { packed, chains: 64, length: 4, push: false }),
+      deviceLoad(`${format} walk 64x4 indirect`, { packed, chains: 64, length: 4, push: false, indirect: true }),
+      deviceLoad(`${format} walk 64x4 two regions`, { packed, chains: 64, length: 4, push: false, regions: 2 }),
+      deviceLoad(`${format} pop+push 128x1`, { packed }, packed ? undefined : 2.3),
+      deviceLoad(`${format} pop+push 128x1 two regions`, { packed, regions: 2 }),
+      deviceLoad(`${format} pop+push 128x1 4 regions`, { packed, regions: 4 }),
+      deviceLoad(`${format} pop+push 128x1 32 regions`, { packed, regions: 32 }),
+      deviceLoad(`${format} pop+push 64x4 indirect`, { packed, chains: 64, length: 4, indirect: true }),
+      deviceLoad(`${format} pop+copy64+push`, { packed, copy: 64 }),
+      deviceLoad(`${format} pop+copy1500+push`, { packed, copy: 1500 }),
+      driverLoad(`${format} driver add+take`, packed),
+    );
+  }
+  return loads;
+}
+
+/** Takes the best of many short samples of a step, for the interruptions of a busy machine only ever add. @returns ns */
+export function measureStep(step: () => void, descriptors: number, samples: number = 200): number {
+  const steps = Math.max(4, Math.ceil(40_000 / descriptors));
+  let best = Number.POSITIVE_INFINITY;
+  for (let sample = 0; sample < samples; sample++) {
+    const start = performance.now();
+    for (let i = 0; i < steps; i++) step();
+    best = Math.min(best, performance.now() - start);
+  }
+  return (best * 1e6) / steps;
+}
