@@ -1,6 +1,6 @@
 /**
  * `pnpm bench queue`: what taking and giving back descriptor chains costs by the fully checked code that ships, beside a
- * loop that checks nothing.
+ * loop that checks nothing; over many regions, beside the same over one.
  *
  * Each measurement is a process of its own, for what V8 has seen of one load slows the next. Of several the least counts.
  * @module
@@ -13,7 +13,7 @@ import { type QueueLoad, queueLoads } from "./loads.ts";
 
 const PROCESSES = 3;
 const run = promisify(execFile);
-const SAMPLE = fileURLToPath(new URL("sample.js", import.meta.url));
+const SAMPLE = fileURLToPath(new URL("sample-main.js", import.meta.url));
 
 /** The benchmark. */
 export const queueBench: Bench = {
@@ -31,20 +31,20 @@ export const queueBench: Bench = {
 };
 
 async function measure(load: QueueLoad): Promise<Comparison> {
-  const sides = { ours: Number.POSITIVE_INFINITY, flat: Number.POSITIVE_INFINITY };
+  const sides = { ours: Number.POSITIVE_INFINITY, peer: Number.POSITIVE_INFINITY };
   for (let i = 0; i < PROCESSES; i++) {
-    for (const side of ["ours", "flat"] as const) {
+    for (const side of ["ours", "peer"] as const) {
       const { stdout } = await run(process.execPath, [SAMPLE, load.name, side]);
       sides[side] = Math.min(sides[side], Number(stdout) / load.chains);
     }
   }
-  const { name, target } = load;
+  const { name, target, peerName } = load;
   return compared({
     name,
     unit: "ns/chain",
     ours: sides.ours,
-    peer: sides.flat,
-    peerName: "flat loop",
+    peer: sides.peer,
+    peerName,
     atMost: target,
   });
 }
