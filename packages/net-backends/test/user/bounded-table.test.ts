@@ -237,8 +237,9 @@ class Plain {
     const had = this.entries.some((entry) => entry.key === key);
     this.entries = this.entries.filter((entry) => entry.key !== key);
     if (!had) {
+      // Entries that were moved into the rank did not ask for its limit: several may have to go.
       const peers = this.entries.filter((entry) => entry.rank === rank);
-      if (peers.length >= this.ranks[rank].limit) this.end(peers[0], "full");
+      for (const peer of peers.slice(0, Math.max(0, peers.length + 1 - this.ranks[rank].limit))) this.end(peer, "full");
       for (let low = 0; low < this.ranks.length && this.entries.length >= this.limit; low++) {
         const first = this.entries.find((entry) => entry.rank === low);
         if (first !== undefined) this.end(first, "full");
