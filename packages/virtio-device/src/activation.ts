@@ -148,7 +148,7 @@ export class ActiveDevice implements ActivationContext {
    * knows no rest is at least no longer told of work.
    */
   follow(): void {
-    if (this.phase === "ended" || this.phase === "built") return;
+    if (this.phase === "ended") return;
     const { barred } = this.#core;
     const rest = barred || this.phase === "suspending" || this.phase === "suspended";
     if (rest) this.#missed = true;

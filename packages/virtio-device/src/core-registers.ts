@@ -54,8 +54,8 @@ export class CoreRegisters {
     this.#machine = options;
     this.sharedMemory = options.sharedMemory ?? null;
     const sizes = [...device.queueMaxSizes];
-    if (device.controlQueueMaxSize !== undefined && device.controlQueueMaxSize > 0)
-      sizes.push(device.controlQueueMaxSize);
+    const { controlQueueMaxSize = 0 } = device;
+    if (controlQueueMaxSize > 0) sizes.push(controlQueueMaxSize);
     this.queues = sizes.map((size) => new QueueRegisters(size));
     const { ringFeatures = DEFAULT_RING_FEATURES, transportFeatures = 0n } = options;
     this.features = new FeatureNegotiation(offeredFeatures(device, ringFeatures, transportFeatures));

@@ -105,7 +105,7 @@ export class DeviceCore extends CoreRegisters {
     queue.reset();
     this.options.interrupts.resetQueue?.(index);
     this.early.delete(index);
-    if (active === null || !live) return;
+    if (!live) return;
     queue.resetting = true;
     const done = (): void => {
       if (this.#active === active) queue.resetting = false;

@@ -69,6 +69,15 @@ describe("a device that its transport keeps from memory", () => {
     expect(events()).toEqual(["notify 0"]);
   });
 
+  it("is not looked at again when it is let use memory that it may use already", () => {
+    core.barred = true;
+    core.barred = false;
+    scheduler.run();
+    events();
+    core.barred = false;
+    expect([scheduler.tasks, events()]).toEqual([[], []]);
+  });
+
   it("has its deferred work done later", () => {
     const done: string[] = [];
     device.context?.scheduler.defer(() => done.push("work"));

@@ -1,8 +1,10 @@
 import { feature, STATUS_DEVICE_NEEDS_RESET, STATUS_DRIVER_OK, STATUS_FAILED } from "@virtio-ts/virtio-bindings";
+import { QueueFault } from "@virtio-ts/virtio-queue";
+import { MockSplitDriver } from "@virtio-ts/virtio-queue/testing";
 import { describe, expect, it } from "vitest";
-import { ActivateError, type DeviceFault } from "../src/index.ts";
+import { ActivateError, type DeviceFault, type VirtioDevice } from "../src/index.ts";
 import { RecordingDevice } from "../src/testing/index.ts";
-import { enableQueue, goLive, negotiate, type Rig, rig } from "./support/rig.ts";
+import { enableQueue, goLive, negotiate, type Rig, rig, WorkingDevice } from "./support/rig.ts";
 
 function setup(device: RecordingDevice = new RecordingDevice({ features: feature(0, 5) })): Rig {
   return rig(device);
@@ -91,6 +93,33 @@ describe("feature negotiation (2.2)", () => {
     const { core } = setup();
     expect(core.deviceFeatures(0, true)).toBe(0x3800_0021);
     expect(core.deviceFeatures(0, false) & 0x0800_0000).toBe(0);
+  });
+
+  it("offers legacy drivers the low 32 bits and no others", () => {
+    const { core } = setup(new RecordingDevice({ features: feature(0, 42, 64, 127) }));
+    expect([0, 1, 2, 3, 4].map((page) => core.deviceFeatures(page))).toEqual([0x3000_0001, 0x401, 1, 0x8000_0000, 0]);
+    expect([0, 1, 2, 3, 4].map((page) => core.deviceFeatures(page, true))).toEqual([0x3800_0001, 0, 0, 0, 0]);
+  });
+
+  it("shows the driver what it has written, page by page", () => {
+    const { core } = setup();
+    [1, 0x20, 0x8000_0000, 0xffff_ffff, 7].forEach((value, page) => void core.writeDriverFeatures(page, value));
+    expect([0, 1, 2, 3, 4].map((page) => core.features.writtenPage(page))).toEqual([
+      1, 0x20, 0x8000_0000, 0xffff_ffff, 0,
+    ]);
+  });
+
+  it("tells the device what was negotiated, and no more", () => {
+    const s = setup();
+    goLive(s, feature(5));
+    expect([0, 5, 31, 32, 33, 127].map((bit) => s.device.context?.has(bit))).toEqual([
+      false,
+      true,
+      false,
+      true,
+      false,
+      false,
+    ]);
   });
 
   it("does not set FEATURES_OK for a bit that was not offered [basic.device.feature-bits.2]", () => {
@@ -215,6 +244,32 @@ describe("queues (2.6)", () => {
     const { core } = setup(new WithControl());
     expect(core.queues.map((q) => q.maxSize)).toEqual([16, 16, 4]);
   });
+
+  it("a control queue of no entries is none", () => {
+    class WithoutControl extends RecordingDevice {
+      readonly controlQueueMaxSize = 0;
+    }
+    const { core } = setup(new WithoutControl());
+    expect([core.queueCount, core.queues.map((q) => q.maxSize)]).toEqual([2, [16, 16]]);
+  });
+
+  it("one that stops, since it is malformed, is named to the machine, with the cause", () => {
+    const s = setup(new WorkingDevice());
+    const driver = new MockSplitDriver(s.memory);
+    negotiate(s);
+    enableQueue(s, 1, driver);
+    s.core.writeStatus(15);
+    driver.setAvail(0, 999);
+    driver.setAvailIndex(1);
+    s.core.notify(1);
+    const [fault] = s.faults;
+    expect([s.faults.length, fault?.code, fault?.message.startsWith("queue 1: ")]).toEqual([
+      1,
+      "queue-malformed",
+      true,
+    ]);
+    expect(fault?.cause).toBeInstanceOf(QueueFault);
+  });
 });
 
 describe("notifications (2.3)", () => {
@@ -269,6 +324,24 @@ describe("configuration space (2.5)", () => {
     core.config.write(7, 4, 0);
     expect(device.config.bytes[7]).toBe(0);
     core.config.write(100, 4, 1);
+  });
+
+  it("is not asked for what is not there", () => {
+    const { core, device } = setup();
+    const asked: string[] = [];
+    device.readConfig = (offset, data) => {
+      asked.push(`read ${data.length} at ${offset}`);
+      return null;
+    };
+    device.writeConfig = (offset, data) => {
+      asked.push(`write ${data.length} at ${offset}`);
+      return null;
+    };
+    for (const offset of [7, 8, 9, 100]) {
+      core.config.read(offset, 4);
+      core.config.write(offset, 4, 0);
+    }
+    expect(asked).toEqual(["read 1 at 7", "write 1 at 7"]);
   });
 
   it("moves the generation with each change and notifies the driver", () => {
@@ -362,5 +435,19 @@ describe("reset (2.4) and activation", () => {
     goLive(s);
     await s.core.remove();
     expect(s.device.events).toEqual(["activate", "reset", "remove"]);
+  });
+
+  it("a device that has nothing to do when it is removed can be, too", async () => {
+    const device: VirtioDevice = {
+      deviceType: 4,
+      queueMaxSizes: [16],
+      activate: () => {},
+      queueNotify: () => {},
+      reset: () => {},
+    };
+    const { core } = rig(device);
+    core.writeStatus(1);
+    await expect(core.remove()).resolves.toBeUndefined();
+    expect(core.status).toBe(0);
   });
 });

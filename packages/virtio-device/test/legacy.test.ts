@@ -65,6 +65,15 @@ describe("a legacy driver that uses the device before DRIVER_OK (3.1.2)", () => 
     expect(core.negotiated).toBe(0x1000_0000n);
   });
 
+  it("may take a queue back, by address 0, before it has used it", () => {
+    const { core, device } = setup();
+    place(core, 0);
+    core.placeLegacyQueue(0, 0x1000);
+    expect([core.queues[0].enabled, [...core.queues[0].halves]]).toEqual([false, [0, 0, 0, 0, 0, 0]]);
+    core.notify(0);
+    expect([core.status, device.events]).toEqual([3, []]);
+  });
+
   it("that joins a queue outside memory has DEVICE_NEEDS_RESET, and after a reset a working device", () => {
     const { core, device, faults } = setup();
     place(core, 0);
@@ -119,6 +128,26 @@ describe("a legacy driver that uses the device before DRIVER_OK (3.1.2)", () => 
       t.core.restore(structuredClone(s.core.save()));
       expect([t.core.status, t.device.events.slice(-2)]).toEqual([status, ["activate", "queue 0 enabled"]]);
     }
+  });
+
+  it("places no queue while the transport keeps the device from memory", () => {
+    const { core, device } = setup();
+    place(core, 0);
+    core.notify(0);
+    core.barred = true;
+    place(core, 1);
+    expect([core.queues[1].enabled, device.events.includes("queue 1 enabled")]).toEqual([false, false]);
+    core.barred = false;
+    place(core, 1);
+    expect([core.queues[1].enabled, device.events.at(-1)]).toEqual([true, "queue 1 enabled"]);
+  });
+
+  it("is no modern driver: that one can't place a queue in a live device", () => {
+    const { core, device } = setup();
+    core.writeStatus(0);
+    core.writeStatus(15);
+    place(core, 0);
+    expect([core.status, core.queues[0].enabled, device.events]).toEqual([15, false, ["reset", "activate"]]);
   });
 
   it("is no modern driver: that one's early kicks wait for DRIVER_OK", () => {

@@ -41,14 +41,14 @@ describe("a queue that is reset alone (2.6.1.1)", () => {
   });
 
   it("forgets the buffers of a turn that is not over", () => {
-    const { core, device, drivers, scheduler, offer } = working(512);
+    const { core, device, drivers, scheduler, faults, offer } = working(512);
     offer(512);
     core.notify(0);
     expect(device.handled[0].length).toBe(256);
     core.queueSelect = 0;
     core.resetQueue();
     scheduler.run();
-    expect(device.handled[0].length).toBe(256);
+    expect([device.handled[0].length, core.status, faults]).toEqual([256, 15, []]);
     expect(drivers[0].usedIndex).toBe(256);
   });
 

@@ -5,6 +5,7 @@ import { GuestMemory } from "@virtio-ts/vm-memory";
 import { describe, expect, it } from "vitest";
 import { DeviceCore, QueueWorker } from "../src/index.ts";
 import { CountingInterrupts, ManualScheduler } from "../src/testing/index.ts";
+import { enableQueue, negotiate, rig, WorkingDevice } from "./support/rig.ts";
 
 /** A device of one queue that answers each chain with one byte, live. */
 function setup(size = 16) {
@@ -80,6 +81,16 @@ describe("a queue worker", () => {
     core.notify(0);
     expect(handled).toEqual([]);
     expect(core.status).toBe(15 | 64);
+  });
+
+  it("has nothing to do for a queue that the driver left unused", () => {
+    const s = rig(new WorkingDevice());
+    negotiate(s);
+    enableQueue(s, 0);
+    s.core.writeStatus(15);
+    expect(s.device.context?.queues[1]).toBeNull();
+    s.device.queueNotify(1);
+    expect([s.device.handled, s.scheduler.tasks, s.core.status, s.faults]).toEqual([[[], []], [], 15, []]);
   });
 
   it("does nothing more after a reset", () => {

@@ -240,6 +240,8 @@ describe("a snapshot that is not this device's, or lies, is refused with nothing
     ["outstanding chains out of range", position({ outstanding: [{ head: 99 }] }), "state"],
     ["a status without its order", edit({ status: 12 }), "state"],
     ["a status of unknown bits", edit({ status: 0x200 }), "state"],
+    ["a live device's status with an unknown bit of the byte", edit({ status: 15 | 32 }), "state"],
+    ["a live device's status with a bit above the byte", edit({ status: 15 | 256 }), "state"],
     ["DRIVER_OK without being active", edit({ active: false }), "state"],
     ["being active without DRIVER_OK", edit({ status: 11 }), "state"],
     ["an interface in reset", { ...asleep(), status: 0, legacy: true }, "state"],
@@ -249,6 +251,13 @@ describe("a snapshot that is not this device's, or lies, is refused with nothing
       { ...asleep(), status: 11, driverFeatures: [0, 5, 0, 0] },
       "mismatch",
     ],
+    [
+      "features that are not offered, of a legacy driver that uses the device",
+      edit({ legacy: true, status: 7, driverFeatures: [0x4000, 0, 0, 0] }),
+      "mismatch",
+    ],
+    ["seven halves of addresses", queue({ halves: [...good.queues[0].halves, 0] }), "shape"],
+    ["five pages of features", edit({ driverFeatures: [0x20, 1, 0, 0, 0] }), "shape"],
     ["three pages of features", edit({ driverFeatures: [0, 1, 0] }), "shape"],
     ["a kick of no queue", edit({ earlyKicks: [2] }), "state"],
     ["too many kicks", edit({ earlyKicks: [0, 0, 0] }), "state"],
@@ -262,6 +271,31 @@ describe("a snapshot that is not this device's, or lies, is refused with nothing
     expect((target.device as Saving).value).toBe(0);
     target.core.restore(good);
     expect(target.core.status).toBe(15);
+  });
+
+  it.each<[what: string, value: unknown, said: string]>([
+    ["a text", "one", "one"],
+    ["a long text", "x".repeat(100), "x".repeat(40)],
+    ["a number", -1, "-1"],
+    ["a truth value", true, "true"],
+    ["nothing", undefined, "undefined"],
+    ["null", null, "null"],
+    ["an object", {}, "an object"],
+    ["an array", [1, 2], "an object"],
+    ["an object that is no text", Object.create(null), "an object"],
+  ])("and the message says what was found: %s", (_, value, said) => {
+    expect(() => setup().core.restore(edit({ queueSelect: value }))).toThrow(
+      new RestoreError("shape", `queueSelect is ${said}, not a number of 32 bits`),
+    );
+  });
+
+  it("but not what a legacy driver wrote of features before it used the device: it gets those there are", () => {
+    for (const status of [3, 11]) {
+      const target = setup(undefined, memory);
+      const state = { ...asleep(), legacy: true, status, driverFeatures: [0x4001, 0, 0, 0] };
+      expect(refusal(state, target)).toBe("restored");
+      expect([target.core.status, target.core.negotiated]).toEqual([status, 1n]);
+    }
   });
 
   it("a device's state for a device that has none", () => {

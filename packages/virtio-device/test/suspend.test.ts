@@ -169,6 +169,30 @@ describe("a suspended device (3.5)", () => {
     expect([s.device.events, s.scheduler.tasks]).toEqual([["notify 0", "notify 1"], []]);
   });
 
+  it("is looked at after each time that it resumes", () => {
+    const s = working();
+    for (const used of [2, 4, 6]) {
+      suspend(s);
+      s.offer(2);
+      s.core.notify(0);
+      resume(s);
+      s.scheduler.run();
+      expect(s.drivers[0].usedIndex).toBe(used);
+    }
+  });
+
+  it("that has no configuration space is not asked for what is in it", () => {
+    const s = rig(new FlexibleDevice({ configSize: 0 }), RING_RESET);
+    s.device.readConfig = () => {
+      throw new Error("there is none");
+    };
+    goLive(s, FLEXIBLE);
+    suspend(s);
+    expect([s.core.status, s.core.config.read(0, 4), s.faults]).toEqual([SUSPENDED, 0, []]);
+    resume(s);
+    expect([s.core.status, s.interrupts.configCount, s.faults]).toEqual([RUNNING, 0, []]);
+  });
+
   it("that fails then does not resume, and does not notify", () => {
     const s = flexible();
     suspend(s);
@@ -278,9 +302,10 @@ describe("a device that takes its time over it", () => {
       s.core.writeStatus(0);
       s.device[name] = undefined;
       goLive(s, FLEXIBLE);
+      s.device.events.length = 0;
       step[end](new Error("late"));
       await settle();
-      expect([s.core.status, s.faults]).toEqual([RUNNING, []]);
+      expect([s.core.status, s.faults, s.device.events, s.scheduler.tasks]).toEqual([RUNNING, [], [], []]);
     }
   });
 
