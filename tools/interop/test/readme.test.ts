@@ -9,11 +9,12 @@ import { attachToV86 } from "@virtio-ts/vmm-v86";
 import { afterAll, beforeAll, describe, expect, it, test } from "vitest";
 import { entropyDevice } from "../src/examples/own-device.ts";
 import { plugIn } from "../src/examples/plug-in.ts";
-import { entropyFromQemu, readEntropy } from "../src/examples/qemu-entropy.ts";
+import { entropyFromQemu } from "../src/examples/qemu-entropy.ts";
+import { readEntropy } from "../src/examples/read-entropy.ts";
 import { hasPeers } from "../src/peers.ts";
 
 describe("the README of the project", () => {
-  it.each(["plug-in.ts", "own-device.ts", "qemu-entropy.ts"])("shows %s as it runs here", (name) => {
+  it.each(["plug-in.ts", "own-device.ts", "read-entropy.ts"])("shows %s as it runs here", (name) => {
     const source = readFileSync(new URL(`../src/examples/${name}`, import.meta.url), "utf8");
     const readme = readFileSync(new URL("../../../README.md", import.meta.url), "utf8");
     expect(readme).toContain(`\`\`\`ts\n${source.slice(source.indexOf("import")).trim()}\n\`\`\``);
