@@ -4,8 +4,8 @@
  * @module
  */
 import { parseArgs } from "node:util";
-import { type Column, type CommandResult, formatRow, workspaceRoot } from "@virtio-ts/terminal";
-import { type Step, steps } from "./steps.ts";
+import { type Column, formatRow, workspaceRoot } from "@virtio-ts/terminal";
+import { type Step, type StepResult, steps } from "./steps.ts";
 
 const columns: readonly Column[] = [
   { title: "step" },
@@ -38,12 +38,13 @@ async function runSteps(chosen: readonly Step[]): Promise<void> {
   const root = workspaceRoot();
   const print = (...cells: string[]): void => console.log(formatRow(columns, cells, widths));
   print(...columns.map((column) => column.title));
-  const failures: [Step, CommandResult][] = [];
+  const failures: [Step, StepResult][] = [];
   for (const step of chosen) {
     const start = performance.now();
     const result = await step.run(root).catch(brokenStep);
     const seconds = ((performance.now() - start) / 1000).toFixed(1);
-    print(step.name, result.ok ? "ok" : "failed", seconds, step.about);
+    const about = result.extent === undefined ? step.about : `${step.about} (${result.extent})`;
+    print(step.name, result.ok ? "ok" : "failed", seconds, about);
     if (!result.ok) failures.push([step, result]);
   }
   for (const [step, result] of failures) console.log(`\n── ${step.name}\n${result.output.trimEnd()}`);
@@ -52,7 +53,7 @@ async function runSteps(chosen: readonly Step[]): Promise<void> {
 }
 
 /** A step that throws has failed; the others still run. */
-function brokenStep(error: unknown): CommandResult {
+function brokenStep(error: unknown): StepResult {
   return { ok: false, output: String(error) };
 }
 

@@ -5,7 +5,14 @@
  */
 import { type CommandResult, runCommand } from "@virtio-ts/terminal";
 import { checkFloors } from "./floors/check-floors.ts";
+import { compileReadmes } from "./readmes/compile-readmes.ts";
 import { uninspected } from "./uninspected.ts";
+
+/** How a step ended. */
+export interface StepResult extends CommandResult {
+  /** How much it looked at, such as `35 blocks`. */
+  readonly extent?: string;
+}
 
 /** One step of the check. */
 export interface Step {
@@ -17,13 +24,14 @@ export interface Step {
    *
    * @param root - the workspace's root
    */
-  run(root: string): Promise<CommandResult>;
+  run(root: string): Promise<StepResult>;
 }
 
 /** Every step. */
 export const steps: readonly Step[] = [
   { name: "types", about: "sources and tests compile", run: checkTypes },
   { name: "lint", about: "format and lint rules", run: command("biome", "check", "--error-on-warnings") },
+  { name: "readmes", about: "what the READMEs show compiles as copied", run: checkReadmes },
   { name: "floors", about: "who may import whom", run: async (root) => floors(root) },
   {
     name: "unused",
@@ -44,10 +52,18 @@ async function checkTypes(root: string): Promise<CommandResult> {
   return { ok: sources.ok && tests.ok, output: sources.output + tests.output };
 }
 
-function floors(root: string): CommandResult {
+async function checkReadmes(root: string): Promise<StepResult> {
+  const build = await runCommand(["tsc", "-b"], { cwd: root });
+  if (!build.ok) return { ok: false, output: "nothing to compile against: the sources do not compile (step types)\n" };
+  const { ok, output, blocks, broken } = await compileReadmes(root);
+  return { ok, output, extent: `${blocks} blocks, ${broken} broken` };
+}
+
+function floors(root: string): StepResult {
   const { files, problems } = checkFloors(root);
   const summary = `${files} files, ${problems.length} violations\n`;
-  return { ok: problems.length === 0, output: problems.map((line) => `${line}\n`).join("") + summary };
+  const output = problems.map((line) => `${line}\n`).join("") + summary;
+  return { ok: problems.length === 0, output, extent: `${files} files` };
 }
 
 /** Each package's own `hygiene` script; turbo repeats it only for packages that changed, and skips those without one. */
