@@ -50,5 +50,5 @@ export interface NetdevQueueInfo {
   /** Most entries. */
   readonly max: number;
   /** Whether their number must be a power of two. */
-  readonly powerOfTwo: true;
+  readonly powerOfTwo: boolean;
 }

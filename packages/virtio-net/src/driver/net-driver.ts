@@ -9,10 +9,11 @@ import { MTU_MIN, VIRTIO_NET_F_CTRL_RX, VIRTIO_NET_F_SPEED_DUPLEX } from "../lay
 import type { NetdevExtraInfo, NetdevInfo, NetdevQueueInfo } from "./info.ts";
 import type { OpenNic } from "./negotiation.ts";
 import { isUnicast, randomMac } from "./net-config.ts";
+import type { Netdev, RxQueue, RxQueueOptions, TxQueue, TxQueueOptions } from "./netdev.ts";
 import { type NetDriverOptions, NicLives } from "./nic-lives.ts";
 import { checkCapacity, checkEntries, queueInfo } from "./queue-shape.ts";
 import { canSetMac, receiveIndex, transmitIndex } from "./running-nic.ts";
-import { RxQueue, type RxQueueOptions } from "./rx-queue.ts";
+import { NicRxQueue } from "./rx-queue.ts";
 import {
   NETDEV_CONFIGURED,
   NETDEV_INVALID,
@@ -21,18 +22,18 @@ import {
   NETDEV_UNPROBED,
   type NetdevState,
 } from "./status.ts";
-import { TxQueue, type TxQueueOptions } from "./tx-queue.ts";
+import { NicTxQueue } from "./tx-queue.ts";
 
 /** A NIC, driven. What is refused throws a {@link DriverError} whose `errno` is uknetdev's. */
-export class NetDriver {
+export class NetDriver implements Netdev {
   /** How the NIC is reached. */
   readonly transport: DriverTransport;
   readonly #lives: NicLives;
   #state: NetdevState = NETDEV_UNPROBED;
   /** A call that takes time is under way. */
   #busy = false;
-  #rxqs: (RxQueue | null)[] = [];
-  #txqs: (TxQueue | null)[] = [];
+  #rxqs: (NicRxQueue | null)[] = [];
+  #txqs: (NicTxQueue | null)[] = [];
   #mac: Uint8Array = new Uint8Array(6);
   #mtu = 0;
   #promiscuous = false;
@@ -79,8 +80,8 @@ export class NetDriver {
     if (rxQueues !== txQueues) {
       throw new DriverError("not-supported", `${rxQueues} receive queues with ${txQueues} transmit queues`);
     }
-    this.#rxqs = new Array<RxQueue | null>(rxQueues).fill(null);
-    this.#txqs = new Array<TxQueue | null>(txQueues).fill(null);
+    this.#rxqs = new Array<NicRxQueue | null>(rxQueues).fill(null);
+    this.#txqs = new Array<NicTxQueue | null>(txQueues).fill(null);
     this.#state = NETDEV_CONFIGURED;
   }
 
@@ -109,7 +110,7 @@ export class NetDriver {
     }
     const size = checkEntries(this.rxqInfo(id), entries, `receive queue ${id}`);
     checkCapacity(nic, size, options.pool, `receive queue ${id}`);
-    const queue = new RxQueue(id, size, options, nic.framing);
+    const queue = new NicRxQueue(id, size, options, nic.framing);
     this.#rxqs[id] = queue;
     return queue;
   }
@@ -119,7 +120,7 @@ export class NetDriver {
     const nic = this.#probed(NETDEV_CONFIGURED);
     checkUnset(this.#txqs, id, "transmit");
     const size = checkEntries(this.txqInfo(id), entries, `transmit queue ${id}`);
-    const queue = new TxQueue(id, size, options, nic.framing, this);
+    const queue = new NicTxQueue(id, size, options, nic.framing, this);
     this.#txqs[id] = queue;
     return queue;
   }
@@ -199,7 +200,10 @@ export class NetDriver {
     return this.#lives.linkUp;
   }
 
-  /** The NIC's address, 6 bytes: its own, or a locally administered one where it has none. */
+  /**
+   * The NIC's address, 6 bytes: its own, or a locally administered one where it has none. Six zeros before
+   * {@link probe}.
+   */
   get hwaddr(): Uint8Array {
     return this.#mac.slice();
   }
@@ -216,7 +220,7 @@ export class NetDriver {
     this.#mac = mac.slice();
   }
 
-  /** The largest IP packet that is sent, bytes. */
+  /** The largest IP packet that is sent, bytes; 0 before {@link probe}. */
   get mtu(): number {
     return this.#mtu;
   }

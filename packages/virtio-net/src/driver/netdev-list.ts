@@ -4,7 +4,7 @@
  */
 
 import { DriverError } from "@virtio-ts/virtio-driver";
-import type { NetDriver } from "./net-driver.ts";
+import type { Netdev } from "./netdev.ts";
 
 /** Numbers are 16 bits wide. */
 const IDS = 0x1_0000;
@@ -20,9 +20,6 @@ const OPERATIONS = [
   "start",
   "info",
 ] as const;
-
-/** The operations that every network device has, whatever is behind it. */
-export type Netdev = Pick<NetDriver, (typeof OPERATIONS)[number] | "state" | "mtu" | "promiscuous">;
 
 /** Network devices, each with a number of its own for as long as the list lasts. */
 export class NetdevList {

@@ -8,9 +8,9 @@ import type { DriverError, DriverHost, DriverTransport } from "@virtio-ts/virtio
 import { STATUS_ANNOUNCE, STATUS_LINK_UP, VIRTIO_NET_F_GUEST_ANNOUNCE, VIRTIO_NET_F_STATUS } from "../layout/index.ts";
 import { checkUnchanged, type OpenNic, openNic } from "./negotiation.ts";
 import { type NicSettings, RunningNic } from "./running-nic.ts";
-import type { RxQueue } from "./rx-queue.ts";
+import type { NicRxQueue } from "./rx-queue.ts";
 import { NETDEV_EIO } from "./status.ts";
-import type { TxQueue } from "./tx-queue.ts";
+import type { NicTxQueue } from "./tx-queue.ts";
 
 /**
  * How a driver is to be. Its functions are called in the host's interrupt delivery; what one throws fails the driver,
@@ -69,7 +69,7 @@ export class NicLives {
   }
 
   /** Begins a life with these queues. Where it fails all is as before. @throws DriverError */
-  async start(rxqs: readonly RxQueue[], txqs: readonly TxQueue[], settings: NicSettings): Promise<void> {
+  async start(rxqs: readonly NicRxQueue[], txqs: readonly NicTxQueue[], settings: NicSettings): Promise<void> {
     await this.close(); // what could not be closed before
     const nic = await this.#fresh();
     this.#spent = true;

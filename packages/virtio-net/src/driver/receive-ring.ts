@@ -1,6 +1,6 @@
 /**
  * The buffers a receive queue has in its ring: from where they come, and which is which (VIRTIO 1.4, 5.1.6.3). Part of
- * {@link RxQueue}.
+ * {@link NicRxQueue}.
  * @module
  */
 

@@ -25,9 +25,9 @@ import {
 } from "../layout/index.ts";
 import { ControlQueue } from "./control-queue.ts";
 import type { OpenNic } from "./negotiation.ts";
-import type { RxQueue } from "./rx-queue.ts";
+import type { NicRxQueue } from "./rx-queue.ts";
 import { NETDEV_EINVAL, type NETDEV_EIO } from "./status.ts";
-import type { TxQueue } from "./tx-queue.ts";
+import type { NicTxQueue } from "./tx-queue.ts";
 
 /** Elements of a packet that take one descriptor and a table, if there may be tables: 64 KiB by pages, and headers. */
 const PACKET_ELEMENTS = 18;
@@ -57,13 +57,13 @@ export interface NicSettings {
 /** A NIC that was opened, with its queues. */
 export class RunningNic {
   readonly #nic: OpenNic;
-  readonly #rxqs: readonly RxQueue[];
-  readonly #txqs: readonly TxQueue[];
+  readonly #rxqs: readonly NicRxQueue[];
+  readonly #txqs: readonly NicTxQueue[];
   #control: ControlQueue | null = null;
   #announcing = false;
 
   /** @param rxqs as many as `txqs` */
-  constructor(nic: OpenNic, rxqs: readonly RxQueue[], txqs: readonly TxQueue[]) {
+  constructor(nic: OpenNic, rxqs: readonly NicRxQueue[], txqs: readonly NicTxQueue[]) {
     this.#nic = nic;
     this.#rxqs = rxqs;
     this.#txqs = txqs;

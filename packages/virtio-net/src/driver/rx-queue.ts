@@ -13,8 +13,9 @@ import { type DriverQueue, UsedBurst } from "@virtio-ts/virtio-queue";
 import type { RxCounters } from "./counters.ts";
 import type { Framing } from "./framing.ts";
 import { type NetbufPool, NO_NETBUF } from "./netbuf-pool.ts";
+import type { RxQueue, RxQueueOptions } from "./netdev.ts";
 import { PacketBurst } from "./packet-burst.ts";
-import { type ReceiveBuffers, ReceiveRing } from "./receive-ring.ts";
+import { ReceiveRing } from "./receive-ring.ts";
 import { ReceivedHeader } from "./received-header.ts";
 import {
   NETDEV_EINVAL,
@@ -29,29 +30,13 @@ import {
 const NONE: number = NO_NETBUF;
 const NO_GSO: number = GSO_NONE;
 
-/** How a receive queue is set up. */
-export interface RxQueueOptions extends ReceiveBuffers {
-  /**
-   * Told that packets have come, once for each time that interrupts were enabled, in the host's interrupt delivery.
-   * Interrupts of the queue are off then; {@link RxQueue.rxOne} turns them on again. What it throws fails the driver:
-   * see `NetDriverOptions.onFailure`.
-   */
-  readonly onEvent?: (queue: RxQueue) => void;
-}
-
-/** One receive queue. */
-export class RxQueue {
-  /** Its number among the receive queues. */
+/** One receive queue of a virtio NIC. */
+export class NicRxQueue implements RxQueue {
   readonly id: number;
-  /** Its entries. */
   readonly size: number;
-  /** Where its buffers come from. */
   readonly pool: NetbufPool;
-  /** The packet that {@link rxOne} has received last, if it said so: the caller's, to be given back to the pool. */
   packet: number = NO_NETBUF;
-  /** What `allocate` has thrown last, since the driver was started; `null` where it has not: see UNDERRUN. */
   allocateError: unknown = null;
-  /** Counters, live. */
   readonly counters: Readonly<RxCounters>;
   readonly #counters: RxCounters = {
     packets: 0,
@@ -123,26 +108,12 @@ export class RxQueue {
     this.#ring.recover();
   }
 
-  /**
-   * Receives one packet, into {@link packet}. Interrupts of the queue must not be on, see {@link interruptEnable}.
-   * @returns as {@link rxBurst}
-   */
   rxOne(): number {
     const status = this.rxBurst(this.#one, 1);
     this.packet = netdevSuccessful(status) ? this.#one.packets[0] : NO_NETBUF;
     return status;
   }
 
-  /**
-   * Receives packets into `burst`, which is emptied first: they are the caller's, to be given back to the pool. Then
-   * fills the queue up. Where the caller wants to be told of packets, and there is none left, interrupts are on again
-   * when this returns.
-   * @param max packets; as many as there is room for by default
-   * @returns `NETDEV_STATUS_SUCCESS` with at least one packet, and `NETDEV_STATUS_MORE` beside it while there are more;
-   * 0 without; either with `NETDEV_STATUS_UNDERRUN` when buffers were lacking. `NETDEV_EINVAL` when there were only
-   * packets to be dropped, or the call is not allowed now, as from within another that fills the same burst;
-   * `NETDEV_EIO`
-   */
   rxBurst(burst: PacketBurst, max: number = burst.packets.length): number {
     if (this.#receiving || burst.busy) return NETDEV_EINVAL;
     burst.clear();
@@ -159,12 +130,6 @@ export class RxQueue {
     }
   }
 
-  /**
-   * Asks to be told of packets by `onEvent`.
-   * @returns 0 when interrupts are on; 1 when packets are there already: then they are to be received first, and
-   * interrupts come on by themselves once there are none left
-   * @throws DriverError `invalid` while frames do not flow; `not-supported` without an `onEvent`
-   */
   interruptEnable(): 0 | 1 {
     const virtqueue = this.#live();
     if (this.#options.onEvent === undefined) {
@@ -175,7 +140,6 @@ export class RxQueue {
     return this.#drained(virtqueue.queue) ? 0 : 1;
   }
 
-  /** Asks not to be told of packets. @throws DriverError `invalid` while frames do not flow */
   interruptDisable(): void {
     const virtqueue = this.#live();
     this.#wanted = false;

@@ -25,6 +25,7 @@ import {
 import type { TxCounters } from "./counters.ts";
 import type { Framing } from "./framing.ts";
 import { type NetbufPool, NO_NETBUF } from "./netbuf-pool.ts";
+import type { TxQueue, TxQueueOptions } from "./netdev.ts";
 import { PacketBurst } from "./packet-burst.ts";
 import { NETDEV_EINVAL, NETDEV_EIO, NETDEV_STATUS_MORE, NETDEV_STATUS_SUCCESS } from "./status.ts";
 
@@ -36,27 +37,17 @@ const FRAME_MIN: number = ETHERNET_HEADER;
 /** Used packets taken back at a time. */
 const RECLAIM = 64;
 
-/** How a transmit queue is set up. */
-export interface TxQueueOptions {
-  /** Where its packets come from, and go back to. */
-  readonly pool: NetbufPool;
-}
-
 /** What a queue shares with the driver it belongs to. */
 export interface QueueOwner {
   /** The largest IP packet, bytes. */
   readonly mtu: number;
 }
 
-/** One transmit queue. */
-export class TxQueue {
-  /** Its number among the transmit queues. */
+/** One transmit queue of a virtio NIC. */
+export class NicTxQueue implements TxQueue {
   readonly id: number;
-  /** Its entries. */
   readonly size: number;
-  /** Where its packets come from. */
   readonly pool: NetbufPool;
-  /** Counters, live. */
   readonly counters: Readonly<TxCounters>;
   readonly #counters: TxCounters = { packets: 0, bytes: 0, gso: 0, full: 0, refused: 0 };
   readonly #owner: QueueOwner;
@@ -101,21 +92,10 @@ export class TxQueue {
     this.#packets.fill(NO_NETBUF);
   }
 
-  /**
-   * Hands one packet to the device.
-   * @returns as {@link txBurst}
-   */
   txOne(packet: number): number {
     return this.txBurst(this.#one.clear().add(packet));
   }
 
-  /**
-   * Hands packets to the device, in order, from `burst.next` on, which moves past those that were taken; they belong to
-   * the driver, which gives them back to the pool. Those from `burst.next` on stay with the caller. One that is in a
-   * ring already, or has a buffer that is, is not acceptable.
-   * @returns `NETDEV_STATUS_SUCCESS` where at least one was taken, with `NETDEV_STATUS_MORE` while there is room; 0 when
-   * the queue is full; `NETDEV_EINVAL` when the next packet is not acceptable or frames do not flow, `NETDEV_EIO`
-   */
   txBurst(burst: PacketBurst): number {
     const virtqueue = this.#virtqueue;
     if (virtqueue === null) return this.#closed;
@@ -147,10 +127,6 @@ export class TxQueue {
     return status;
   }
 
-  /**
-   * Gives packets that the device has used back to the pool. Transmitting does so by itself; this is for who waits.
-   * @returns packets the device still has
-   */
   reclaim(): number {
     const virtqueue = this.#virtqueue;
     if (virtqueue === null) return 0;

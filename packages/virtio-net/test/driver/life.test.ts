@@ -451,6 +451,15 @@ describe("stop and start", () => {
 });
 
 describe("hwaddr, mtu and promiscuous mode", () => {
+  it("are six zeros, 0 and off before the NIC was probed, and can't be set", async () => {
+    const { driver } = await setupStrict({ upTo: "unprobed" });
+    expect([[...driver.hwaddr], driver.mtu, driver.promiscuous]).toEqual([[0, 0, 0, 0, 0, 0], 0, false]);
+    expect(await errnoOf(() => driver.setHwaddr(Uint8Array.of(2, 0, 0, 0, 0, 7)))).toBe("EINVAL");
+    expect(await errnoOf(() => driver.setMtu(1500))).toBe("EINVAL");
+    expect(await errnoOf(() => driver.setPromiscuous(true))).toBe("EINVAL");
+    expect(await errnoOf(() => driver.einfo())).toBe("EINVAL");
+  });
+
   it("set the physical address to mac [net.driver.device-configuration-layout.3]", async () => {
     const { driver } = await setupStrict({ upTo: "unconfigured" });
     expect([...driver.hwaddr]).toEqual(STRICT_MAC);
