@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { AddressBus, type IoPortInterface, IoPortList, Machine } from "../src/index.ts";
+import { AddressBus, type IoPortInterface, IoPortList, type IoPortType, Machine } from "../src/index.ts";
 
 /** An interface that remembers, and fails at `badPort`. */
 function recorder(name: string, badPort = -1): IoPortInterface<string> & { readonly log: string[] } {
@@ -43,6 +43,13 @@ describe("the I/O port list", () => {
     expect(list.emulate(0x71, false, 1).outcome).toBe("error");
     expect(list.emulate(0x70, true, 1).outcome).toBe("handled");
     for (const size of [0, 3, 8, -1, 1.5, Number.NaN]) expect(list.emulate(0x70, true, size).outcome).toBe("error");
+  });
+
+  it.each([0, 1, "given", undefined])("takes no range of type %s", (type) => {
+    const list = new IoPortList(0x9000);
+    const add = () => list.addHandler({ start: 0x70, end: 0x77, size: 8 }, recorder("a"), type as IoPortType);
+    expect(add).toThrow(RangeError);
+    expect([list.pool.reserved, list.bus.blockAt(0x70)]).toEqual([0, null]);
   });
 
   it("gives null for a range that overlaps another, the last port of a range included", () => {

@@ -4,6 +4,7 @@ import {
   AddressBus,
   ConfigMechanism1,
   IoPortList,
+  type IoPortType,
   Machine,
   onPci,
   PCI_CONFIG_PORTS,
@@ -73,6 +74,21 @@ describe("the make call", () => {
     expect(card.emul.core.device).toBe(card.device);
   });
 
+  it("gives back raw_poll and print_state too, with a guard around what they throw", () => {
+    const funcs = new RecordingFuncs();
+    const causes: unknown[] = [];
+    const card = new TestVm().make({ backend: funcs, onBackendError: (cause) => causes.push(cause) });
+    card.rawBackend?.poll();
+    card.rawBackend?.printState();
+    expect(funcs.calls).toEqual(["lowLevelInit", "poll", "printState"]);
+    funcs.poll = () => {
+      throw new Error("broken");
+    };
+    card.rawBackend?.poll();
+    expect([causes.length, card.rawBackend?.counters.errors]).toEqual([1, 1]);
+    expect(card.rawBackend).toBe(card.backend);
+  });
+
   it("wires the pin and line asked for, and tells the backend each time the line goes up", () => {
     const vm = new TestVm();
     const funcs = new RecordingFuncs();
@@ -113,7 +129,7 @@ describe("the make call", () => {
     const vm = new TestVm();
     const backend = new Wire();
     const card = vm.make({ backend });
-    expect([card.backend, card.emulDriver, card.emulDriverFuncs]).toEqual([backend, null, null]);
+    expect([card.backend, card.emulDriver, card.emulDriverFuncs, card.rawBackend]).toEqual([backend, null, null, null]);
     new PortGuest(vm, card).up().send(frame(1));
     expect(backend.frames).toEqual([frame(1)]);
   });
@@ -147,6 +163,12 @@ describe("the make call says which step failed, and keeps nothing", () => {
   ] as const)("%s: %o", (code, options) => {
     const vm = new TestVm();
     expect(codeOf(() => vm.make(options))).toBe(code);
+    expectNothingKept(vm);
+  });
+
+  it.each([0, 1, "given", undefined])("ports: a port type of %s, which is none", (portType) => {
+    const vm = new TestVm();
+    expect(codeOf(() => vm.make({ portType: portType as IoPortType }))).toBe("ports");
     expectNothingKept(vm);
   });
 

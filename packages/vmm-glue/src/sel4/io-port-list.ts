@@ -75,14 +75,18 @@ export class IoPortList {
   /**
    * Finds or takes a range, without a handler yet.
    * @param align what the start of a free range is a multiple of, a power of two
-   * @throws BusError `overlap`, `out-of-range`, `no-space`
+   * @throws BusError `overlap`, `out-of-range`, `no-space`; RangeError for a type that is none, as the original's numbers
    */
   reserve(range: IoPortRange, type: IoPortType, align: number = 1): Reservation {
     if (type === "free") return this.pool.take(range.size, align);
+    if (type !== "address") throw new RangeError(`port type ${type} is neither "free" nor "address"`);
     return this.pool.takeAt(range.start, range.end - range.start + 1);
   }
 
-  /** Adds a handler: its entry, or `null` where the range is taken, or none is free. */
+  /**
+   * Adds a handler: its entry, or `null` where the range is taken, or none is free.
+   * @throws RangeError for a type that is none
+   */
   addHandler<Cookie>(range: IoPortRange, iface: IoPortInterface<Cookie>, type: IoPortType): IoPortEntry | null {
     let reservation: Reservation | null = null;
     try {

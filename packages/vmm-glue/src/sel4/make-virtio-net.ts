@@ -81,6 +81,8 @@ export interface VirtioNet {
   readonly link: Link;
   /** The backend as an end of that link. */
   readonly backend: NetBackend;
+  /** The backend's functions as that end, with `poll`, `printState` and counters; `null` for one that is none of functions. */
+  readonly rawBackend: RawBackend | null;
   /** Its place on the bus. */
   readonly slot: PciSlot;
   /** Takes the card out of the VM: bus, ports, interrupt and backend are free again. */
@@ -129,6 +131,7 @@ export function makeVirtioNet(options: MakeVirtioNetOptions): VirtioNet {
       device,
       link,
       backend,
+      rawBackend: raw,
       slot,
       remove: once(remove),
     };
