@@ -19,6 +19,18 @@ describe("the header of the config page", () => {
     });
   });
 
+  it("names the fields of a register map too, though they select nothing", () => {
+    expect([layout.DEVICE_FEATURES_SEL, layout.DRIVER_FEATURES, layout.DRIVER_FEATURES_SEL]).toEqual([
+      0x14, 0x20, 0x24,
+    ]);
+    expect([layout.QUEUE_SEL, layout.SELECTED_NUM_MAX, layout.SELECTED_NUM]).toEqual([0x30, 0x34, 0x38]);
+    expect([layout.SELECTED_READY, layout.QUEUE_NOTIFY, layout.IRQ_STATUS, layout.IRQ_ACK]).toEqual([
+      0x44, 0x50, 0x60, 0x64,
+    ]);
+    expect([layout.SELECTED_DESC, layout.SELECTED_AVAIL, layout.SELECTED_USED]).toEqual([0x80, 0x90, 0xa0]);
+    expect([layout.SHM_SEL, layout.SHM_LEN, layout.SHM_BASE]).toEqual([0xac, 0xb0, 0xb8]);
+  });
+
   it("has wider maps where CMD_CONFIG is bit 224", () => {
     expect(layout.headerLayout(224)).toEqual({
       cmdConfigBit: 224,

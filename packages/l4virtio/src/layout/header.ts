@@ -4,7 +4,7 @@
  *
  * The driver reads and writes memory, not registers: the fields that a register map selects (`dev_features_sel`,
  * `queue_sel`, `shm_sel` and what they select) have no effect here. The maps of features and the queue entries take
- * their place.
+ * their place. They have their names here so that the header is whole.
  * @module
  */
 
@@ -27,17 +27,47 @@ export const VENDOR_ID = 0x0c;
 export const VENDOR_KERNKONZEPT = 0x44;
 /** `dev_features`: the first word of the map. */
 export const DEVICE_FEATURES = 0x10;
+/** `dev_features_sel`. */
+export const DEVICE_FEATURES_SEL = 0x14;
+/** `driver_features`. */
+export const DRIVER_FEATURES = 0x20;
+/** `driver_features_sel`. */
+export const DRIVER_FEATURES_SEL = 0x24;
 /** `num_queues`. */
 export const NUM_QUEUES = 0x28;
 /** `queues_offset`: where the queue entries begin, from the start of the page; 0: there are none. */
 export const QUEUES_OFFSET = 0x2c;
+/** `queue_sel`. */
+export const QUEUE_SEL = 0x30;
+/** `queue_num_max`, of the queue selected; the entry's is QUEUE_NUM_MAX. */
+export const SELECTED_NUM_MAX = 0x34;
+/** `queue_num`, of the queue selected. */
+export const SELECTED_NUM = 0x38;
+/** `queue_ready`, of the queue selected. */
+export const SELECTED_READY = 0x44;
+/** `queue_notify`: IRQ objects, and CMD_NOTIFY_QUEUE, take its place. */
+export const QUEUE_NOTIFY = 0x50;
 /**
  * `irq_status`: why the device signalled, ISR_QUEUE and ISR_CONFIG. The device sets bits, the driver clears them; proxies
  * that stand for a whole virtual machine forward interrupts by it.
  */
 export const IRQ_STATUS = 0x60;
+/** `irq_ack`: a driver clears bits of {@link IRQ_STATUS} in place. */
+export const IRQ_ACK = 0x64;
 /** `status`: the device writes it; the driver asks for another one by a command or by IPC. */
 export const STATUS = 0x70;
+/** `queue_desc`, 64 bits, of the queue selected. */
+export const SELECTED_DESC = 0x80;
+/** `queue_avail`, 64 bits, of the queue selected. */
+export const SELECTED_AVAIL = 0x90;
+/** `queue_used`, 64 bits, of the queue selected. */
+export const SELECTED_USED = 0xa0;
+/** `shm_sel`; this and the next two are in today's header alone. */
+export const SHM_SEL = 0xac;
+/** `shm_len`, 64 bits: all ones, for there are no regions. */
+export const SHM_LEN = 0xb0;
+/** `shm_base`, 64 bits: all ones. */
+export const SHM_BASE = 0xb8;
 /** `generation`: moves with each change of the device's configuration, and with each reset. */
 export const GENERATION = 0xfc;
 /** The device configuration. */
@@ -75,7 +105,7 @@ const HEADER_160: HeaderLayout = {
   cfgDriverNotifyIndex: 0x74,
   cfgDeviceNotifyIndex: 0x78,
   cmd: 0x7c,
-  sharedMemory: 0xb0,
+  sharedMemory: SHM_LEN,
 };
 
 /** The header before: maps of eight words, or bit 224 would lie outside of them, and `cmd` behind the maps. */
