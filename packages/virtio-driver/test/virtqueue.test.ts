@@ -1,5 +1,5 @@
 import { feature } from "@virtio-ts/virtio-bindings";
-import { BufferElements, ChainBurst, QUEUE_EMPTY, QUEUE_MALFORMED } from "@virtio-ts/virtio-queue";
+import { BufferElements, BufferError, ChainBurst, QUEUE_EMPTY, QUEUE_MALFORMED } from "@virtio-ts/virtio-queue";
 import { describe, expect, it } from "vitest";
 import { DriverDevice, type QueueOptions, RequestQueue, type Virtqueue } from "../src/index.ts";
 import { MockTransport } from "./support/mock-transport.ts";
@@ -189,6 +189,30 @@ describe("a queue", () => {
     for (let i = 0; i < 9; i++) elements.readable(0x8000, 4);
     await expect(queue.enqueue(elements, "b")).rejects.toMatchObject({ code: "too-many", errno: "ENOSPC" });
     expect(device.failure).toBeNull();
+  });
+
+  it("has libvirtio's errno for a request that can't be built, before it is enqueued", () => {
+    const errnoOf = (build: () => unknown) => {
+      try {
+        return build();
+      } catch (cause) {
+        return cause instanceof BufferError ? [cause.code, cause.errno] : cause;
+      }
+    };
+    expect(errnoOf(() => new BufferElements().readable(-1, 4))).toEqual(["element", "EINVAL"]);
+    expect(errnoOf(() => new BufferElements().writable(0, 4).readable(0, 4))).toEqual(["order", "EINVAL"]);
+    const large = new BufferElements().readable(0, 0xffff_ffff).writable(0, 1);
+    expect(errnoOf(() => large.writable(0, 1))).toEqual(["too-large", "ENOSPC"]);
+  });
+
+  it("has the same errno for a ring's refusal, whether the ring or the queue says so", async () => {
+    const { queue } = await start();
+    const long = new BufferElements();
+    for (let i = 0; i < 9; i++) long.readable(0x8000, 4);
+    for (const [elements, errno] of [[new BufferElements(), "EINVAL"] as const, [long, "ENOSPC"] as const]) {
+      expect(() => queue.queue.add(elements)).toThrow(expect.objectContaining({ name: "BufferError", errno }));
+      expect(() => queue.tryEnqueue(elements, "a")).toThrow(expect.objectContaining({ name: "DriverError", errno }));
+    }
   });
 
   it("passes the position where the device wants it in notifications", async () => {

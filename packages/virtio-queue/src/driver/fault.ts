@@ -53,4 +53,9 @@ export class BufferError extends Error {
     super(message);
     this.code = code;
   }
+
+  /** The errno that libvirtio and uknetdev have for it: a buffer that is larger than the queue can ever take, or wrong. */
+  get errno(): "EINVAL" | "ENOSPC" {
+    return this.code === "too-long" || this.code === "too-large" ? "ENOSPC" : "EINVAL";
+  }
 }
