@@ -88,6 +88,27 @@ describe("the registers of version 2 (4.2.2)", () => {
     expect([guest.status, device.context?.queues[0]?.queue.size, device.context?.queues[1]]).toEqual([15, 8, null]);
   });
 
+  it("take features and queues before any status bit, and all bits at once: the order is the driver's duty (3.1.1)", () => {
+    const { guest, device } = setup();
+    guest.setQueue(0, 8);
+    guest.write(0x24, 1);
+    guest.write(0x20, 1);
+    expect([guest.status, guest.ready(0)]).toEqual([0, 1]);
+    guest.status = 15;
+    expect([guest.status, device.context?.features, device.context?.queues[0]?.queue.size]).toEqual([15, 1n << 32n, 8]);
+  });
+
+  it.each([1, 3, 11])("are reset by status 0 from status %i, and from 0", (status) => {
+    const { guest } = setup();
+    guest.status = 0;
+    guest.write(0x24, 1);
+    guest.write(0x20, 1);
+    guest.status = status;
+    guest.setQueue(0);
+    guest.status = 0;
+    expect([guest.status, guest.ready(0)]).toEqual([0, 0]);
+  });
+
   it.each([0, 3, 32, 0xffff_ffff])("tell a driver that a queue of %i entries can't be, when it goes live", (size) => {
     const { guest, faults } = setup();
     guest.negotiate();
