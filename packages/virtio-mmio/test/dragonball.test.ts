@@ -100,6 +100,15 @@ describe("doorbells", () => {
     expect([guest.read(0x1000), guest.read(0x1ffc)]).toEqual([0, 0]);
   });
 
+  it("begin where configuration space ends, which is written as ever", () => {
+    const { guest, device, mmio } = dragonball({ perQueueNotify: true }, new RecordingDevice({ configSize: 0xf00 }));
+    guest.goLive();
+    guest.write(0x100, 0x1122_3344);
+    guest.write(0xffc, 0x5566_7788);
+    expect([guest.read(0x100), guest.read(0xffc)]).toEqual([0x1122_3344, 0x5566_7788]);
+    expect([device.events, mmio.core.counters.strayKicks]).toEqual([["activate"], 0]);
+  });
+
   it("are not there unless asked for", () => {
     const { guest, device } = dragonball();
     guest.goLive();
@@ -135,9 +144,14 @@ describe("messages", () => {
     const rig = liveWithMsi();
     setVector(rig, 1, 2 ** 40 + 0x1000, 7);
     rig.device.context?.queues[0]?.notifier.notify();
-    setVector(rig, 1, 2 ** 53, 7);
+    setVector(rig, 1, 2 ** 53 - 1, 8);
     rig.device.context?.queues[0]?.notifier.notify();
-    expect(rig.messages.sent).toEqual([[2 ** 40 + 0x1000, 7]]);
+    setVector(rig, 1, 2 ** 53, 9);
+    rig.device.context?.queues[0]?.notifier.notify();
+    expect(rig.messages.sent).toEqual([
+      [2 ** 40 + 0x1000, 7],
+      [2 ** 53 - 1, 8],
+    ]);
   });
 
   it("change only by the command", () => {
@@ -180,6 +194,17 @@ describe("messages", () => {
     expect(disabled.messages.sent.length).toBe(0);
   });
 
+  it("stay as they were programmed when they are enabled again, or a write of 16 bits goes elsewhere", () => {
+    const rig = withMsi();
+    rig.guest.write(CSR, 0x8000, 2);
+    setVector(rig, 0, 0xfee0_0000, 40);
+    rig.guest.write(CSR, 0x8000, 2);
+    for (const offset of [0x44, 0x70, 0xbe, 0xc4, 0xcc]) rig.guest.write(offset, 0, 2);
+    rig.guest.goLive();
+    rig.device.context?.configChanged();
+    expect(rig.messages.sent).toEqual([[0xfee0_0000, 40]]);
+  });
+
   it("are programmed anew after they were disabled, or the device was reset", () => {
     const messages = new Messages();
     const s = setup({ dragonball: { msi: messages } });
@@ -217,6 +242,20 @@ describe("messages", () => {
     expect(withMsi(new FlexibleDevice()).guest.offered & ringReset).toBe(0n);
     const without = dragonball({ perQueueNotify: true }, new FlexibleDevice());
     expect(without.guest.offered & ringReset).toBe(ringReset);
+  });
+
+  it("that are not there leave QueueReset in its place, and nothing where their other registers would be", () => {
+    const { guest, device, line } = dragonball({}, new FlexibleDevice());
+    guest.write(CSR, 0x8000, 2);
+    guest.write(COMMAND, UPDATE, 2);
+    for (const offset of [0xc4, 0xc8, 0xcc]) guest.write(offset, 0xffff_ffff);
+    expect([0xc0, 0xc4, 0xc8, 0xcc].map((offset) => guest.read(offset))).toEqual([0, 0, 0, 0]);
+    guest.goLive(1n << 40n);
+    device.context?.configChanged();
+    expect([guest.interruptStatus, line.level]).toEqual([2, true]);
+    guest.select(1);
+    guest.write(0xc0, 1);
+    expect([guest.ready(1), device.events.at(-1)]).toEqual([0, "queue 1 reset"]);
   });
 });
 

@@ -71,6 +71,20 @@ describe("the registers of legacy version 1 (4.2.4)", () => {
     expect([...mmio.core.queues[0].halves]).toEqual([0x4000, 0, 0x4100, 0, 0x5000, 0]);
   });
 
+  it("keep an alignment while the status changes, and are back at 4096 bytes in a driver's reset", () => {
+    const { guest, mmio } = legacy();
+    guest.select(0);
+    guest.write(0x3c, 64);
+    guest.status = 1;
+    guest.status = 3;
+    guest.write(0x40, 4);
+    expect([...mmio.core.queues[0].halves]).toEqual([0x4000, 0, 0x4100, 0, 0x4140, 0]);
+    guest.status = 0;
+    guest.select(0);
+    guest.write(0x40, 4);
+    expect([...mmio.core.queues[0].halves]).toEqual([0x4000, 0, 0x4100, 0, 0x5000, 0]);
+  });
+
   it("ignore a size of 0, by which rcore's virtio-drivers take a queue back", () => {
     const { guest, mmio } = legacy();
     guest.status = 3;

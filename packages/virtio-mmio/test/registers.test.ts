@@ -58,6 +58,28 @@ describe("the registers of version 2 (4.2.2)", () => {
     }
   });
 
+  it("keep what was selected while the status changes, and forget it in a reset", () => {
+    const backing = new MemoryRegion(2 ** 40, new Uint8Array(0x1000));
+    const regions = [
+      { id: 0, offset: 0, length: 0x400 },
+      { id: 5, offset: 0x400, length: 0x800 },
+    ];
+    const { guest } = setup({ sharedMemory: { guestAddress: 2 ** 40, length: 0x1000, backing, regions } });
+    const seen = (): number[] => [guest.read(0x10), guest.read(0xb0)];
+    guest.write(0x14, 1);
+    guest.write(0xac, 5);
+    guest.write(0x24, 1);
+    guest.status = 1;
+    guest.status = 3;
+    guest.write(0x20, 1);
+    expect(seen()).toEqual([1, 0x800]);
+    guest.status = 11;
+    guest.status = 15;
+    expect([guest.status, ...seen()]).toEqual([15, 1, 0x800]);
+    guest.status = 0;
+    expect(seen()).toEqual([0x3000_0021, 0x400]);
+  });
+
   it("take a driver all the way, and its kicks", () => {
     const { guest, device } = setup();
     guest.goLive(0x21n);
@@ -395,6 +417,13 @@ describe("configuration space", () => {
     guest.write(0x10c, 0, 4);
     guest.write(0xffc, 0, 4);
     expect(device.config.bytes.every((byte) => byte === 0xff)).toBe(true);
+  });
+
+  it("may reach beyond the first page", () => {
+    const { guest } = setup({}, new RecordingDevice({ configSize: 0x1000 }));
+    guest.write(0xffe, 0x4433_2211);
+    guest.write(0x1004, 0x55, 1);
+    expect([guest.read(0xffe), guest.read(0x1000, 2), guest.read(0x1004)]).toEqual([0x4433_2211, 0x4433, 0x55]);
   });
 
   it("has a generation that moves with each change by the device [mmio.device.mmio-device-register-layout.6]", () => {

@@ -5,7 +5,6 @@
  */
 
 import { STATUS_DRIVER_OK, STATUS_SUSPEND, VIRTIO_F_RING_RESET } from "@virtio-ts/virtio-bindings";
-import type { SharedMemoryRegion } from "@virtio-ts/virtio-device";
 import * as register from "../layout/registers.ts";
 import type { RegisterSet } from "./registers.ts";
 import type { MmioTransport } from "./transport.ts";
@@ -43,9 +42,9 @@ export class ModernRegisters implements RegisterSet {
       case register.SHM_LEN_HIGH:
         return high(this.#region?.length);
       case register.SHM_BASE_LOW:
-        return low(this.#regionBase);
+        return low(this.#region?.address);
       case register.SHM_BASE_HIGH:
-        return high(this.#regionBase);
+        return high(this.#region?.address);
       case register.CONFIG_GENERATION:
         return core.configGeneration >>> 0;
       default:
@@ -78,15 +77,13 @@ export class ModernRegisters implements RegisterSet {
     else queue.enabled = false;
   }
 
-  get #region(): SharedMemoryRegion | undefined {
+  /** Length and guest address of the region that SHMSel selects. */
+  get #region(): { length: number; address: number } | undefined {
     const { core, shmSel } = this.#transport;
-    return core.sharedMemory?.regions.find(({ id }) => id === shmSel);
-  }
-
-  get #regionBase(): number | undefined {
-    const region = this.#region;
-    const start = this.#transport.core.sharedMemory?.guestAddress;
-    return region === undefined || start === undefined ? undefined : start + region.offset;
+    const { sharedMemory } = core;
+    if (sharedMemory === null) return undefined;
+    const region = sharedMemory.regions.find(({ id }) => id === shmSel);
+    return region && { length: region.length, address: sharedMemory.guestAddress + region.offset };
   }
 }
 

@@ -109,8 +109,9 @@ export class MmioTransport implements DriverTransport {
     this.#live.delete(index);
   }
 
-  notify(index: number, position?: number): void {
-    this.#registers.set(register.QUEUE_NOTIFY, position === undefined ? index : encodeNotification(index, position));
+  /** Without notification data the index stands alone, in the same place (4.2.3.3). */
+  notify(index: number, position = 0): void {
+    this.#registers.set(register.QUEUE_NOTIFY, encodeNotification(index, position));
   }
 
   readConfig(offset: number, width: AccessWidth): number {

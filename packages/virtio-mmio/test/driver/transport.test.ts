@@ -281,6 +281,17 @@ describe("shared memory (4.2.2)", () => {
     expect(transport.sharedMemory(4)).toBeNull();
   });
 
+  it.each([
+    ["a length", 0x0b4],
+    ["an address", 0x0bc],
+  ])("is none where it has %s of 2^53 or more", (_, high) => {
+    const backing = new MemoryRegion(0x40_0000_0000, new Uint8Array(0x2000));
+    const regions = [{ id: 5, offset: 0x1000, length: 0x800 }];
+    const side = new DriverSide({ sharedMemory: { guestAddress: 0x40_0000_0000, length: 0x2000, backing, regions } });
+    side.onRead = ({ offset, value }) => (offset === high ? 0x20_0000 : value);
+    expect(side.connect().sharedMemory(5)).toBeNull();
+  });
+
   it("is not looked for by drivers that expect none [mmio.driver.device-initialization.3]", async () => {
     const side = new DriverSide();
     await (await side.start()).close();
