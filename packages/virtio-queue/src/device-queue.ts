@@ -57,6 +57,7 @@ export interface DeviceQueue {
    * Takes up to `max` available chains, in order, into `burst`, which is emptied first.
    * @returns how many were taken, {@link QUEUE_EMPTY} when none is available, {@link QUEUE_MALFORMED} when the
    * next one is malformed or the queue had stopped already. Chains before a malformed one are delivered first.
+   * @throws QueueUsageError `foreign-burst`
    */
   pop(burst: ChainBurst, max: number): number;
 

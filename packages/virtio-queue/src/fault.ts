@@ -78,3 +78,21 @@ export class QueueConfigError extends Error {
     this.code = code;
   }
 }
+
+/**
+ * How a queue was misused by the code that calls it:
+ * - `foreign-burst`: a burst was made over another memory than the queue's, so that its segments would name wrong regions
+ */
+export type QueueUsageErrorCode = "foreign-burst";
+
+/** A mistake of the code that uses a queue. Nothing was taken from the queue. */
+export class QueueUsageError extends Error {
+  override readonly name = "QueueUsageError";
+  /** Which mistake. */
+  readonly code: QueueUsageErrorCode;
+
+  constructor(code: QueueUsageErrorCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}

@@ -27,6 +27,16 @@ describe.each(["split", "packed"])("%s", (format) => {
     return { memory, driver, queue, burst: new ChainBurst(memory) };
   }
 
+  test("a burst over another memory is refused, and nothing is taken", () => {
+    const { memory, driver, queue, burst } = rig(8);
+    driver.offer([{ length: 4 }]);
+    const foreign = new ChainBurst(new GuestMemory(memory.regions));
+    const misuse = expect.objectContaining({ name: "QueueUsageError", code: "foreign-burst" });
+    expect(() => queue.pop(foreign, 8)).toThrow(misuse);
+    expect([queue.outstanding, queue.fault]).toEqual([0, null]);
+    expect(queue.pop(burst, 8)).toBe(1);
+  });
+
   /** Takes and gives back one chain, so that the next one has another head, or place. */
   function once({ driver, queue, burst }: ReturnType<typeof rig>): void {
     driver.offer([{ length: 4 }]);

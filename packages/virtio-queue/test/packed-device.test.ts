@@ -105,12 +105,12 @@ describe("order", () => {
       queue.flush();
       driver.collect();
     }
-    const { driver: other, queue: second } = rig();
+    const { driver: other, queue: second, burst: its } = rig();
     other.addDescriptor({ address: 0x8000, length: 1, flags: NEXT, next: 77 }, true);
     other.addDescriptor({ address: 0x8000, length: 1, flags: 0, next: 3 }, false);
     other.publish();
-    expect(second.pop(burst, 8)).toBe(1);
-    expect(burst.heads[0]).toBe(3);
+    expect(second.pop(its, 8)).toBe(1);
+    expect(its.heads[0]).toBe(3);
   });
 
   test("[packed.device.scatter-gather-support.2] a list may have as many descriptors as the queue, a table as many entries", () => {

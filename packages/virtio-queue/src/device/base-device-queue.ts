@@ -7,7 +7,7 @@
 import type { GuestMemory } from "@virtio-ts/vm-memory";
 import type { ChainBurst } from "../chain-burst.ts";
 import { type DeviceQueue, QUEUE_EMPTY, QUEUE_MALFORMED, type QueueCounters } from "../device-queue.ts";
-import { QueueFault, type QueueFaultCode } from "../fault.ts";
+import { QueueFault, type QueueFaultCode, QueueUsageError } from "../fault.ts";
 import type { QueueEvents } from "../layout/events.ts";
 import type { CommonQueueState, QueueState } from "../state.ts";
 import type { DeviceQueueConfig } from "./config.ts";
@@ -49,6 +49,12 @@ export abstract class BaseDeviceQueue implements DeviceQueue {
   }
 
   pop(burst: ChainBurst, max: number): number {
+    if (burst.memory !== this.memory) {
+      throw new QueueUsageError(
+        "foreign-burst",
+        "a burst over another memory than the queue's: make one over the queue's",
+      );
+    }
     burst.clear();
     this.fresh = 0;
     if (this.stopped) return this.fault === null ? QUEUE_EMPTY : QUEUE_MALFORMED;
