@@ -1,6 +1,6 @@
 /**
- * What memory costs where queues and transports call it: once per burst, at set-up, or for the bytes of each buffer.
- * Run with `node packages/vm-memory/bench/memory.bench.ts` on a Node.js that strips types.
+ * Cost of memory as queues and transports call it: once per burst, at set-up, or for the bytes of each buffer. Run with
+ * `node packages/vm-memory/bench/memory.bench.ts` on a Node.js that strips types.
  * @module
  */
 
@@ -16,7 +16,7 @@ const log = new DirtyLog(1 << 20);
 const copier = new Copier();
 const frame = new Uint8Array(2048);
 
-/** Copies out of 128 buffers of a ring, so that none of them is the last one again. */
+/** Copies out of 128 buffers of a ring, so that no buffer is used twice in a row. */
 function copyRing(length: number): void {
   const region = fixed.regions[0];
   for (let i = 0; i < 128; i++) copier.out(region, 2048 * i, frame, 0, length);

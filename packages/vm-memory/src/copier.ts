@@ -2,34 +2,34 @@
  * Copies bytes between guest memory and a caller's buffer: for the data path of queues and devices, in either
  * direction.
  *
- * Hot, guarded by `pnpm bench queue`, `driver` and `alloc`. Nothing copies faster than `set`, but it takes a view of
- * just the bytes to copy, and making one costs more than a small copy does. So small copies go by words where both
- * sides are aligned alike, through words of the buffer that are kept, and the views that large ones take are kept too.
+ * Hot, guarded by `pnpm bench queue`, `driver` and `alloc`. `set` is the fastest copy, but it needs a view of exactly
+ * the bytes to copy, and making that view costs more than a small copy. So small copies go by words if both sides have
+ * the same alignment, through a cached word view of the buffer. Large copies use `set` with cached views.
  * @module
  */
 
 import type { MemoryRegion } from "./region.ts";
 
-// Measured in Node.js 20, 128 buffers by turns, ns for 16, 64, 96, 128 and 1500 bytes: by bytes 10, 53, and so on; by
-// words 5, 11, 15, 19, 133; by `set` of a new view 26, 26, 26, 26, 39, which is 36 and more where it replaces one kept
-// for other bytes; by `set` of a kept view 12, 12, 12, 12, 24.
+// Measured in Node.js 20, 128 buffers in turn, ns for 16, 64, 96, 128 and 1500 bytes: by bytes 10, 53, and so on; by
+// words 5, 11, 15, 19, 133; by `set` of a new view 26, 26, 26, 26, 39, or 36 and more if the new view evicts a cached
+// one; by `set` of a cached view 12, 12, 12, 12, 24.
 
-/** Fewer bytes are not worth a look whether they can go by words. */
+/** Below this many bytes, checking whether words are possible costs more than words save. */
 const WORDS_FROM = 8;
-/** Up to this many bytes, words cost hardly more than `set` of a kept view, and far less than of a new one. */
+/** Up to this many bytes, words cost hardly more than `set` of a cached view, and far less than `set` of a new one. */
 const WORDS_PAY = 96;
-/** The same of bytes. */
+/** Up to this many bytes, the same holds for a copy by bytes. */
 const BYTES_PAY = 24;
-/** After this many views the next are kept: who copies little doesn't pay for the places. */
+/** The cache starts after this many views, so that a copier with little work does not allocate it. */
 const VIEWS_PAY = 8;
-/** Views kept, of all buffers together. */
+/** Cached views, over all buffers together. */
 const KEPT = 1024;
 /**
- * Times where a view starts, its upper 10 bits say where it is kept. This one gives each of 512 buffers a place of its
- * own that lie a power of two apart, from 128 bytes to 64 KiB, or as far as frames are long.
+ * A view's start times this factor: the upper 10 bits of the product are the view's cache slot. This factor gives 512
+ * buffers a slot each if they are a power of two apart, from 128 bytes to 64 KiB, or a frame's length apart.
  */
 const SPREAD = 0xfbf356a7;
-/** Where words end: up to there V8 takes positions for small integers, and they wrap nowhere. */
+/** Copies by words end here: below this position V8 uses small integers, and no index wraps. */
 const FAR = 2 ** 30;
 const WORD_INDEX = 0x3fff_ffff;
 
@@ -48,12 +48,12 @@ class Piece {
 
 const NO_BYTES = new Uint8Array(0);
 const NO_WORDS = new Uint32Array(0);
-/** What nobody has kept anything in yet. */
+/** The cache of every copier that has not started its own. */
 const NO_PIECES: Piece[] = new Array<Piece>(KEPT).fill(new Piece(NO_BYTES, -1, NO_BYTES));
 
 /**
- * Copies between regions and buffers. Keep one for as long as you copy: what it learns of the buffers makes the next
- * copies cheap, and allocate nothing. It holds on to buffers that it copied from or into lately.
+ * Copies between regions and buffers. Keep one for as long as you copy: its cached views make later copies cheap and
+ * free of allocation. It holds references to the buffers it used recently.
  *
  * ```ts
  * const copier = new Copier();
@@ -63,18 +63,18 @@ const NO_PIECES: Piece[] = new Array<Piece>(KEPT).fill(new Piece(NO_BYTES, -1, N
 export class Copier {
   /** The caller's buffer used last. */
   private buffer: Uint8Array = NO_BYTES;
-  /** How many bytes before it the word starts that it starts in. */
+  /** Bytes between the start of the word that holds the buffer's first byte and that byte. */
   private lead = 0;
-  /** The buffer from there on, by bytes and by words; empty until it is used again. */
+  /** The buffer from the start of that word, by bytes and by words; empty until the buffer is used a second time. */
   private u8: Uint8Array = NO_BYTES;
   private u32: Uint32Array = NO_WORDS;
   private pieces: Piece[] = NO_PIECES;
-  /** Views made before there was a place to keep them. */
+  /** Views made before the cache started. */
   private views = 0;
 
   /**
-   * Copies into a region, and tells its tracker. Nothing is copied when a range isn't all there, be it that the memory
-   * was detached or shrunk.
+   * Copies into a region, and tells its tracker. If either range is incomplete, because memory was detached or has
+   * shrunk, nothing is copied.
    * @param region refreshed by the caller
    * @param offset from the region's start, bytes
    * @param from from the source's start, bytes
@@ -91,7 +91,7 @@ export class Copier {
   }
 
   /**
-   * Copies out of a region. Nothing is copied when a range isn't all there, as for {@link in}.
+   * Copies out of a region. If either range is incomplete, nothing is copied, as in {@link in}.
    * @param region refreshed by the caller
    * @param offset from the region's start, bytes
    * @param to from the target's start, bytes
@@ -106,8 +106,8 @@ export class Copier {
   }
 
   /**
-   * Where in `u8` and `u32` the copy between the buffer at `at` and a region at `offset` starts, or -1: it can't go by
-   * words, or should not.
+   * Start in `u8` and `u32` of a copy by words between the buffer at `at` and a region at `offset`; -1 if a copy by
+   * words is impossible or does not pay.
    */
   private startOf(buffer: Uint8Array, at: number, offset: number, length: number): number {
     if (length > WORDS_PAY || length < WORDS_FROM) return -1;
@@ -116,9 +116,9 @@ export class Copier {
     return ((start ^ offset) & 3) === 0 && (start + length <= this.u8.length || this.look(start + length)) ? start : -1;
   }
 
-  /** Views of it wait until it is used again: they would cost more than one copy saves. */
+  /** Remembers the buffer, without views: making them costs more than one copy saves, so they wait for a second use. */
   private remember(buffer: Uint8Array): -1 {
-    if (buffer.length === 0) return -1; // out of its memory's bounds it doesn't say where it starts
+    if (buffer.length === 0) return -1; // an out-of-bounds view hides its start: `byteOffset` is 0
     this.buffer = buffer;
     this.lead = buffer.byteOffset & 3;
     this.u8 = NO_BYTES;
@@ -126,7 +126,10 @@ export class Copier {
     return -1;
   }
 
-  /** Makes views of the buffer: for the first time, or because it has grown. @returns whether they reach up to `end` */
+  /**
+   * Makes the views of the buffer, or replaces them because the buffer has grown.
+   * @returns whether they reach up to `end`
+   */
   private look(end: number): boolean {
     const { buffer, byteOffset, length } = this.buffer;
     if (end > Math.min(length + this.lead, FAR)) return false;
@@ -144,7 +147,7 @@ export class Copier {
     }
   }
 
-  /** A view of `length` bytes of `source`; one that was kept has lost its length where its memory is gone. */
+  /** A view of `length` bytes of `source`. A cached view of detached memory has length 0, so it never matches. */
   private view(source: Uint8Array, from: number, length: number): Uint8Array {
     if (length === source.length) return source;
     const slot = Math.imul(from, SPREAD) >>> 22;
@@ -174,10 +177,11 @@ function copyWords(
   const count = (end - at) >>> 2;
   for (let i = at + count * 4; i < end; i++) target[i + shift] = source[i];
   const words = shift >> 2;
-  // Cut to the bits that they have: V8 then knows that sums don't overflow.
+  // Masked to the bits an index has, so that V8 knows that sums don't overflow.
   let a = (at >>> 2) & WORD_INDEX;
   const last = a + count;
-  // V8 checks and loads both arrays anew at each turn: four words in one cost less than twice what one does.
+  // V8 checks and loads both arrays again at each iteration: an iteration of four words costs less than two of one
+  // word.
   for (; a < last - 3; a += 4) {
     const b = (a + words) & WORD_INDEX;
     targetWords[b] = sourceWords[a];

@@ -1,12 +1,12 @@
 /**
- * Which pages of a region were written since one last asked: what a live migration copies again.
+ * The pages of a region written since the log was last read. A live migration copies them again.
  * @module
  */
 
 import { MemoryError } from "./error.ts";
 import type { WriteTracker } from "./tracker.ts";
 
-/** Pages written, as plain data. */
+/** The written pages, as plain data. */
 export interface DirtyPages {
   /** Bytes of one page. */
   readonly pageSize: number;
@@ -58,7 +58,7 @@ export class DirtyLog implements WriteTracker {
     return (this.bitmap[page >>> 3] & (1 << (page & 7))) !== 0;
   }
 
-  /** Hands out the pages written since the last call, and starts anew. */
+  /** Returns the pages written since the last call, and clears the log. */
   take(): DirtyPages {
     const bitmap = this.bitmap;
     this.bitmap = new Uint8Array(bitmap.length);

@@ -1,5 +1,6 @@
 /**
- * Guest-physical memory as a whole: regions with holes between them, some of which come and go while it is used.
+ * Guest-physical memory as a whole: regions with holes between them. Regions may be inserted and removed while memory
+ * is in use.
  *
  * The methods that take an address are for set-up, control paths and tests. Hot code locates a range once, then works
  * on the region's views.
@@ -12,17 +13,17 @@ import { Windows } from "./windows.ts";
 
 const MOST_REGIONS = 0xffff;
 
-/** Guest-physical memory. Regions never overlap; two may be adjacent; what lies in none of them is a hole. */
+/** Guest-physical memory. Regions never overlap, but two may be adjacent. An address in no region is in a hole. */
 export class GuestMemory {
   /**
-   * An index into this array names a region, for good: those it was made with by ascending address, then those inserted.
-   * One that was removed stays until a region of the same address and size takes its place, for chains that a device
-   * holds may name it.
+   * A region's index in this array is its id and never changes: first the initial regions by ascending address, then
+   * the inserted ones. A removed region keeps its index until a region of the same address and size replaces it,
+   * because a chain in flight may name it.
    */
   readonly regions: readonly MemoryRegion[];
-  /** Where the regions are, for hot code. Another object after each change of the regions. */
+  /** Finds regions for hot code. Each insert or remove replaces this object. */
   windows!: Windows;
-  /** Indices of the regions that are there now, by ascending address. */
+  /** Indices of the regions present now, by ascending address. */
   present: readonly number[] = [];
   private readonly slots: MemoryRegion[];
   /** By place in {@link present}. */
@@ -49,7 +50,7 @@ export class GuestMemory {
   }
 
   /**
-   * Adds a region while memory is used: devices' queues find it with their next burst.
+   * Inserts a region while memory is in use: a device's queue finds it with its next burst.
    * @throws MemoryError `regions-overlap`, `too-many-regions`; nothing is changed then
    */
   insert(region: MemoryRegion): void {
@@ -73,8 +74,8 @@ export class GuestMemory {
   }
 
   /**
-   * Takes a region out while memory is used. What was found in it before may still be written, but no more of it is
-   * found.
+   * Removes a region while memory is in use. Later look-ups don't find it, but buffers already found in it may still be
+   * written.
    * @returns whether it was there
    */
   remove(region: MemoryRegion): boolean {
@@ -109,7 +110,7 @@ export class GuestMemory {
   }
 
   /**
-   * Index of the one region that holds all of a range, or -1: also for a range that runs over into an adjacent region.
+   * Index of the region that holds a whole range, or -1. A range that spans two adjacent regions gives -1 too.
    * @param length bytes; of 0 bytes, the range must still start inside a region
    */
   locate(address: number, length: number): number {
@@ -124,13 +125,13 @@ export class GuestMemory {
     let place = this.placeAt(address);
     if (place < 0) return false;
     while (ends[place] < end) {
-      if (this.starts[place + 1] !== ends[place]) return false; // nor does one adjoin the last
+      if (this.starts[place + 1] !== ends[place]) return false; // also after the last: undefined
       place++;
     }
     return true;
   }
 
-  /** Has each region look for its bytes anew: called at the start of each burst, costs a few ns. */
+  /** Refreshes each present region. Called at the start of each burst; costs a few ns. */
   refresh(): void {
     const { regions, present } = this;
     for (let i = 0; i < present.length; i++) regions[present[i]].refresh();
@@ -196,7 +197,7 @@ export class GuestMemory {
     this.writeU32(address + 4, Number(bits >> 32n));
   }
 
-  /** Copies guest memory into `target`, as many bytes as that is long. @throws MemoryError `out-of-range` */
+  /** Copies `target.length` bytes of guest memory into `target`. @throws MemoryError `out-of-range` */
   read(address: number, target: Uint8Array): void {
     this.check(address, target.length);
     for (let done = 0; done < target.length; ) {
@@ -208,7 +209,7 @@ export class GuestMemory {
     }
   }
 
-  /** Copies `bytes` into guest memory: all of them, or none. @throws MemoryError `out-of-range` */
+  /** Copies `bytes` into guest memory: all or none. @throws MemoryError `out-of-range` */
   write(address: number, bytes: Uint8Array): void {
     this.check(address, bytes.length);
     for (let done = 0; done < bytes.length; ) {
@@ -221,7 +222,7 @@ export class GuestMemory {
     }
   }
 
-  /** Sets every byte of a range to `value`: all of them, or none. @throws MemoryError `out-of-range` */
+  /** Sets every byte of a range to `value`: all or none. @throws MemoryError `out-of-range` */
   fill(address: number, length: number, value: number = 0): void {
     this.check(address, length);
     for (let done = 0; done < length; ) {

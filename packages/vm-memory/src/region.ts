@@ -6,10 +6,10 @@
 import { MemoryError } from "./error.ts";
 import type { WriteTracker } from "./tracker.ts";
 
-/** The largest region, in bytes: what one typed array can cover, and what a 32-bit offset can name. */
+/** The largest region, in bytes: a typed array covers no more, and a 32-bit offset names no more. */
 export const MAX_REGION_SIZE: number = 2 ** 32;
 
-/** A function that returns the bytes of a region as they are now, for memory that moves or grows. */
+/** Returns the current bytes of a region, for memory that moves or grows. */
 export type MemorySource = () => Uint8Array;
 
 // Rings and devices read and write 16- and 32-bit little-endian fields through host-endian views.
@@ -20,7 +20,7 @@ if (new Uint8Array(new Uint16Array([1]).buffer)[0] !== 1) {
 /**
  * A region of guest-physical memory with its views.
  *
- * The views may be replaced whenever the machine runs: read `region.u8` anew in each call, never keep it over one.
+ * The views may be replaced whenever the machine runs: read `region.u8` in each call; never keep it across calls.
  */
 export class MemoryRegion {
   /** Guest-physical address of the first byte; a multiple of 8. */
@@ -35,16 +35,16 @@ export class MemoryRegion {
   u16: Uint16Array;
   /** The region by little-endian 32-bit words. */
   u32: Uint32Array;
-  /** Told of every write that a device makes, or `null`: nothing is tracked, and nothing is paid for it. */
+  /** Told of every write that a device makes. With `null` nothing is tracked, at no cost. */
   tracker: WriteTracker | null = null;
-  /** The source's answer that the views were made from. */
+  /** The bytes that the views were made from. */
   private bytes: Uint8Array;
   private source: MemorySource | null;
 
   /**
    * @param start guest-physical address, a multiple of 8
    * @param bytes the memory: a view over an ArrayBuffer, a SharedArrayBuffer or a WebAssembly memory, at a byte
-   * offset that is a multiple of 8; or a function that returns it, asked again at each {@link refresh}
+   * offset that is a multiple of 8; or a function that returns it, called again at each {@link refresh}
    * @throws MemoryError `region-*`
    */
   constructor(start: number, bytes: Uint8Array | MemorySource) {
@@ -70,8 +70,8 @@ export class MemoryRegion {
   }
 
   /**
-   * Puts other bytes in the place of the region's: the same guest memory, somewhere else in the host.
-   * @throws MemoryError `region-resized` when they are fewer, `region-misaligned`
+   * Replaces the region's bytes: the same guest memory, at another place in the host.
+   * @throws MemoryError `region-resized` if `bytes` is smaller than the region, `region-misaligned`
    */
   replace(bytes: Uint8Array): void {
     if (bytes.length < this.size) {
@@ -85,9 +85,9 @@ export class MemoryRegion {
   }
 
   /**
-   * Takes the views anew when the source's bytes are no longer those they were made from, or were detached (a
-   * WebAssembly memory that grew). A few ns when nothing changed; does nothing for a region made from bytes.
-   * @throws MemoryError as {@link replace}: the machine's own error, never the guest's doing
+   * Makes the views again if the source returns other bytes, or if the bytes were detached (a WebAssembly memory that
+   * grew). Costs a few ns if nothing changed; does nothing for a region made from bytes.
+   * @throws MemoryError as {@link replace}: an error of the machine, never caused by the guest
    */
   refresh(): void {
     const source = this.source;
@@ -96,7 +96,7 @@ export class MemoryRegion {
     if (bytes !== this.bytes || this.u8.length === 0) this.adopt(bytes);
   }
 
-  /** A source may make a new view at each call over the very same memory: then the views stay. */
+  /** A source may return a new view over the same memory at each call; then the region keeps its views. */
   private adopt(bytes: Uint8Array): void {
     const u8 = this.u8;
     const same = bytes.buffer === u8.buffer && bytes.byteOffset === u8.byteOffset && bytes.length >= this.size;

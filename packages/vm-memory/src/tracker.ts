@@ -1,10 +1,10 @@
 /**
- * Write tracking: who else has to know that a device wrote into guest memory. A migration keeps a log of dirty pages;
- * an emulator throws away code it compiled from the bytes that changed.
+ * Write tracking: tells others that a device wrote into guest memory. A migration keeps a log of dirty pages; an
+ * emulator discards code that it compiled from the changed bytes.
  * @module
  */
 
-/** Told of every write into a region, after it was made. */
+/** Told of every write into a region, after the write. */
 export interface WriteTracker {
   /**
    * @param offset first byte written, from the region's start
@@ -13,7 +13,7 @@ export interface WriteTracker {
   written(offset: number, length: number): void;
 }
 
-/** One tracker that tells two. */
+/** A tracker that tells two others. */
 export class TrackerPair implements WriteTracker {
   private readonly first: WriteTracker;
   private readonly second: WriteTracker;

@@ -1,22 +1,23 @@
 /**
- * Where memory is, in 32-bit words: hot code finds the region of a buffer without floating point, in a time that does not
- * depend on the number of regions.
+ * A table of memory in 32-bit words: hot code finds the region of a buffer without floating point, in constant time for
+ * any number of regions.
  *
- * A window is a stretch of one region between two multiples of 2^31. So, with words taken as signed numbers, a buffer of
- * `length > 0` bytes at `low`, `high` lies in it when `high` is the window's and `offset = (low - windowLow) | 0` is at
- * least 0 and at most `(windowSize - length) | 0`: nothing overflows 32 bits in a way that matters.
+ * A window is a stretch of one region between two multiples of 2^31. Taken as signed words, a buffer of `length > 0`
+ * bytes at `low`, `high` is inside a window if `high` is the window's and `offset = (low - windowLow) | 0` is at least
+ * 0 and at most `(windowSize - length) | 0`. A window is at most 2^31 bytes, so no overflow of 32 bits changes the
+ * result.
  * @module
  */
 
 import type { MemoryRegion } from "./region.ts";
 
-/** Words of an entry of {@link Windows.entries}; some are not used. */
+/** Words of an entry of {@link Windows.entries}; some are unused. */
 export const WINDOW_WORDS = 8;
 /** Low word of the window's guest-physical address. */
 export const WINDOW_LOW = 0;
 /** High word of the window's guest-physical address. */
 export const WINDOW_HIGH = 1;
-/** Bytes of the window; 0 where there is none. */
+/** Bytes of the window; 0 if the entry has none. */
 export const WINDOW_SIZE = 2;
 /** Id of the window's region: an index into `GuestMemory.regions`. */
 export const WINDOW_REGION = 3;
@@ -24,19 +25,20 @@ export const WINDOW_REGION = 3;
 export const WINDOW_OFFSET = 4;
 
 const MOST_BYTES = 2 ** 31;
-/** The finest page is of 2 MiB: most regions of a machine are larger. */
+/** The smallest page has 2 MiB: most regions of a machine are larger. */
 const LEAST_SHIFT = 21;
 const MOST_SHIFT = 31;
-/** Most entries of a table, which are 512 KiB. Where memory spans more, pages are larger. */
+/** Most entries of a table, which is then 512 KiB. If memory spans more, pages are larger. */
 const MOST_ENTRIES = 2 ** 14;
 
 /**
- * The windows of a memory, by page of the guest's addresses. Never changed: a memory whose regions change has another
+ * The windows of a memory, by page of the guest's addresses. Immutable: a memory whose regions change gets a new one
  * (`GuestMemory.windows`).
  *
- * The entry of an address starts at word `(((high << (32 - shift)) | (low >>> shift)) & mask) * WINDOW_WORDS`. It is the
- * window that has most of the page. A buffer that is not in it may be memory all the same: beside it in the page, in several
- * windows, or where addresses are so high that pages share an entry. All of that is rare; `GuestMemory.indexAt` knows.
+ * The entry of an address starts at word `(((high << (32 - shift)) | (low >>> shift)) & mask) * WINDOW_WORDS`. It holds
+ * the window that covers most of the page. A buffer outside this window may still be memory: in another window of the
+ * page, in several windows, or at an address so high that pages share an entry. These cases are rare;
+ * `GuestMemory.indexAt` handles them.
  */
 export class Windows {
   /** {@link WINDOW_WORDS} words for each page. */
@@ -46,7 +48,7 @@ export class Windows {
   /** Number of entries, a power of two, less 1. */
   readonly mask: number;
 
-  /** @param regions the regions there are, each with its id */
+  /** @param regions the present regions, each with its id */
   constructor(regions: readonly (readonly [id: number, region: MemoryRegion])[]) {
     const span = regions.reduce((most, [, { end }]) => Math.max(most, end), 1);
     let shift = LEAST_SHIFT;
@@ -67,8 +69,8 @@ export class Windows {
   }
 
   /**
-   * Enters a window into the pages that it has more of than those before.
-   * @param held bytes that each page's window has of it
+   * Enters a window into each page that it covers more of than any window before.
+   * @param held bytes of each page that its window covers
    */
   private put(start: number, end: number, id: number, offset: number, held: Float64Array): void {
     const page = 2 ** this.shift;

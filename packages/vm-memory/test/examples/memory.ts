@@ -1,6 +1,6 @@
 import { DirtyLog, GuestMemory, type MemoryError, MemoryRegion } from "@virtio-ts/vm-memory";
 
-// An emulator that moves its memory: by and by it is somewhere else.
+// An emulator that moves its memory: the array is replaced below.
 let ram = new Uint8Array(0x10000);
 const memory = new GuestMemory([
   new MemoryRegion(0, () => ram),
