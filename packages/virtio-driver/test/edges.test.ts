@@ -47,6 +47,30 @@ describe("a device", () => {
     expect(transport.log.at(-1)).toBe("status 129");
   });
 
+  it("says which features were negotiated", async () => {
+    const transport = new MockTransport({ offered: VERSION_1 | feature(9) });
+    const device = await DriverDevice.open(transport, transport.host);
+    expect(device.features).toBe(0n);
+    await device.negotiate();
+    expect(device.features).toBe(VERSION_1);
+  });
+
+  it("has interrupts bound before its first queue is there, not after", async () => {
+    const { transport, device } = await negotiated();
+    await device.createQueue(0);
+    await expect(device.bindInterrupts(1)).rejects.toEqual(code("invalid"));
+    expect([transport.interrupts, device.failure]).toEqual([null, null]);
+  });
+
+  it("lives on when an interrupt comes for a queue that nobody listens to", async () => {
+    const { transport, device } = await negotiated();
+    await device.bindInterrupts(1);
+    await device.createQueue(0);
+    await device.start();
+    transport.interrupts?.used(0);
+    expect(device.failure).toBe(null);
+  });
+
   it("is given up once, for its first failure, and not after its end", async () => {
     const { transport, device } = await negotiated();
     await device.start();

@@ -131,6 +131,16 @@ describe("a table of messages", () => {
     expect(calls).toEqual(["a", "b", "a", "c"]);
   });
 
+  it("counts what is sent to another address as astray", () => {
+    const table = new MessageTable();
+    let heard = 0;
+    const { address, data } = table.allocate(() => heard++) as { address: number; data: number };
+    table.send(address + 4, data);
+    expect([heard, table.strays]).toEqual([0, 1]);
+    table.send(address, data);
+    expect([heard, table.strays]).toEqual([1, 1]);
+  });
+
   it("has no more than it was made with", () => {
     const table = new MessageTable(1);
     expect(table.allocate(() => {})).not.toBeNull();
