@@ -4,6 +4,7 @@
  * @module
  */
 import { type CommandResult, runCommand } from "@virtio-ts/terminal";
+import { compileDeclarations } from "./declarations.ts";
 import { checkFloors } from "./floors/check-floors.ts";
 import { compileReadmes } from "./readmes/compile-readmes.ts";
 import { uninspected } from "./uninspected.ts";
@@ -32,6 +33,7 @@ export const steps: readonly Step[] = [
   { name: "types", about: "sources and tests compile", run: checkTypes },
   { name: "lint", about: "format and lint rules", run: command("biome", "check", "--error-on-warnings") },
   { name: "readmes", about: "what the READMEs show compiles as copied", run: checkReadmes },
+  { name: "declarations", about: "TypeScript 5.0 understands what is declared", run: checkDeclarations },
   { name: "floors", about: "who may import whom", run: async (root) => floors(root) },
   {
     name: "unused",
@@ -57,6 +59,13 @@ async function checkReadmes(root: string): Promise<StepResult> {
   if (!build.ok) return { ok: false, output: "nothing to compile against: the sources do not compile (step types)\n" };
   const { ok, output, blocks, broken } = await compileReadmes(root);
   return { ok, output, extent: `${blocks} blocks, ${broken} broken` };
+}
+
+async function checkDeclarations(root: string): Promise<StepResult> {
+  const build = await runCommand(["tsc", "-b"], { cwd: root });
+  if (!build.ok) return { ok: false, output: "nothing to compile: the sources do not compile (step types)\n" };
+  const { ok, output, entries } = await compileDeclarations(root);
+  return { ok, output, extent: `${entries} entries` };
 }
 
 function floors(root: string): StepResult {

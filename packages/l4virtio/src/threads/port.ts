@@ -42,6 +42,6 @@ export function numberOf(value: unknown): number {
 }
 
 /** Whether a value is memory that both threads see, and not the copy of somebody's. */
-export function isShared(value: unknown): value is Uint8Array<SharedArrayBuffer> {
+export function isShared(value: unknown): value is Uint8Array & { readonly buffer: SharedArrayBuffer } {
   return value instanceof Uint8Array && value.buffer instanceof SharedArrayBuffer;
 }

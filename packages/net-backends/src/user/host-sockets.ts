@@ -121,5 +121,5 @@ export interface HostSockets {
    * @returns the whole answer, with the query's id. Rejected when none was to be had: the guest is told (SERVFAIL), as
    *   it is of what does not answer the query
    */
-  resolve(query: Uint8Array<ArrayBuffer>, signal: CancelSignal): Promise<Uint8Array>;
+  resolve(query: Uint8Array & { readonly buffer: ArrayBuffer }, signal: CancelSignal): Promise<Uint8Array>;
 }
