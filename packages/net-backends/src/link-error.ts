@@ -7,6 +7,8 @@
 export type LinkErrorCode =
   /** Both ends of the link are the same. */
   | "SAME_END"
+  /** An end is no backend: it has no `take`, or no `attach`. */
+  | "BAD_END"
   /** An end is at a link already. */
   | "END_TAKEN"
   /** `take` answered with something else than the number of the first frame it did not take. */

@@ -36,7 +36,7 @@ export interface LinkOptions {
  * @param a one end, most often a NIC
  * @param b the other end, most often a backend
  * @returns the link, up
- * @throws LinkError `SAME_END`, `END_TAKEN`; what an end throws that does not want to be attached
+ * @throws LinkError `SAME_END`, `BAD_END`, `END_TAKEN`; what an end throws that does not want to be attached
  */
 export function connect(a: NetBackend, b: NetBackend, options: LinkOptions = {}): Link {
   return new Link(a, b, options);
@@ -62,6 +62,12 @@ export class Link {
       ["first", a],
       ["second", b],
     ] as const) {
+      if (typeof end?.take !== "function" || typeof end.attach !== "function") {
+        throw new LinkError(
+          "BAD_END",
+          `the ${name} end is ${String(end)}: expected a NetBackend, with take and attach`,
+        );
+      }
       if (taken.has(end))
         throw new LinkError("END_TAKEN", `the ${name} end is at another link: disconnect that one first`);
     }

@@ -6,10 +6,12 @@
  */
 
 import {
+  feature,
   STATUS_DEVICE_NEEDS_RESET,
   STATUS_DRIVER_OK,
   STATUS_FEATURES_OK,
   STATUS_SUSPEND,
+  VIRTIO_F_RING_PACKED,
   VIRTIO_F_RING_RESET,
   VIRTIO_F_SUSPEND,
 } from "@virtio-ts/virtio-bindings";
@@ -22,6 +24,7 @@ import type { DeviceFault } from "./errors.ts";
 import { thrownFault } from "./faults.ts";
 import { DEFAULT_RING_FEATURES, FEATURE_PAGES, FeatureNegotiation, offeredFeatures } from "./features.ts";
 import { QueueRegisters } from "./queue-registers.ts";
+import { declaredQueueSizes } from "./queue-sizes.ts";
 import type { SharedMemoryList } from "./shared-memory.ts";
 import { type CoreState, pagesOf, type RegisterState } from "./snapshot.ts";
 
@@ -48,17 +51,17 @@ export class CoreRegisters {
   protected early: Set<number> = new Set();
   readonly #machine: Pick<DeviceCoreOptions, "memory">;
 
+  /** @throws QueueConfigError `size` where the device declares a size that no queue can have: see {@link declaredQueueSizes} */
   constructor(device: VirtioDevice, options: DeviceCoreOptions) {
     this.device = device;
     this.options = options;
     this.#machine = options;
     this.sharedMemory = options.sharedMemory ?? null;
-    const sizes = [...device.queueMaxSizes];
-    const { controlQueueMaxSize = 0 } = device;
-    if (controlQueueMaxSize > 0) sizes.push(controlQueueMaxSize);
-    this.queues = sizes.map((size) => new QueueRegisters(size));
     const { ringFeatures = DEFAULT_RING_FEATURES, transportFeatures = 0n } = options;
-    this.features = new FeatureNegotiation(offeredFeatures(device, ringFeatures, transportFeatures));
+    const offered = offeredFeatures(device, ringFeatures, transportFeatures);
+    const packed = (offered & feature(VIRTIO_F_RING_PACKED)) !== 0n;
+    this.queues = declaredQueueSizes(device, packed).map((size) => new QueueRegisters(size));
+    this.features = new FeatureNegotiation(offered);
     this.config = new ConfigAccess(
       device,
       () => this.byLegacy,

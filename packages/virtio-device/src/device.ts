@@ -52,9 +52,14 @@ export interface ActivationContext {
 export interface VirtioDevice {
   /** Device id (VIRTIO 1.4, 5): `VIRTIO_ID_*`. */
   readonly deviceType: number;
-  /** Largest size of each queue, entries; their number is the number of queues. */
+  /**
+   * Largest size of each queue, entries; their number is the number of queues. A power of two up to 32768, for a split
+   * queue can have no other (2.7), or 0 for a queue that is not available. Over MMIO (version 2) and L4-VIRTIO any
+   * number up to 32768 where VIRTIO_F_RING_PACKED is offered; never over PCI, which shows sizes before that is
+   * negotiated (4.1.4.3.1). Others are refused where the transport is made.
+   */
   readonly queueMaxSizes: readonly number[];
-  /** Largest size of the control queue; a device that has none leaves it out. */
+  /** Largest size of the control queue, as of {@link queueMaxSizes}; a device that has none leaves it out. */
   readonly controlQueueMaxSize?: number;
   /** Features of the device's type that it offers. Ring and transport features are the state machine's. */
   readonly features?: bigint;

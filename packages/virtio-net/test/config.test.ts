@@ -148,11 +148,29 @@ describe("a NIC's options", () => {
     ["mac", { mac: new Uint8Array(5) }],
     ["mac", { mac: Uint8Array.of(1, 0, 0, 0, 0, 0) }],
     ["queue-size", { queueSize: 0 }],
+    ["queue-size", { queueSize: -1 }],
+    ["queue-size", { queueSize: 3 }],
+    ["queue-size", { queueSize: 63 }],
+    ["queue-size", { queueSize: Number.NaN }],
     ["queue-size", { queueSize: 1 }],
     ["queue-size", { queueSize: 100 }],
     ["queue-size", { queueSize: 65536 }],
     ["queue-size", { queueSize: 2.5 }],
   ])("out of range is an error with code %s", (code, options) => {
     expect(() => new NetDevice(options)).toThrow(expect.objectContaining({ name: "NetConfigError", code }));
+  });
+
+  it.each([
+    ["52:54:00:12:34:56", 'mac is "52:54:00:12:34:56": expected a Uint8Array of 6 bytes'],
+    ["425400", 'mac is "425400": expected a Uint8Array of 6 bytes'],
+    ["", 'mac is "": expected a Uint8Array of 6 bytes'],
+    [[0x52, 0x54, 0, 0x12, 0x34, 0x56], "mac is [82,84,0,18,52,86]: expected a Uint8Array of 6 bytes"],
+    [0x5254, "mac is [21076]: expected a Uint8Array of 6 bytes"],
+    [new Uint8Array(7), "mac is [0,0,0,0,0,0,0]: expected a Uint8Array of 6 bytes"],
+    [new Uint8Array(0), "mac is []: expected a Uint8Array of 6 bytes"],
+  ])("has no address %j, and the error says what was expected", (mac, message) => {
+    expect(() => new NetDevice({ mac: mac as Uint8Array })).toThrow(
+      expect.objectContaining({ name: "NetConfigError", code: "mac", message: expect.stringContaining(message) }),
+    );
   });
 });

@@ -17,7 +17,14 @@ import {
   STATUS_FEATURES_OK,
   VIRTIO_F_RING_RESET,
 } from "@virtio-ts/virtio-bindings";
-import { DeviceCore, DeviceFault, FEATURE_PAGES, type VirtioDevice } from "@virtio-ts/virtio-device";
+import {
+  DeviceCore,
+  DeviceFault,
+  declaredQueueSizes,
+  FEATURE_PAGES,
+  missingOption,
+  type VirtioDevice,
+} from "@virtio-ts/virtio-device";
 import type { GuestMemory } from "@virtio-ts/vm-memory";
 import { ConfigPage } from "../layout/config-page.ts";
 import { L4_EINVAL, L4_EIO, L4_EOK, L4_ERANGE, type L4Error, type L4Result, L4VirtioError } from "../layout/errors.ts";
@@ -57,8 +64,17 @@ export class L4VirtioDevice {
   /** `null`: the device is configured by IPC alone. */
   readonly #commands: CommandField | null;
 
-  /** @throws L4VirtioError where the device or an option does not fit */
+  /**
+   * @throws L4VirtioError where the device or an option is missing, or does not fit; QueueConfigError `size` where the
+   * device declares a queue of a size that can't be: see `VirtioDevice.queueMaxSizes`
+   */
   constructor(device: VirtioDevice, options: L4VirtioDeviceOptions) {
+    const missing = missingOption({
+      device: [device, "a VirtioDevice"],
+      options: [options, "an object with scheduler"],
+      "options.scheduler": [options?.scheduler, "a Scheduler"],
+    });
+    if (missing !== null) throw new L4VirtioError("option", missing);
     const { cmdConfigBit = CMD_CONFIG_BIT } = options;
     this.#options = options;
     this.#location = options.page ?? { dataspace: new Uint8Array(CONFIG_PAGE_SIZE), offset: 0 };
@@ -70,7 +86,7 @@ export class L4VirtioDevice {
     this.#commands = cmdConfigBit === null ? null : new CommandField(this.#page, this.#commandActions());
     this.#dataspaces = new Dataspaces(this.#maxDataspaces);
     const memory = (): GuestMemory => this.#dataspaces.memory;
-    const queues = device.queueMaxSizes.length + ((device.controlQueueMaxSize ?? 0) > 0 ? 1 : 0);
+    const queues = declaredQueueSizes(device, true).length;
     const events = options.events ?? queues + 1;
     if (!Number.isInteger(events) || events < 1 || events > 0x10000) {
       throw new L4VirtioError("events", `${events} IRQ objects, not 1 to 65536`);

@@ -51,11 +51,12 @@ export function l4ResultName(result: L4Result): string {
 
 /**
  * Why one half can't be made:
+ * - `option`: the device, or an option that must be there, is missing
  * - `page`: the config page has too few bytes, or is not aligned
  * - `config-size`: the device's configuration does not fit the config page
  * - `events`: a number of IRQ objects below 1 or above 65536
  */
-export type L4VirtioErrorCode = "page" | "config-size" | "events";
+export type L4VirtioErrorCode = "option" | "page" | "config-size" | "events";
 
 /** One half of the transport can't be made; the message names the value. */
 export class L4VirtioError extends Error {

@@ -110,9 +110,13 @@ export function isNeverDialled(address: number): boolean {
  * @throws UserNetworkError `BAD_ADDRESS`
  */
 export function requireMac(mac: Uint8Array, what: string): Uint8Array {
-  if (mac.length !== 6 || (mac[0] & 1) !== 0) {
-    const text = Array.from(mac, (byte) => byte.toString(16).padStart(2, "0")).join(":");
-    throw new UserNetworkError("BAD_ADDRESS", `${what} is ${text}: expected 6 bytes, the first of them even (unicast)`);
+  if (!(mac instanceof Uint8Array) || mac.length !== 6 || (mac[0] & 1) !== 0) {
+    const bytes = mac instanceof Uint8Array;
+    const text = bytes ? Array.from(mac, (byte) => byte.toString(16).padStart(2, "0")).join(":") : JSON.stringify(mac);
+    throw new UserNetworkError(
+      "BAD_ADDRESS",
+      `${what} is ${text}: expected a Uint8Array of 6 bytes, the first of them even (unicast)`,
+    );
   }
   return mac.slice();
 }

@@ -10,7 +10,7 @@ export type UserNetworkErrorCode =
   | "BAD_ADDRESS"
   /** A subnet does not parse, or is too large or too small. */
   | "BAD_SUBNET"
-  /** A number is out of its range. */
+  /** A number is out of its range, or what must be given is missing. */
   | "BAD_VALUE"
   /** Two forwards want the same port of the host. */
   | "OVERLAPPING_FORWARDS"

@@ -71,6 +71,14 @@ export class UserNetwork implements NetBackend {
 
   /** @throws UserNetworkError if the options can't be: `BAD_SUBNET`, `BAD_ADDRESS`, `BAD_VALUE`, `OVERLAPPING_FORWARDS` */
   constructor(setup: UserNetworkSetup) {
+    if (typeof setup?.host !== "object" || setup.host === null) {
+      const what = setup === undefined || setup === null ? "setup" : "setup.host";
+      const given = String(what === "setup" ? setup : setup.host);
+      throw new UserNetworkError(
+        "BAD_VALUE",
+        `${what} is ${given}: expected the machine's sockets, as { host: nodeHostSockets() }`,
+      );
+    }
     const options = setup.options ?? {};
     const config = readOptions(options);
     this.#config = config;

@@ -5,7 +5,13 @@
  */
 
 import { feature, VIRTIO_F_NOTIFICATION_DATA, VIRTIO_F_RING_RESET } from "@virtio-ts/virtio-bindings";
-import { DeviceCore, type DeviceCoreOptions, type VirtioDevice } from "@virtio-ts/virtio-device";
+import {
+  DeviceCore,
+  type DeviceCoreOptions,
+  declaredQueueSizes,
+  missingOption,
+  type VirtioDevice,
+} from "@virtio-ts/virtio-device";
 import { type AccessWidth, type InterruptLine, lowBytes, type RegisterBlock } from "@virtio-ts/vm-device";
 import { DOORBELL_OFFSET, DOORBELL_SCALE, DRAGONBALL_WINDOW, MSI_COMMAND_VECTOR } from "../layout/dragonball.ts";
 import { CONFIG } from "../layout/registers.ts";
@@ -54,10 +60,21 @@ export class VirtioMmioDevice implements RegisterBlock {
   readonly #registers: RegisterSet;
   readonly #dragonball: DragonballRegisters | null;
 
-  /** @throws VirtioMmioError where the options do not go together with the device */
+  /**
+   * @throws VirtioMmioError where an option is missing, or the options do not go together with the device;
+   * QueueConfigError `size` where it declares a queue of a size that can't be: see `VirtioDevice.queueMaxSizes`
+   */
   constructor(device: VirtioDevice, options: VirtioMmioOptions) {
+    const missing = missingOption({
+      device: [device, "a VirtioDevice"],
+      options: [options, "an object with memory, scheduler and line"],
+      "options.memory": [options?.memory, "a GuestMemory"],
+      "options.scheduler": [options?.scheduler, "a Scheduler"],
+      "options.line": [options?.line, "an InterruptLine"],
+    });
+    if (missing !== null) throw new VirtioMmioError("option", missing);
     const { dragonball, line, version = 2 } = options;
-    const queues = device.queueMaxSizes.length + ((device.controlQueueMaxSize ?? 0) > 0 ? 1 : 0);
+    const queues = declaredQueueSizes(device, version !== 1).length;
     if (dragonball !== undefined) checkExtensions(dragonball, version, queues, device.configSize ?? 0);
     const msi = dragonball?.msi === undefined ? null : new MsiVectors(dragonball.msi, queues + 1);
     this.vectors = msi?.count ?? 0;

@@ -42,7 +42,7 @@ export class DriverSide implements RegisterAccess {
 
   constructor(
     options: Partial<VirtioMmioOptions> = {},
-    device: RecordingDevice = new FlexibleDevice({ deviceType: 4, queues: [16, 48], configSize: 24 }),
+    device: RecordingDevice = new FlexibleDevice({ deviceType: 4, queues: [16, 32], configSize: 24 }),
   ) {
     this.device = device;
     this.mmio = new VirtioMmioDevice(device, {

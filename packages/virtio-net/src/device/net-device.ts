@@ -63,7 +63,7 @@ export const NET_FEATURES: bigint = feature(
 
 /** What a {@link NetDevice} is made with. */
 export interface NetDeviceOptions {
-  /** Its address: 6 bytes, not a multicast address. A random, locally administered one by default. */
+  /** Its address: 6 bytes, not text, not a multicast address. A random, locally administered one by default. */
   readonly mac?: Uint8Array;
   /** Largest IP packet, bytes: 68 to 65535; 1500 by default. */
   readonly mtu?: number;
@@ -108,8 +108,12 @@ export class NetDevice implements VirtioDevice, NetBackend {
   /** @throws NetConfigError where an option is out of its range */
   constructor(options: NetDeviceOptions = {}) {
     const mac = options.mac ?? randomMac();
-    if (mac.length !== 6 || (mac[0] & 1) !== 0) {
-      throw new NetConfigError("mac", `[${mac.join(",")}] is no unicast address of 6 bytes`);
+    if (!(mac instanceof Uint8Array) || mac.length !== 6 || (mac[0] & 1) !== 0) {
+      const given = typeof mac === "string" ? JSON.stringify(mac) : `[${String(mac)}]`;
+      throw new NetConfigError(
+        "mac",
+        `mac is ${given}: expected a Uint8Array of 6 bytes, the first of them even (unicast)`,
+      );
     }
     const mtu = options.mtu ?? 1500;
     if (!Number.isInteger(mtu) || mtu < MTU_MIN || mtu > MTU_MAX) {

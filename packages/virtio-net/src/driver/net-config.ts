@@ -22,7 +22,7 @@ const SPEED_MAX = 0x7fff_ffff;
 
 /** Whether an address can be a NIC's own: 6 bytes, not a multicast address, not 0. */
 export function isUnicast(mac: Uint8Array): boolean {
-  return mac.length === 6 && (mac[0] & 1) === 0 && mac.some((byte) => byte !== 0);
+  return mac instanceof Uint8Array && mac.length === 6 && (mac[0] & 1) === 0 && mac.some((byte) => byte !== 0);
 }
 
 /** A random, locally administered address. */

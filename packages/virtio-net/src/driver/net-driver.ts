@@ -215,7 +215,11 @@ export class NetDriver implements Netdev {
    */
   async setHwaddr(mac: Uint8Array): Promise<void> {
     if (!canSetMac(this.#probed())) throw new DriverError("not-supported", "the NIC's address can't be set");
-    if (!isUnicast(mac)) throw new DriverError("invalid", `[${mac.join(",")}] is no unicast address of 6 bytes`);
+    if (!isUnicast(mac))
+      throw new DriverError(
+        "invalid",
+        `address ${typeof mac === "string" ? JSON.stringify(mac) : `[${String(mac)}]`}: expected a Uint8Array of 6 bytes, unicast`,
+      );
     await this.#lives.running?.setMac(mac);
     this.#mac = mac.slice();
   }

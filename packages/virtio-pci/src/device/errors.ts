@@ -5,6 +5,7 @@
 
 /** What is wrong with the function that was asked for. */
 export type VirtioPciErrorCode =
+  | "option"
   | "device-id"
   | "notify-multiplier"
   | "vector-count"

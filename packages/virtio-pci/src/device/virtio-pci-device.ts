@@ -5,7 +5,14 @@
  */
 
 import { feature, VIRTIO_F_RING_RESET } from "@virtio-ts/virtio-bindings";
-import { DeviceCore, type DeviceCoreOptions, RestoreError, type VirtioDevice } from "@virtio-ts/virtio-device";
+import {
+  DeviceCore,
+  type DeviceCoreOptions,
+  declaredQueueSizes,
+  missingOption,
+  RestoreError,
+  type VirtioDevice,
+} from "@virtio-ts/virtio-device";
 import {
   type AccessWidth,
   addExpress,
@@ -105,10 +112,21 @@ export class VirtioPciDevice implements PciFunction {
   #msixCapability = 0;
   #host: PciHost | null = null;
 
-  /** @throws VirtioPciError, PciConfigError where the options do not go together with the device */
+  /**
+   * @throws VirtioPciError, PciConfigError where an option is missing, or the options do not go together with the
+   * device; QueueConfigError `size` where it declares a queue whose size is neither a power of two up to 32768 nor 0
+   */
   constructor(device: VirtioDevice, options: VirtioPciOptions) {
+    const missing = missingOption({
+      device: [device, "a VirtioDevice"],
+      options: [options, "an object with memory and scheduler"],
+      "options.memory": [options?.memory, "a GuestMemory"],
+      "options.scheduler": [options?.scheduler, "a Scheduler"],
+    });
+    if (missing !== null) throw new VirtioPciError("option", missing);
     const mode = options.mode ?? "modern";
-    const queues = device.queueMaxSizes.length + ((device.controlQueueMaxSize ?? 0) > 0 ? 1 : 0);
+    // 4.1.4.3.1: queue_size shows a power of two until packed queues were agreed on.
+    const queues = declaredQueueSizes(device, false).length;
     this.#msix = options.interrupt === "intx" ? null : new MsixTable(options.vectors ?? queues + 1);
     const identity = virtioIdentity(device.deviceType, mode, options.identity);
     this.space = new PciConfigSpace({
