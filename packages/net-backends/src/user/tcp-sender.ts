@@ -116,7 +116,8 @@ export class TcpSender {
       this.#recovering = false;
       this.retries = 0;
     } else if (segment.span === 0 && window === this.#window) {
-      if (this.inFlight > 0 && ++this.#duplicateAcks === DUPLICATES) this.#sendAgain();
+      // While something is sent again, they tell of that (RFC 6582, 3.2).
+      if (!this.#recovering && this.inFlight > 0 && ++this.#duplicateAcks === DUPLICATES) this.#sendAgain();
     }
     // A guest that answers probes is alive, however long it keeps its window closed (RFC 9293, 3.8.6.1).
     if (this.#window === 0) this.retries = 0;

@@ -81,6 +81,18 @@ const FOUND: Record<string, Step[]> = {
 };
 
 test.each(Object.entries(FOUND))("%s", (_, story) => tell(SMALL, story));
+test("duplicate ACKs that arrive while a time-out waits for room send nothing again for a second time", () =>
+  tell(SMALL, [
+    ...steps(["guest hears"], ["room", 2], ["time", 9], ["guest sends"], ["guest hears"], ["host gives", 1]),
+    ...steps(["guest sends"], ["guest repeats"], ["time", 16], ["guest repeats"], ["room", 1], ["guest repeats"]),
+  ]));
+
+// The ACK of a segment that brings nothing new is dropped with it: the FIN goes again, and that is right.
+test("early data that was kept makes a repetition of its last byte say nothing", () =>
+  tell({ ...SMALL, receiveLimit: 500 }, [
+    ...steps(["loss", 2], ["guest hears"], ["guest sends"], ["guest writes", 389], ["guest sends", 735], ["host ends"]),
+    ...steps(["room", 0], ["time", 15], ["guest sends", 9], ["guest hears", 1], ["guest sends"]),
+  ]));
 
 // Asynchronous, though nothing waits: what a story leaves to promises goes only between turns, 340 KB of each until then.
 test("each segment of the network has a cause, whatever happens", async () => {

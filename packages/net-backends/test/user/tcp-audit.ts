@@ -15,6 +15,17 @@ export interface AuditedSegment {
   length: number;
 }
 
+/** What a segment of the guest says, and when. */
+interface Said {
+  from: number;
+  end: number;
+  acknowledged: number;
+  window: number;
+  at: number;
+  /** RCV.NXT at that time was this or more. */
+  least: number;
+}
+
 /** RFC 6298, 2.4: nothing is sent again sooner. */
 const MIN_TIMEOUT_MS = 1000;
 const DUPLICATES = 3;
@@ -59,12 +70,14 @@ export class TcpAudit {
   // What the guest has sent, as far as it got there.
   /** Up to here the network has got all (RCV.NXT): each segment it sends says so, and what came since is known. */
   #received = 0;
+  /** RCV.NXT is this or more: less by one than `#received` when it isn't known whether the FIN was taken. */
+  #least = 0;
   /** What came early, and may have been kept. */
   #early: [from: number, end: number][] = [];
   /** What the network keeps of early data is its own affair: until it says so, RCV.NXT may be larger. */
   #unsure = false;
-  /** An acknowledgement that counted if RCV.NXT was not larger; -1 for none. */
-  #perhaps = -1;
+  /** What counted only if RCV.NXT was not larger: a segment that brings nothing new is dropped, with its ACK. */
+  #perhaps: Said[] = [];
   #guestNext = 0;
   /** The end of the guest's FIN; -1 before. */
   #guestEnd = -1;
@@ -106,25 +119,38 @@ export class TcpAudit {
     const end = from + length + (flags & FIN);
     this.#guestNext = Math.max(this.#guestNext, end);
     if ((flags & FIN) !== 0) this.#guestEnd = end;
+    const least = this.#least;
     const isAcceptable = this.#receive(from, end, flags & FIN);
+    if (isAcceptable === "no") return;
     const acknowledged = (segment.acknowledged - this.#networkSyn - 1) | 0;
-    const window = segment.window << this.#scale;
-    if (isAcceptable !== "yes") {
-      if (isAcceptable === "no" || acknowledged > this.#next) return;
-      this.#perhaps = Math.max(this.#perhaps, acknowledged);
-      this.#guestEdge = Math.max(this.#guestEdge, acknowledged + window);
-      return;
+    const said = {
+      from,
+      end,
+      acknowledged,
+      window: segment.window << this.#scale,
+      at: this.#now(),
+      least,
+    };
+    if (isAcceptable === "yes") {
+      this.#hear(said);
+    } else if (acknowledged <= this.#next) {
+      this.#perhaps.push(said);
+      this.#guestEdge = Math.max(this.#guestEdge, acknowledged + said.window);
     }
+  }
+
+  /** The ACK and the window of an acceptable segment. */
+  #hear({ from, end, acknowledged, window, at }: Said): void {
     if (acknowledged > this.#next) {
       this.#owed++; // it acknowledges what was never sent
       return;
     }
     if (acknowledged < this.#una) return;
-    if (acknowledged >= this.#perhaps) this.#perhaps = -1;
+    this.#perhaps = this.#perhaps.filter((said) => said.acknowledged > acknowledged);
     const isNews = acknowledged > this.#una;
     if (isNews) {
       this.#una = acknowledged;
-      this.#timerFrom = this.#now();
+      this.#timerFrom = at;
       this.#duplicateAcks = 0;
     } else if (end === from && window === this.#guestWindow && this.#next > acknowledged) {
       if (++this.#duplicateAcks === DUPLICATES) this.#allowRepeat(); // RFC 5681, 3.2
@@ -140,7 +166,7 @@ export class TcpAudit {
   #receive(from: number, end: number, fin: number): "yes" | "no" | "perhaps" {
     if (from < this.#received && end <= this.#received) {
       this.#owed++;
-      return this.#unsure ? "perhaps" : "no";
+      return end > this.#least ? "perhaps" : "no";
     }
     const isSure = this.#unsure ? "perhaps" : "yes";
     if (from > this.#received) {
@@ -153,7 +179,9 @@ export class TcpAudit {
     this.#due = true;
     // A FIN with all data before it in the window may be taken: it needs no room. Else it is cut off with the data.
     this.#received = Math.min(end, this.#edge + fin);
-    if (fin === 1 && end === this.#edge + 1) this.#unsure = true;
+    const isFinUnsure = fin === 1 && end === this.#edge + 1;
+    this.#least = this.#received - (isFinUnsure ? 1 : 0);
+    if (isFinUnsure) this.#unsure = true;
     this.#early = this.#early.filter(([, last]) => last > this.#received);
     if (this.#early.some(([early]) => early <= this.#received)) this.#unsure = true;
     return isSure;
@@ -165,6 +193,7 @@ export class TcpAudit {
     const { flags, length } = segment;
     if ((flags & RST) !== 0) {
       // Both ends are over, and the network has forgotten them (RFC 9293, 3.10.7.1).
+      for (const said of this.#perhaps) this.#hear(said);
       if (!this.mayReset && !(this.isAcknowledged && this.#said === this.#guestEnd))
         throw new Error("an RST without a cause");
       return;
@@ -177,8 +206,8 @@ export class TcpAudit {
     const span = length + (flags & FIN);
     this.#checkAcknowledgement(segment);
     if (span > 0) this.#checkSent(from, length, (flags & FIN) !== 0);
-    else if (this.#perhaps >= 0) this.#owed = Math.max(0, this.#owed - 1);
     else if (from === this.#una - 1 && this.event !== "other") this.#checkProbe();
+    else if (this.event !== "other" && this.#perhaps.some((said) => said.acknowledged - 1 === from)) return;
     else this.#checkAck(from);
     this.#due = false; // each segment carries the ACK and the window (RFC 9293, 3.8.6.3)
   }
@@ -186,6 +215,11 @@ export class TcpAudit {
   /** Whether the guest has acknowledged all that the host gave, and its end. */
   get isAcknowledged(): boolean {
     return this.ended && this.#una === this.given + 1;
+  }
+
+  /** Whether it can't be known what the network took of what the guest acknowledged: a plain ACK would settle it. */
+  get isUnsure(): boolean {
+    return this.#perhaps.length > 0;
   }
 
   #syn(segment: AuditedSegment): void {
@@ -209,10 +243,14 @@ export class TcpAudit {
     if (acknowledged > this.#guestNext) throw new Error("acknowledges what was never sent");
     if (acknowledged < this.#said) throw new Error("the acknowledgement moves back");
     this.#said = acknowledged;
-    // Now it is known whether what came early was kept, and so which acknowledgements counted.
-    if (acknowledged === this.#received) this.#una = Math.max(this.#una, this.#perhaps);
-    this.#perhaps = -1;
+    // If RCV.NXT is what it was at least, it is known which segments were acceptable. If it is more, when did it become so?
+    for (const said of this.#perhaps.filter(({ least }) => least === acknowledged)) {
+      this.#perhaps.splice(this.#perhaps.indexOf(said), 1);
+      const isNew = said.end === said.from ? said.from >= acknowledged : said.end > acknowledged;
+      if (isNew) this.#hear(said);
+    }
     this.#received = acknowledged;
+    this.#least = acknowledged;
     this.#unsure = false;
     this.#early = this.#early.filter(([, end]) => end > acknowledged);
     const edge = acknowledged + (segment.window << this.#networkScale);
@@ -232,7 +270,7 @@ export class TcpAudit {
     if (length > 0 && end > this.#guestEdge) throw new Error(`sends ${end - this.#guestEdge} bytes beyond the window`);
     const next = end + (fin ? 1 : 0);
     if (next <= this.#una) throw new Error("sends again what was acknowledged");
-    if (from < this.#next && this.#perhaps < 0) this.#checkRepeat(from, next);
+    if (from < this.#next && !this.isUnsure) this.#checkRepeat(from, next);
     if (this.#next === this.#una) this.#timerFrom = this.#now();
     this.#finSent ||= fin;
     this.#next = Math.max(this.#next, next);
@@ -243,6 +281,7 @@ export class TcpAudit {
     if (this.event !== "other" && this.#now() - this.#timerFrom >= MIN_TIMEOUT_MS && from === this.#una) {
       this.#timerFrom = this.#now();
       this.#allowRepeat();
+      this.#duplicateAcks = DUPLICATES; // RFC 6582, 3.2: after a time-out they mean no loss
     }
     if (from < this.#repeated || from >= this.#repeatTo)
       throw new Error(`sends ${from} to ${next} again without a cause`);

@@ -458,6 +458,7 @@ class Story implements NetPort, HostSockets {
       this.read(1_000_000);
       this.hearSome(1000);
       this.wantsEnd = true;
+      this.ackDue ||= this.audit.isUnsure;
       this.output(this.world.mss, 20);
       this.endHost();
       if (this.queue.length === 0 && this.held.length === 0) {
