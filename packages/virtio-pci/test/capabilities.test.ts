@@ -155,10 +155,9 @@ describe("virtio structure capabilities (4.1.4)", () => {
   it("a memory BAR is 16 KiB with a page for each structure; an I/O BAR is small", () => {
     expect(setup({ bar: "memory" }).guest.bars.get(2)).toMatchObject({ io: false, size: 0x4000 });
     expect(setup({ bar: "io" }).guest.bars.get(2)).toMatchObject({ io: true, size: 128 });
-    const { memory, scheduler } = new Machine();
-    const many = new RecordingDevice({ queues: Array.from({ length: 300 }, () => 8) });
-    const make = () => new VirtioPciDevice(many, { memory, scheduler, bar: "io" });
-    expect(make).toThrow(expect.objectContaining({ code: "bar-space" }));
+    const many = (queues: number) => setup({ bar: "io" }, new RecordingDevice({ queues: new Array(queues).fill(8) }));
+    expect(many(200).guest.bars.get(2)).toMatchObject({ io: true, size: 1024 });
+    expect(() => many(300)).toThrow(expect.objectContaining({ code: "bar-space" }));
   });
 
   it("a transitional device has the legacy interface in BAR0, of I/O, and both others elsewhere [pci.legacy.device.legacy-interface-a-note-on-device-layout-detection.1] [pci.legacy.device.legacy-interfaces-a-note-on-pci-device-layout.1]", () => {
@@ -219,6 +218,8 @@ describe("shared memory (4.1.4.7)", () => {
     const { memory, scheduler } = new Machine();
     const wrong = [
       { ...sharedMemory, regions: [{ id: 1, offset: 0x2000, length: 0x1001 }] },
+      { ...sharedMemory, regions: [{ id: 1, offset: -1, length: 0x1000 }] },
+      { ...sharedMemory, regions: [{ id: 1, offset: 0x1000, length: -1 }] },
       { ...sharedMemory, regions: [sharedMemory.regions[0], { id: 7, offset: 0x1000, length: 1 }] },
       { ...sharedMemory, regions: [{ id: 256, offset: 0, length: 1 }] },
       { ...sharedMemory, length: 0x3001 },
@@ -227,6 +228,11 @@ describe("shared memory (4.1.4.7)", () => {
       const make = () => new VirtioPciDevice(new RecordingDevice(), { memory, scheduler, sharedMemory: one });
       expect(make).toThrow(expect.objectContaining({ code: "shared-memory" }));
     }
+  });
+
+  it("a region may be empty: it is inside the BAR [pci.device.shared-memory-capability.1]", () => {
+    const { guest } = setup({ sharedMemory: { ...sharedMemory, regions: [{ id: 3, offset: 0x3000, length: 0 }] } });
+    expect(guest.structure(SHARED_MEMORY)).toMatchObject({ bar: 4, id: 3, offset: 0x3000, length: 0 });
   });
 
   it("the memory is behind the BAR; what is past its end reads as zero", () => {

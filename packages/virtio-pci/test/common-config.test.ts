@@ -133,6 +133,15 @@ describe("queue fields (4.1.4.3)", () => {
     expect(sizes).toEqual([256, 0, 64, 0, 0]);
   });
 
+  it("queue_size is 0 for a queue that is not there, even if a saved state gives it a size [pci.device.common-configuration-structure-layout.14]", () => {
+    const { guest, fn } = setup({}, new RecordingDevice({ queues: [8, 0] }));
+    const state = structuredClone(fn.save());
+    (state.core as { queues: { size: number }[] }).queues[1].size = 8;
+    fn.restore(state);
+    guest.select(1);
+    expect(guest.read(COMMON, 24, 2)).toBe(0);
+  });
+
   it("queue_size never reads as something else than 0 or a power of 2 [pci.device.common-configuration-structure-layout.15]", () => {
     const { guest } = setup({}, new RecordingDevice({ queues: [256] }));
     for (const [size, shown] of [
@@ -243,6 +252,17 @@ describe("accesses of other widths than the field's", () => {
       const high = bytes[at + 2] * 2 ** 16 + bytes[at + 3] * 2 ** 24;
       expect(guest.read(COMMON, at, 4)).toBe(bytes[at] + bytes[at + 1] * 256 + high);
     }
+  });
+
+  it("reads past the last field give 0, and writes there do nothing", () => {
+    const { guest } = setup();
+    guest.select(1);
+    for (let at = 32; at < 56; at += 4) guest.write(COMMON, at, 4, 0xffff_ffff);
+    for (let at = 56; at < 256; at++) {
+      guest.write(COMMON, at, 1, 0);
+      for (const width of [1, 2, 4] as const) expect(guest.read(COMMON, at, width)).toBe(0);
+    }
+    for (let at = 32; at < 56; at += 4) expect(guest.read(COMMON, at, 4)).toBe(0xffff_ffff);
   });
 
   it("writes take effect at a field's own offset and width only", () => {

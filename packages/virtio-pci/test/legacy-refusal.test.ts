@@ -78,6 +78,7 @@ describe("a non-transitional function with a legacy device's ids (4.1.4.11) [pci
       { deviceId: 0x1000 },
       { deviceId: 0x1000, revision: 0, vendorId: 0x1234 },
       { revision: 0 },
+      { deviceId: 0x1040, revision: 0 }, // legacy ids end at 0x103F (4.1.2)
     ]) {
       expect(setup({ identity }).guest.bars.has(0)).toBe(false);
     }

@@ -93,6 +93,16 @@ describe.each(MODES)("the legacy interface of a %s device (4.1.4.10)", (mode) =>
     expect(sizes).toEqual([256, 0, 64, 0, 0]);
   });
 
+  it("has no page for a queue that is not there", () => {
+    const s = setup({ mode });
+    const { read, write } = io(s);
+    for (const queue of [2, 0xffff]) {
+      write(SELECT, 2, queue);
+      write(PFN, 4, 5);
+      expect(read(PFN, 4)).toBe(0);
+    }
+  });
+
   it("notifies the queue whose index is written", () => {
     const s = setup({ mode });
     goLive(s);

@@ -238,6 +238,19 @@ describe("masking (PCI 3.0, 6.8.2)", () => {
     s.guest.setVector(64, ADDRESS, 64);
     expect(s.slot.messages.map(([, data]) => data)).toEqual([99, 64]);
   });
+
+  it("the function mask holds back any of many vectors", () => {
+    const s = live({ vectors: 100 });
+    for (const vector of [17, 99]) s.guest.setVector(vector, ADDRESS, vector);
+    mapQueue(s, 0, 17);
+    mapQueue(s, 1, 99);
+    s.guest.setMsix(true, true);
+    useQueue(s, 0);
+    useQueue(s, 1);
+    s.guest.setMsix(true);
+    expect(s.slot.messages.map(([, data]) => data)).toEqual([17, 99]);
+    expect([0, 3].map((word) => s.guest.pending(word))).toEqual([0, 0]);
+  });
 });
 
 describe("the MSI-X structures as memory", () => {

@@ -214,6 +214,14 @@ describe("a snapshot is refused, and nothing changed,", () => {
     expect([u.slot.level, u.slot.messages]).toEqual([false, [[0xfee0_1000, 41]]]);
   });
 
+  it.each(["modern", "transitional", "legacy"] as const)(
+    "that has refused a legacy driver, by a %s function, which refuses none",
+    (mode) => {
+      const t = make({ mode });
+      expect(refusal({ ...copy(t.fn.save()), refused: true }, t)).toBe("mismatch");
+    },
+  );
+
   it("by a function without MSI-X, and by one of another kind", () => {
     expect(refusal(good, make({ interrupt: "intx" }))).toBe("mismatch");
     expect(refusal(good, make({ mode: "transitional" }))).toBe("mismatch");

@@ -32,6 +32,10 @@ describe("vendor data capabilities (4.1.4.8)", () => {
     }
   });
 
+  it("may be of vendor 0: 0xFFFF alone is no vendor's id (PCI 3.0, 6.2.1)", () => {
+    expect(find([{ vendorId: 0, data: Uint8Array.of(1, 2) }])).toEqual([[8, 9, 0, 0, 1, 2]]);
+  });
+
   it("have a size that is a multiple of 4 bytes, filled up with zeros [pci.device.vendor-data-capability.2]", () => {
     const sizes = [0, 1, 2, 3, 6, 7, 10].map((length) => {
       const [bytes] = find([{ vendorId: 1, data: new Uint8Array(length).fill(0xaa) }]);

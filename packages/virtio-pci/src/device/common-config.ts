@@ -20,6 +20,9 @@ for (let at = 0; at < field.COMMON_CONFIG_SIZE; at += FIELD_WIDTH[at]) {
   FIELD_WIDTH.fill(width, at, at + width);
 }
 
+/** Which half of an area's address a field is. For a field that is none it is past the last half. */
+const halfAt = (start: number): number => (start - field.QUEUE_DESC) >>> 2;
+
 /** The common configuration registers. */
 export class CommonConfig implements RegisterBlock {
   readonly size: number = field.COMMON_CONFIG_SIZE;
@@ -41,8 +44,7 @@ export class CommonConfig implements RegisterBlock {
   }
 
   #byte(at: number): number {
-    if (!(at < field.COMMON_CONFIG_SIZE)) return 0;
-    const start = FIELD_START[at];
+    const start = FIELD_START[at] ?? at; // past the last field there is none, which reads as 0
     return (this.#get(start) >>> (8 * (at - start))) & 0xff;
   }
 
@@ -89,12 +91,8 @@ export class CommonConfig implements RegisterBlock {
         return core.has(VIRTIO_F_NOTIF_CONFIG_DATA) ? core.queueSelect : 0;
       case field.QUEUE_RESET:
         return queue.resetting ? 1 : 0;
-      default: {
-        if (start >= field.QUEUE_DESC && start < field.QUEUE_NOTIF_CONFIG_DATA) {
-          return queue.halves[(start - field.QUEUE_DESC) >>> 2];
-        }
-        return 0; // fields of administration virtqueues, which are not offered
-      }
+      default:
+        return queue.halves[halfAt(start)] ?? 0; // 0: fields of administration virtqueues, which are not offered
     }
   }
 
@@ -137,8 +135,8 @@ export class CommonConfig implements RegisterBlock {
       if (this.#sizePossible(value, queue.maxSize)) queue.size = value;
     } else if (start === field.QUEUE_ENABLE) {
       if (value === 1) core.enableQueue();
-    } else if (start >= field.QUEUE_DESC && start < field.QUEUE_NOTIF_CONFIG_DATA) {
-      queue.halves[(start - field.QUEUE_DESC) >>> 2] = value;
+    } else {
+      queue.halves[halfAt(start)] = value; // nothing is written for the other fields, which are read-only
     }
   }
 

@@ -10,16 +10,15 @@ export class IsrStatus {
   bits = 0;
   readonly #changed: () => void;
 
-  /** @param changed called when the status becomes zero or ceases to be */
+  /** @param changed called when the status may have changed */
   constructor(changed: () => void) {
     this.#changed = changed;
   }
 
   /** Sets bits. */
   set(bits: number): void {
-    const before = this.bits;
-    this.bits = before | bits;
-    if (before === 0) this.#changed();
+    this.bits |= bits;
+    this.#changed();
   }
 
   /** A driver's read: the status, which is zero afterwards. */
@@ -31,7 +30,6 @@ export class IsrStatus {
 
   /** Makes it zero. */
   clear(): void {
-    if (this.bits === 0) return;
     this.bits = 0;
     this.#changed();
   }

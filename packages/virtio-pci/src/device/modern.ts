@@ -34,7 +34,7 @@ export class ModernRegisters implements RegisterBlock {
   }
 
   read(offset: number, width: AccessWidth): number {
-    if (offset >= this.#notifyOffset) return 0;
+    // Notifications come after the device's configuration, past the end of which everything reads as zero.
     if (offset >= this.#deviceOffset) return this.#device.read(offset - this.#deviceOffset, width);
     // Only an access that takes in the status byte itself reads it, for reading clears it.
     if (offset >= this.#isrOffset) return offset === this.#isrOffset ? this.#transport.interrupts.isr.readToClear() : 0;

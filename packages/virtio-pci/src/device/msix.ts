@@ -176,10 +176,6 @@ export class MsixTable implements RegisterBlock {
   }
 
   #releaseAll(): void {
-    if (!this.enabled) return;
-    for (let at = 0; at < this.#pending.length; at++) {
-      if (this.#pending[at] === 0) continue;
-      for (let bit = 0; bit < 8; bit++) this.#release(at * 8 + bit);
-    }
+    this.#masked.forEach((_, vector) => void this.#release(vector));
   }
 }

@@ -215,6 +215,9 @@ export class VirtioPciDevice implements PciFunction {
     if (!this.space.accepts(config)) {
       throw new RestoreError("mismatch", "the saved configuration space is not that of a function like this one");
     }
+    if (transport.refused && !this.#refuses) {
+      throw new RestoreError("mismatch", "the saved function refused a legacy driver, which this one never does");
+    }
     const before = this.#transport.save();
     try {
       // What the device does meanwhile stays here until the function may use the bus again.

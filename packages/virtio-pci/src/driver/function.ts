@@ -7,7 +7,6 @@ import {
   type AccessWidth,
   PCI_CAPABILITIES_POINTER,
   PCI_COMMAND,
-  PCI_CONFIG_SIZE,
   PCI_HEADER_END,
   PCI_STATUS,
   PCI_STATUS_CAPABILITIES,
@@ -62,7 +61,7 @@ export class PciFunctionConfig {
     if ((this.read(PCI_STATUS, 2) & PCI_STATUS_CAPABILITIES) === 0) return;
     const seen = new Set<number>();
     let offset = this.read(PCI_CAPABILITIES_POINTER, 1) & 0xfc;
-    while (offset >= PCI_HEADER_END && offset < PCI_CONFIG_SIZE && !seen.has(offset)) {
+    while (offset >= PCI_HEADER_END && !seen.has(offset)) {
       seen.add(offset);
       yield { id: this.read(offset, 1), offset };
       offset = this.read(offset + 1, 1) & 0xfc;

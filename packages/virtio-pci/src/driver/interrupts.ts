@@ -86,7 +86,7 @@ export class PciDriverInterrupts {
   /** Nobody is told any more. The pin is switched off, for others may be on its line. */
   unbind(): void {
     this.#fn.command(PCI_COMMAND_INTX_DISABLE, 0);
-    if (this.messages) this.#msix?.enable(false);
+    this.#msix?.enable(false);
     for (const message of this.#messages) message.release();
     this.#messages = [];
     this.#groups = [new Set()];

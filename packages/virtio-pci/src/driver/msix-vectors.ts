@@ -26,6 +26,7 @@ export class MsixVectors {
 
   /**
    * The table of a function; `null` where there is none, or none that can be reached: it is then driven by its pin.
+   * Messages are off, whatever firmware left: while they are on the pin is dead, and legacy registers lie elsewhere.
    * @param reach gives the registers at a place in a BAR, or `null`
    */
   static find(
@@ -41,7 +42,10 @@ export class MsixVectors {
       const start = (place & ~7) >>> 0;
       if (bar === undefined || start + count * layout.MSIX_ENTRY_SIZE > bar.size) return null;
       const table = reach(bar.index, start);
-      return table === null ? null : new MsixVectors(fn, offset, count, table);
+      if (table === null) return null;
+      const found = new MsixVectors(fn, offset, count, table);
+      found.enable(false);
+      return found;
     }
     return null;
   }

@@ -170,6 +170,7 @@ describe("walking buses", () => {
           [0x19, 2],
         ]),
       ],
+      [0x0100, virtio()], // no bridge leads there
       [0x0200, virtio()],
       [
         0x02f8,

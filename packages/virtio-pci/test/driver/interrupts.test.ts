@@ -29,6 +29,14 @@ function use(driven: Driven, index: number): void {
   driven.device.context?.queues[index]?.notifier.notify();
 }
 
+/** Where message control of MSI-X is. */
+function messageControl({ fn }: Driven): number {
+  const { bytes } = fn.space;
+  return ([...bytes.keys()].find((at) => at >= 0x40 && bytes[at] === 0x11) as number) + 2;
+}
+
+const messagesOn = (driven: Driven): boolean => (driven.fn.configRead(messageControl(driven), 2) & 0x8000) !== 0;
+
 const three = () => new FlexibleDevice({ deviceType: 4, queues: [4, 4, 4] });
 const isr = (accesses: readonly Access[]) => accesses.filter(({ bar, offset }) => bar === STRUCTURES && offset === ISR);
 
@@ -129,19 +137,21 @@ describe("message-signalled interrupts (4.1.5.1.2)", () => {
 
   it("that lie outside their BAR are not used: the pin is", async () => {
     const driven = onBus({}, three());
-    const at = [...driven.fn.space.bytes.keys()].find((i) => i >= 0x40 && driven.fn.space.bytes[i] === 0x11) as number;
-    driven.bus.onConfigRead = ({ offset, width, value }) => (offset === at + 4 && width === 4 ? 0x0f_fff1 : value);
+    const at = messageControl(driven);
+    driven.bus.onConfigRead = ({ offset, width, value }) => (offset === at + 2 && width === 4 ? 0x0f_fff1 : value);
     const told = await listen(driven);
     use(driven, 1);
     expect(told).toEqual(["queue 0", "queue 1", "queue 2"]);
-    expect(driven.bus.configAccesses.some(({ write, offset }) => write && offset === at + 2)).toBe(false);
+    expect(driven.bus.configAccesses.some(({ write, offset }) => write && offset === at)).toBe(false);
   });
 
   it("end with the driver", async () => {
     const driven = onBus({}, three());
     const driver = await start(driven);
     const { context } = driven.device;
+    expect(messagesOn(driven)).toBe(true);
     await driver.close();
+    expect(messagesOn(driven)).toBe(false);
     context?.queues[0]?.notifier.notify();
     expect(driven.bus.host.messages.strays).toBe(0);
     expect(driven.bus.host.messages.allocate(() => {})?.data).toBe(0);
@@ -151,6 +161,23 @@ describe("message-signalled interrupts (4.1.5.1.2)", () => {
     const driven = onBus({}, three(), new DriverBus(4));
     for (let life = 0; life < 3; life++) await (await start(driven)).close();
     expect(driven.bus.host.messages.strays).toBe(0);
+  });
+});
+
+describe("messages that firmware left on (PCI 3.0, 6.8.2)", () => {
+  it("are off before the pin is used, which is dead while they are on", async () => {
+    const driven = onBus({}, three(), new DriverBus(0));
+    driven.fn.configWrite(messageControl(driven), 2, 0x8000);
+    const told = await listen(driven);
+    use(driven, 1);
+    expect(told).toEqual(["queue 0", "queue 1", "queue 2"]);
+  });
+
+  it("do not move the configuration that a legacy driver reads", () => {
+    const driven = onBus({ mode: "legacy" });
+    driven.device.config.bytes.set([1, 2, 3, 4]);
+    driven.fn.configWrite(messageControl(driven), 2, 0x8000);
+    expect(connect(driven).readConfig(0, 4)).toBe(0x0403_0201);
   });
 });
 
@@ -173,6 +200,15 @@ describe("the interrupt pin (4.1.5.3, 4.1.5.4)", () => {
     driven.bus.onRead = ({ bar, offset, value }) => (bar === STRUCTURES && offset === ISR ? value | 3 : value);
     use(driven, 1);
     expect(told).toEqual(["config", "queue 0", "queue 1", "queue 2"]);
+  });
+
+  it("needs no vectors: a device without MSI-X need not have their registers (4.1.5.1.2)", async () => {
+    const driven = onBus({ interrupt: "intx" }, three());
+    driven.bus.onRead = ({ bar, offset, value }) =>
+      bar === STRUCTURES && (offset === CONFIG_VECTOR || offset === QUEUE_VECTOR) ? 0 : value;
+    const driver = await start(driven);
+    for (const field of [CONFIG_VECTOR, QUEUE_VECTOR]) expect(written(driven.bus, field)).toEqual([]);
+    await driver.close();
   });
 
   it("that another device on the line holds down leads nowhere", async () => {
@@ -213,6 +249,16 @@ describe("the interrupt pin (4.1.5.3, 4.1.5.4)", () => {
       await driver.close();
       expect(disabled()).toBe(true);
     }
+  });
+
+  it("is not missed by a queue that is enabled once nobody is told any more", async () => {
+    const driven = onBus({}, three());
+    const transport = connect(driven);
+    await transport.bindInterrupts({ used: () => {}, configChanged: () => {} }, 3);
+    transport.unbindInterrupts();
+    driven.bus.clear();
+    await transport.enableQueue(0, { size: 4, descriptorArea: 0x1000, driverArea: 0x2000, deviceArea: 0x3000 });
+    expect([transport.queueEnabled(0), written(driven.bus, QUEUE_VECTOR)]).toEqual([true, []]);
   });
 
   it("that is wired nowhere makes a device that can't interrupt, and that is refused", async () => {

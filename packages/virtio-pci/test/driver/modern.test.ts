@@ -61,6 +61,20 @@ describe("the common configuration structure, as our driver uses it (4.1.4.3)", 
     ]);
   });
 
+  it("gets features by pages of 32 bits, the first page first", () => {
+    const driven = onBus({}, device());
+    const transport = connect(driven);
+    driven.bus.clear();
+    transport.writeFeatures(0x9abc_def0_1234_5678n);
+    const writes = common(driven.bus).map(({ offset, value }) => [offset, value]);
+    expect(writes).toEqual([
+      [8, 0],
+      [12, 0x1234_5678],
+      [8, 1],
+      [12, 0x9abc_def0],
+    ]);
+  });
+
   it("has its read-only fields left alone [pci.driver.common-configuration-structure-layout.1]", async () => {
     const driven = onBus({}, device());
     const driver = await start(driven);

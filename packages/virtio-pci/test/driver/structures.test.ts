@@ -96,6 +96,16 @@ function connected(caps: readonly Cap[]) {
   return { bus, transport: found.connect() };
 }
 
+/** A bus with a function whose last capability consists of these bytes, at this place. */
+function listEndsWith(caps: readonly Cap[], at: number, capability: readonly number[]) {
+  const fn = new MadeUp(caps);
+  const { bytes } = fn.space;
+  const last = [...bytes.keys()].find((i) => i >= 0x40 && bytes[i] === 9 && bytes[i + 1] === 0) as number;
+  bytes[last + 1] = at;
+  bytes.set(capability.slice(0, 256 - at), at);
+  return { bus: new DriverBus().plug(fn), fn };
+}
+
 const without = (name: string): Cap[] =>
   Object.entries(GOOD)
     .filter(([key]) => key !== name)
@@ -212,15 +222,33 @@ describe("virtio structures (4.1.4)", () => {
   });
 
   it.each([
+    [0xf0, true],
+    [0xf4, false],
+  ])("at %s, the ISR structure's capability is used: %s, for it has 16 bytes", (at, used) => {
+    const { bus } = listEndsWith(without("isr"), at, [9, 0, 16, ISR_CFG, 1, 0, 0, 0, 0x80, 0, 0, 0, 1, 0, 0, 0]);
+    const [found] = bus.finder().devices();
+    if (used) expect(found.connect().readIsr()).toBe(0);
+    else expect(() => found.connect()).toThrow("has no ISR structure");
+    for (const { offset, width } of bus.configAccesses) expect(offset + width).toBeLessThanOrEqual(256);
+  });
+
+  it.each([
+    [0xec, true],
+    [0xf0, false],
+  ])("at %s, the window is used: %s, for it has 20 bytes", (at, used) => {
+    const { bus } = listEndsWith(Object.values(GOOD), at, [9, 0, 20, 5]);
+    const [found] = bus.finder({ mmio: null }).devices();
+    if (used) expect(found.connect().configSize).toBe(0x20);
+    else expect(() => found.connect()).toThrow("BAR 1 is out of reach");
+    for (const { offset, width } of bus.configAccesses) expect(offset + width).toBeLessThanOrEqual(256);
+  });
+
+  it.each([
     [0xf4, true],
     [0xf8, false],
   ])("at %s, the messages' table is used: %s, for it has 12 bytes", async (at, used) => {
-    const fn = new MadeUp(Object.values(GOOD));
-    const bus = new DriverBus().plug(fn);
-    const { bytes } = fn.space;
-    const last = [...bytes.keys()].find((i) => i >= 0x40 && bytes[i] === 9 && bytes[i + 1] === 0) as number;
-    bytes[last + 1] = at;
-    bytes.set([0x11, 0, 1, 0, 1, 4, 0, 0].slice(0, 256 - at), at); // two vectors, at 0x400 of BAR 1
+    const twoVectors = [0x11, 0, 1, 0, 1, 4, 0, 0]; // at 0x400 of BAR 1
+    const { bus, fn } = listEndsWith(Object.values(GOOD), at, twoVectors);
     const [found] = bus.finder().devices();
     const transport = found.connect();
     await transport.bindInterrupts({ used: () => {}, configChanged: () => {} }, 1);
@@ -244,9 +272,10 @@ describe("virtio structures (4.1.4)", () => {
   it("leave the list where it leads into the header", () => {
     const fn = new MadeUp(Object.values(GOOD));
     const bus = new DriverBus().plug(fn);
-    fn.space.bytes[0x34] = 0x10;
+    fn.space.bytes[0x34] = 0x28;
+    fn.space.bytes[0x29] = 0x40; // and, were it followed, back to the capabilities
     const [found] = bus.finder({ interface: "modern" }).devices();
-    expect(() => found.connect()).toThrow(refusal("bad-capability"));
+    expect(() => found.connect()).toThrow("has no common structure");
   });
 
   it("have their capabilities left as they are [pci.driver.virtio-structure-pci-capabilities.7]", async () => {
@@ -331,7 +360,7 @@ describe("BARs", () => {
   });
 
   it.each([
-    ["type 2 of memory", 0x02, 0xffff_f002],
+    ["type 2 of memory", 0x30_0002, 0xffff_c002],
     ["no writable bit", 0x00, 0x0000_0000],
   ])("that can't be are passed over: %s", (_, value, mask) => {
     const { bus, fn, device } = onBus();
@@ -342,6 +371,16 @@ describe("BARs", () => {
       return probing ? mask : value;
     };
     expect(() => connect({ bus, fn, device })).toThrow(refusal("bad-capability"));
+  });
+
+  it("of I/O may be at any multiple of 4, if they have 4 bytes (PCI 3.0, 6.2.5.1)", () => {
+    const fn = new MadeUp(changed("isr", { bar: 0, offset: 0 }));
+    const block: RegisterBlock = { size: 4, read: () => 2, write: () => {} };
+    fn.space.addBar({ index: 0, kind: "io", size: 4, prefetchable: false, block });
+    const bus = new DriverBus().plug(fn);
+    fn.configWrite(0x10, 4, 0x1004);
+    const [found] = bus.finder().devices();
+    expect(found.connect().readIsr()).toBe(2);
   });
 
   it("larger than any machine are none", () => {
