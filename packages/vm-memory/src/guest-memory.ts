@@ -24,11 +24,11 @@ export class GuestMemory {
   /** Finds regions for hot code. Each insert or remove replaces this object. */
   windows!: Windows;
   /** Indices of the regions present now, by ascending address. */
-  present: readonly number[] = [];
+  present!: readonly number[];
   private readonly slots: MemoryRegion[];
   /** By place in {@link present}. */
-  private starts: Float64Array = new Float64Array(0);
-  private ends: Float64Array = new Float64Array(0);
+  private starts!: Float64Array;
+  private ends!: Float64Array;
 
   /**
    * @param regions in any order

@@ -42,6 +42,7 @@ describe("the entry of a page", () => {
     ["regions with holes, by descending address", [6, 4, 2, 0].map((i) => [i * GIB, GIB])],
     ["regions around 2^32", [[2 ** 32 - 4 * MIB, 8 * MIB]]],
     ["a region of 4 GiB", [[2 ** 32, 4 * GIB]]],
+    ["a region so high that pages share entries", [[2 ** 46, 4 * GIB]]],
     ["a region of 1 TiB in parts", Array.from({ length: 256 }, (_, i) => [4 * GIB * i, 4 * GIB])],
   ])("finds each byte of pages that lie in one region: %s", (_, places) => {
     const memory = new GuestMemory(places.map(([start, size]) => region(start, size)));
@@ -69,11 +70,35 @@ describe("the entry of a page", () => {
     expect(look(memory, 100 * MIB, 8)).toBe(null);
   });
 
+  test("is that of the region which has most of it, though another one comes later", () => {
+    const memory = new GuestMemory([region(0, 0x18_0000), region(0x1f_0000, 64 * MIB)]);
+    expect(look(memory, 0x1000, 8)).toEqual([0, 0x1000]);
+    expect(look(memory, 0x1f_0000, 8)).toBe(null);
+    expect(look(memory, 0x20_0000, 8)).toEqual([1, 0x1_0000]);
+  });
+
+  test("is the first region's of two that have as much of it", () => {
+    const memory = new GuestMemory([region(0, MIB), region(MIB, MIB)]);
+    expect(look(memory, 0x1000, 8)).toEqual([0, 0x1000]);
+    expect(look(memory, MIB, 8)).toBe(null);
+  });
+
   test("of memory without regions is none's", () => {
     expect(look(new GuestMemory([]), 0, 1)).toBe(null);
   });
 
-  test("is never larger than half a MiB, wherever memory is", () => {
+  test.each([
+    [4 * MIB, 2 * MIB],
+    [32 * GIB, 2 * MIB],
+    [32 * GIB + 8, 4 * MIB],
+    [2 ** 45, 2 * GIB],
+    [2 ** 52, 2 * GIB],
+  ])("is that of no larger a page than 2^14 entries need: memory up to %d, pages of %d bytes", (end, bytes) => {
+    const { shift } = new GuestMemory([region(end - 8, 8)]).windows;
+    expect(2 ** shift).toBe(bytes);
+  });
+
+  test("is one of a table of at most half a MiB, wherever memory is", () => {
     for (const start of [0, 2 ** 40, 2 ** 45, 2 ** 46, 2 ** 52]) {
       const { entries } = new GuestMemory([region(0, 4 * MIB), region(start + 8 * MIB, 4 * MIB)]).windows;
       expect(entries.byteLength).toBeLessThanOrEqual(2 ** 19);
