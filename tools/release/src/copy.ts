@@ -11,8 +11,8 @@ import { type OwnerFacts, readManifest, withFacts } from "./facts.ts";
 import { pnpm, run } from "./run.ts";
 
 /**
- * Makes a copy of the last commit in which the changesets have become versions and changelogs (that much is committed),
- * every package is built and bundled, and the facts stand in every manifest.
+ * Makes a copy of the last commit in which the changesets have become versions and changelogs (that much is in git's
+ * index), every package is built and bundled, and the facts stand in every manifest.
  *
  * @param root - the workspace's root
  * @param facts - the owner's facts
@@ -28,20 +28,13 @@ export async function withReleaseCopy<T>(
     await run(root, ["git", "clone", "--quiet", root, copy]);
     await pnpm(copy, "install", "--frozen-lockfile", "--prefer-offline");
     await pnpm(copy, "exec", "changeset", "version");
-    await commit(copy);
+    await run(copy, ["git", "add", "--all"]);
     await pnpm(copy, "build");
     for (const name of readdirSync(join(copy, "packages"))) await finish(copy, `packages/${name}`, facts);
     return await use(copy);
   } finally {
     rmSync(copy, { recursive: true, force: true });
   }
-}
-
-/** No changeset, no commit. */
-async function commit(copy: string): Promise<void> {
-  await run(copy, ["git", "add", "--all"]);
-  if ((await run(copy, ["git", "status", "--porcelain"])) === "") return;
-  await run(copy, ["git", "commit", "--quiet", "--no-verify", "-m", "Release what the changesets announce"]);
 }
 
 async function finish(copy: string, folder: string, facts: OwnerFacts): Promise<void> {

@@ -49,11 +49,14 @@ export function emptyFacts(facts: OwnerFacts): readonly string[] {
  * @param folder - the package's folder in the repository, such as `packages/vm-memory`
  */
 export function withFacts(manifest: object, facts: OwnerFacts, folder: string): object {
-  const { repository, ...rest } = Object.fromEntries(
-    Object.entries(facts).filter(([name]) => !emptyFacts(facts).includes(name)),
-  );
-  const place = repository === undefined ? {} : { repository: { type: "git", url: repository, directory: folder } };
-  return { ...manifest, ...rest, ...place };
+  const empty = emptyFacts(facts);
+  const said = {
+    repository: { type: "git", url: facts.repository, directory: folder },
+    homepage: facts.homepage,
+    bugs: { url: facts.bugs },
+    author: facts.author,
+  };
+  return { ...manifest, ...Object.fromEntries(Object.entries(said).filter(([name]) => !empty.includes(name))) };
 }
 
 /**

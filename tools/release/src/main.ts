@@ -10,7 +10,7 @@ import { withReleaseCopy } from "./copy.ts";
 import { emptyFacts, type OwnerFacts, readFacts } from "./facts.ts";
 import { type PackedPackage, packAll } from "./pack.ts";
 import { publishAll } from "./publish.ts";
-import { run } from "./run.ts";
+import { pnpm, run } from "./run.ts";
 
 const usage = `usage: pnpm release [--dry-run] [--json] [--help]
 
@@ -71,9 +71,11 @@ function ask(empty: readonly string[]): string {
   return `package.json has no ${empty.join(", ")}; fill in what is empty there`;
 }
 
-/** The commit with the versions, and the tags. */
+/** Commits the versions, if there are new ones, and adds the commit and the tags to the repository. */
 async function bringHome(root: string, copy: string): Promise<void> {
-  await run(copy, ["npx", "-y", "pnpm@12", "exec", "changeset", "tag"]);
+  const changed = await run(copy, ["git", "diff", "--cached", "--name-only"]);
+  if (changed !== "") await run(copy, ["git", "commit", "--quiet", "-m", "Release what the changesets announce"]);
+  await pnpm(copy, "exec", "changeset", "tag");
   await run(root, ["git", "fetch", "--quiet", "--tags", copy, "HEAD"]);
   await run(root, ["git", "merge", "--quiet", "--ff-only", "FETCH_HEAD"]);
 }

@@ -41,7 +41,7 @@ test("a manifest gets the facts, and the package's place in the repository", () 
     name: "memory",
     repository: { type: "git", url: "https://code.example/house.git", directory: "packages/memory" },
     homepage: "https://house.example",
-    bugs: "https://code.example/house/issues",
+    bugs: { url: "https://code.example/house/issues" },
     author: "The Owner",
   });
 });
@@ -51,7 +51,7 @@ test("a fact that is empty is left out", () => {
   expect(withFacts({ name: "memory" }, some, "packages/memory")).toEqual({
     name: "memory",
     homepage: "https://house.example",
-    bugs: "https://code.example/house/issues",
+    bugs: { url: "https://code.example/house/issues" },
   });
 });
 
