@@ -258,7 +258,7 @@ describe("the driver half", () => {
     "says that a queue can't be taken back of a device that can't let go of it, told %s",
     async (_, way) => {
       const r = rig(way);
-      Object.assign(r.echo, { queueReset: undefined });
+      Object.assign(r.echo, { stopQueue: undefined });
       const transport = await L4DriverTransport.connect(directIpc(r.device), r.host, {
         cmdConfigBit: way.cmdConfigBit ?? 160,
       });

@@ -176,7 +176,7 @@ describe("a queue of a live device, without RING_RESET", () => {
   });
 
   it("stays where the device can't let go of one queue, and says so", () => {
-    const echo = Object.assign(new EchoDevice(), { queueReset: undefined }) as VirtioDevice;
+    const echo = Object.assign(new EchoDevice(), { stopQueue: undefined }) as VirtioDevice;
     const device = new L4VirtioDevice(echo, { scheduler: new ManualScheduler() });
     const driver = new RawDriver(device);
     driver.start();

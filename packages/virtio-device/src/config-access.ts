@@ -6,30 +6,24 @@
 
 import type { AccessWidth } from "@virtio-ts/vm-device";
 import type { VirtioDevice } from "./device.ts";
+import type { Registers } from "./registers.ts";
 
 /** Reads and writes a device's configuration space by register accesses. */
 export class ConfigAccess {
-  /** Moves with each change by the device. */
-  generation = 0;
-  /**
-   * What the driver sees while the device is suspended: the contents as they were then, and its writes are ignored
-   * (3.5). `null` while it sees the device's own.
-   */
-  frozen: Uint8Array | null = null;
   readonly #device: VirtioDevice;
-  readonly #legacy: () => boolean;
+  readonly #registers: Registers;
   readonly #threw: (cause: unknown) => void;
   readonly #one = new Uint8Array(1);
   readonly #two = new Uint8Array(2);
   readonly #four = new Uint8Array(4);
 
   /**
-   * @param legacy says whether the driver uses the legacy interface
+   * @param registers say whether the driver uses the legacy interface, and hold the generation
    * @param threw told of what the device throws; the driver then reads zeros
    */
-  constructor(device: VirtioDevice, legacy: () => boolean, threw: (cause: unknown) => void) {
+  constructor(device: VirtioDevice, registers: Registers, threw: (cause: unknown) => void) {
     this.#device = device;
-    this.#legacy = legacy;
+    this.#registers = registers;
     this.#threw = threw;
   }
 
@@ -43,7 +37,8 @@ export class ConfigAccess {
     const data = this.#buffer(width).fill(0);
     const inside = Math.min(width, this.size - offset);
     if (inside <= 0) return 0;
-    if (this.frozen !== null) for (let i = 0; i < inside; i++) data[i] = this.frozen[offset + i];
+    const frozen = this.#registers.frozenConfig;
+    if (frozen !== null) for (let i = 0; i < inside; i++) data[i] = frozen[offset + i];
     else if (!this.#fill(offset, inside === width ? data : data.subarray(0, inside))) return 0;
     let value = 0;
     for (let i = width - 1; i >= 0; i--) value = value * 256 + data[i];
@@ -55,11 +50,11 @@ export class ConfigAccess {
    * @param legacy whether it came through a legacy interface, where a transport knows: its drivers may write before
    * anything else (3.1.2). By default, whether the driver uses it.
    */
-  write(offset: number, width: AccessWidth, value: number, legacy: boolean = this.#legacy()): void {
+  write(offset: number, width: AccessWidth, value: number, legacy: boolean = this.#registers.legacy): void {
     const data = this.#buffer(width);
     for (let i = 0; i < width; i++) data[i] = value >>> (8 * i);
     const inside = Math.min(width, this.size - offset);
-    if (inside <= 0 || this.frozen !== null) return;
+    if (inside <= 0 || this.#registers.frozenConfig !== null) return;
     try {
       this.#device.writeConfig?.(offset, inside === width ? data : data.subarray(0, inside), legacy);
     } catch (cause) {
@@ -67,8 +62,32 @@ export class ConfigAccess {
     }
   }
 
-  /** All of it, as the device has it now. */
-  contents(): Uint8Array {
+  /** Moves with each change by the device. */
+  get generation(): number {
+    return this.#registers.configGeneration;
+  }
+
+  /** The device has changed it. */
+  changed(): void {
+    this.#registers.configGeneration = (this.#registers.configGeneration + 1) >>> 0;
+  }
+
+  /** The device is suspended: the driver sees it as it is now, and its writes are ignored (3.5). */
+  freeze(): void {
+    this.#registers.frozenConfig = [...this.#contents()];
+  }
+
+  /**
+   * The driver sees the device's own again.
+   * @returns whether that has changed meanwhile
+   */
+  thaw(): boolean {
+    const seen = this.#registers.frozenConfig;
+    this.#registers.frozenConfig = null;
+    return this.#contents().some((byte, i) => byte !== seen?.[i]);
+  }
+
+  #contents(): Uint8Array {
     const data = new Uint8Array(this.size);
     if (data.length > 0 && !this.#fill(0, data)) data.fill(0);
     return data;

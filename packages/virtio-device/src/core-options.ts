@@ -19,12 +19,12 @@ export interface DeviceCoreOptions {
   readonly interrupts: TransportInterrupts;
   /**
    * Features of the rings, memory accesses and life cycle to offer, whatever the transport; `DEFAULT_RING_FEATURES` by
-   * default. What the device does not carry out is left out: VIRTIO_F_SUSPEND without `VirtioDevice.suspend`.
+   * default. What the device does not carry out is left out: VIRTIO_F_SUSPEND without `VirtioDevice.stopQueue`.
    */
   readonly ringFeatures?: bigint;
   /**
    * Features the transport has registers or notifications for: of VIRTIO_F_NOTIFICATION_DATA, NOTIF_CONFIG_DATA and
-   * RING_RESET; none by default. RING_RESET is left out for a device without `VirtioDevice.queueReset`.
+   * RING_RESET; none by default. RING_RESET is left out for a device without `VirtioDevice.stopQueue`.
    */
   readonly transportFeatures?: bigint;
   /**
@@ -33,8 +33,12 @@ export interface DeviceCoreOptions {
   readonly liveQueues?: boolean;
   /** The device's shared memory window, where it has one. */
   readonly sharedMemory?: SharedMemoryList | null;
-  /** Told of each fault that sets DEVICE_NEEDS_RESET, after the driver. What it throws is lost. */
-  readonly onFault?: (fault: DeviceFault) => void;
+  /**
+   * Told of each fault that sets DEVICE_NEEDS_RESET, after the driver. Without it, faults of the device itself
+   * (`device-error`, `activation-failed`) go to the host's error report, as does what it throws; faults of the driver
+   * are only counted.
+   */
+  readonly onFault?: ((fault: DeviceFault) => void) | undefined;
 }
 
 /** What a device has counted since it was made. */

@@ -32,8 +32,8 @@ export interface ActivationContext {
   /** Whether feature bit `bit` was negotiated. */
   has(bit: number): boolean;
   /**
-   * Whether the device is to leave its queues alone: from `suspend` on, until they are looked at after `resume`; and in
-   * `activate` already, where the transport keeps it from memory at that time.
+   * Whether the device is to leave guest memory alone for now: its driver suspends it, or the transport keeps it from
+   * memory. Its queues are stopped, and started again afterwards.
    */
   readonly resting: boolean;
   /** The queues by index; `null` where the driver left one unused. The control queue, if any, comes last. */
@@ -82,37 +82,34 @@ export interface VirtioDevice {
   writeConfig?(offset: number, data: Uint8Array, legacy: boolean): ConfigError | null;
 
   /**
-   * The driver has set DRIVER_OK: the device goes live.
+   * The driver has set DRIVER_OK: the device goes live. Its queues are started next. May take time: they are started
+   * when the promise settles.
    * @throws ActivateError where it can't; it is then reset
    */
-  activate(context: ActivationContext): void;
+  activate(context: ActivationContext): void | Promise<void>;
   /**
-   * A queue comes alive: each one of the context's right after {@link activate}, others later. A driver may enable a
-   * queue anew after it has reset it (2.6.1.2), with another size and other areas; one of the legacy interface may use
-   * the device before all its queues are set up (3.1.2). A device that looks its queues up in the context leaves it
-   * out.
+   * Queue `active.index` starts: after {@link activate}, after the driver has enabled it (a legacy driver may do so at
+   * any time, 3.1.2; others after they have reset it, 2.6.1.2, with another size and other areas), and after each
+   * {@link stopQueue} that only made it rest, as the same queue. It is polled afterwards where kicks may have been missed.
+   * A device that looks its queues up in the context leaves it out. May take time.
    * @throws ActivateError where the device can't work with it
    */
-  queueEnabled?(active: ActiveQueue): void;
+  startQueue?(active: ActiveQueue): void | Promise<void>;
   /**
-   * The driver resets queue `index` alone (2.6.1.1): the device holds no buffer of it afterwards. The queue itself is
-   * closed already, and no longer in the context. May take time: the driver sees a reset under way until the promise
-   * settles. A device that has it offers VIRTIO_F_RING_RESET; one that holds no buffers between calls has nothing to
-   * do in it. Of one without it a driver that takes a queue away resets all.
+   * Queue `index` stops: the driver resets it (2.6.1.1), the driver suspends the device (3.5), or the transport keeps the
+   * device from memory. The device takes no further buffer from it and completes those it has; where the queue was
+   * reset, that has no effect any more, for the queue is closed and no longer in the context. No {@link queueNotify} for
+   * it comes until it is started again. May take time: the driver sees the reset or suspension when the promise settles.
+   *
+   * A device that has it offers VIRTIO_F_RING_RESET and VIRTIO_F_SUSPEND. One that holds no buffer between its calls has
+   * nothing to do in it. Without it, resetting one queue resets the whole device.
    */
-  queueReset?(index: number): void | Promise<void>;
+  stopQueue?(index: number): void | Promise<void>;
   /**
-   * The driver suspends the device (3.5), or the transport keeps it from memory: it takes no more buffers, and gives
-   * back those it has. No {@link queueNotify} and none of the context's deferred tasks come until {@link resume}; what
-   * else makes the device use its queues is up to itself. May take time: the device counts as suspended when the
-   * promise settles. A device that has it offers VIRTIO_F_SUSPEND; one that holds no buffers between calls has nothing
-   * to do in it.
+   * The driver made buffers available in queue `index`. May come without reason. What it throws, or rejects with where it
+   * is asynchronous, sets DEVICE_NEEDS_RESET.
    */
-  suspend?(): void | Promise<void>;
-  /** The driver resumes a suspended device. Its queues are looked at again afterwards. May take time. */
-  resume?(): void | Promise<void>;
-  /** The driver made buffers available in queue `index`. May come without reason. */
-  queueNotify(index: number): void;
+  queueNotify(index: number): void | Promise<void>;
   /**
    * Lets go of the driver: no buffer, no interrupt, no memory access afterwards. May take time: the driver
    * sees a status that is not zero until the promise settles.

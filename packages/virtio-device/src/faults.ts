@@ -16,9 +16,9 @@ export function thrownFault(cause: unknown): DeviceFault {
   return new DeviceFault("device-error", `the device threw: ${reason(cause)}`, { cause });
 }
 
-/** A step that the device may take its time for failed. */
-export function stepFault(step: "reset" | "reset a queue" | "suspend" | "resume", cause: unknown): DeviceFault {
-  return new DeviceFault("device-error", `the device failed to ${step}`, { cause });
+/** A step that the device may take its time for failed: "reset", "start queue 0", "stop queue 0". */
+export function stepFault(step: string, cause: unknown): DeviceFault {
+  return new DeviceFault("device-error", `the device failed to ${step}: ${reason(cause)}`, { cause });
 }
 
 /** The device could not go live, or not with one of its queues. */
@@ -29,6 +29,10 @@ export function activationFault(cause: unknown): DeviceFault {
 
 /** The driver set a status bit before those it needs. */
 export function statusFault(bit: number, status: number, needed: number): DeviceFault {
-  const message = `status bit ${bit} was set while the status was ${status}, without ${needed}`;
-  return new DeviceFault("status-order", message);
+  return new DeviceFault("status-order", `status bit ${bit} was set while the status was ${status}, without ${needed}`);
+}
+
+/** Whether a fault is that of the device's author, or of what the device is joined to; others are the driver's. */
+export function isDeviceError({ code }: DeviceFault): boolean {
+  return code === "device-error" || code === "activation-failed";
 }

@@ -20,6 +20,7 @@ import {
   VIRTIO_F_VERSION_1,
 } from "@virtio-ts/virtio-bindings";
 import type { VirtioDevice } from "./device.ts";
+import { FEATURE_PAGES, type Registers } from "./registers.ts";
 
 /** Bits of a device's type: 0 to 23, 42 and 50 to 127 (2.2). The others are reserved. */
 const DEVICE_TYPE = (1n << 128n) - (1n << 50n) + (1n << 42n) + (1n << 24n) - 1n;
@@ -51,26 +52,28 @@ export const DEFAULT_RING_FEATURES: bigint = feature(
  */
 export function offeredFeatures(device: VirtioDevice, ringFeatures: bigint, transportFeatures: bigint): bigint {
   let offered = ((device.features ?? 0n) & DEVICE_TYPE) | (ringFeatures & RING) | (transportFeatures & TRANSPORT);
-  if (device.queueReset === undefined) offered &= ~feature(VIRTIO_F_RING_RESET);
-  if (device.suspend === undefined) offered &= ~feature(VIRTIO_F_SUSPEND);
+  if (device.stopQueue === undefined) offered &= ~feature(VIRTIO_F_RING_RESET, VIRTIO_F_SUSPEND);
   return offered;
 }
 
 const PAGE = 0xffff_ffffn;
 const LEGACY_ONLY = feature(VIRTIO_F_ANY_LAYOUT);
 
-/** Pages of feature bits a transport may ask for; those above read as zero. */
-export const FEATURE_PAGES = 4;
-
 /** The two sides of a negotiation, and its outcome. */
 export class FeatureNegotiation {
   /** What the device offers over its modern interface. */
   readonly offered: bigint;
-  /** What the driver has written so far. */
-  written = 0n;
+  readonly #registers: Registers;
 
-  constructor(offered: bigint) {
+  /** @param registers hold what the driver writes */
+  constructor(offered: bigint, registers: Registers) {
     this.offered = offered;
+    this.#registers = registers;
+  }
+
+  /** What the driver has written so far. */
+  get written(): bigint {
+    return this.#registers.driverFeatures.reduceRight((high, page) => (high << 32n) | BigInt(page), 0n);
   }
 
   /** 32 bits of what is offered. The legacy interface has the first page only, and offers ANY_LAYOUT in it. */
@@ -82,19 +85,17 @@ export class FeatureNegotiation {
 
   /** 32 bits of what the driver has written. */
   writtenPage(page: number): number {
-    return page >= FEATURE_PAGES ? 0 : Number((this.written >> BigInt(page * 32)) & PAGE);
+    return this.#registers.driverFeatures[page] ?? 0;
   }
 
   /** The driver writes 32 bits. */
   writePage(page: number, value: number): void {
-    if (page >= FEATURE_PAGES) return;
-    const shift = BigInt(page * 32);
-    this.written = (this.written & ~(PAGE << shift)) | (BigInt(value >>> 0) << shift);
+    if (page < FEATURE_PAGES) this.#registers.driverFeatures[page] = value >>> 0;
   }
 
   /** Whether the driver has written feature bit `bit`. */
   wrote(bit: number): boolean {
-    return ((this.written >> BigInt(bit)) & 1n) === 1n;
+    return ((this.writtenPage(bit >>> 5) >>> (bit & 31)) & 1) === 1;
   }
 
   /** What a legacy driver gets: of what it wrote, that which is offered. It has no way to be refused. */
@@ -110,4 +111,9 @@ export class FeatureNegotiation {
   get acceptable(): boolean {
     return (this.written & ~this.offered) === 0n;
   }
+}
+
+/** A set of features as numbers of 32 bits, the lowest first. */
+export function pagesOf(features: bigint): number[] {
+  return Array.from({ length: FEATURE_PAGES }, (_, page) => Number((features >> BigInt(page * 32)) & PAGE));
 }

@@ -64,7 +64,7 @@ export class QueueRegisters {
   }
 
   /** Takes back what {@link save} gave: checked already. */
-  restore(state: CoreQueueState): void {
+  restore(state: Pick<CoreQueueState, "size" | "enabled" | "halves">): void {
     this.size = state.size;
     this.enabled = state.enabled;
     this.halves.set(state.halves);
@@ -72,9 +72,7 @@ export class QueueRegisters {
 
   /** Back to how the device came up. */
   reset(): void {
-    this.size = this.maxSize;
-    this.enabled = false;
+    this.restore({ size: this.maxSize, enabled: false, halves: [0, 0, 0, 0, 0, 0] });
     this.resetting = false;
-    this.halves.fill(0);
   }
 }

@@ -47,7 +47,7 @@ export function savedWord(value: unknown, name: string): number {
  * A list of so many numbers of 32 bits, copied.
  * @throws RestoreError `shape`
  */
-export function savedWords(value: unknown, length: number, name: string): readonly number[] {
+export function savedWords(value: unknown, length: number, name: string): number[] {
   const found = savedList(value, name);
   if (found.length !== length) throw new RestoreError("shape", `${name} has ${found.length} elements, not ${length}`);
   // By our own array: the holes of a sparse one must not slip through.

@@ -9,10 +9,10 @@
 import { STATUS_DRIVER_OK, STATUS_SUSPEND } from "@virtio-ts/virtio-bindings";
 import type { QueueState } from "@virtio-ts/virtio-queue";
 import type { VirtioDevice } from "./device.ts";
+import { rulesOf, statusInOrder } from "./driver-rules.ts";
 import { RestoreError } from "./errors.ts";
-import { FEATURE_PAGES } from "./features.ts";
+import { FEATURE_PAGES, type Registers } from "./registers.ts";
 import { savedFlag, savedList, savedRecord, savedText, savedWord, savedWords, shapeError } from "./saved-fields.ts";
-import { statusInOrder } from "./status-order.ts";
 
 /** One queue in a {@link CoreState}. */
 export interface CoreQueueState {
@@ -28,31 +28,13 @@ export interface CoreQueueState {
   readonly position: QueueState | null;
 }
 
-/** What the driver has written, as plain data. */
-export interface RegisterState {
-  /** `device_status`. */
-  readonly status: number;
-  /** Whether the driver uses the legacy interface. */
-  readonly legacy: boolean;
-  /** What the driver wrote of the features, by pages of 32 bits from the lowest up. */
-  readonly driverFeatures: readonly number[];
-  /** `queue_select`. */
-  readonly queueSelect: number;
-  /** `config_generation`. */
-  readonly configGeneration: number;
-  /** Configuration space as the driver of a suspended device sees it, bytes; `null` for others. */
-  readonly frozenConfig: readonly number[] | null;
-  /** The queues, the control queue last. */
-  readonly queues: readonly CoreQueueState[];
-  /** Queues that were kicked before DRIVER_OK. */
-  readonly earlyKicks: readonly number[];
-}
-
 /** Plain data that `DeviceCore.save` gives: survives JSON and structured clones. */
-export interface CoreState extends RegisterState {
+export interface CoreState extends Readonly<Registers> {
   readonly version: 1;
   /** Device id. */
   readonly deviceType: number;
+  /** The queues, the control queue last. */
+  readonly queues: readonly CoreQueueState[];
   /** Whether the device was activated. */
   readonly active: boolean;
   /** What the driver has asked for and the device takes its time over, if anything. */
@@ -102,11 +84,6 @@ export function parseCoreState(state: unknown, like: CoreState, configSize: numb
   };
 }
 
-/** A set of features as numbers of 32 bits, the lowest first. */
-export function pagesOf(features: bigint): readonly number[] {
-  return Array.from({ length: FEATURE_PAGES }, (_, page) => Number(BigInt.asUintN(32, features >> BigInt(page * 32))));
-}
-
 /**
  * Restores the device behind the state machine and has it go live.
  * @param before its state as it was: what it has again when it does not go live
@@ -126,10 +103,11 @@ export function restoreDevice(device: VirtioDevice, state: unknown, before: unkn
 
 /** Whether a device that lived by the rules can have come to this point (2.1.1, 3.1). */
 function checkLife(status: number, legacy: boolean, active: boolean): void {
-  if (!statusInOrder(status, legacy)) throw new RestoreError("state", `status ${status} can't be come to`);
+  const rules = rulesOf(legacy);
+  if (!statusInOrder(status, rules)) throw new RestoreError("state", `status ${status} can't be come to`);
   if (status === 0 && legacy) throw new RestoreError("state", "a device in reset knows no interface");
-  // Only a legacy driver may use the device before DRIVER_OK (3.1.2).
-  const possible = (status & (STATUS_DRIVER_OK | STATUS_SUSPEND)) !== 0 ? active : !active || legacy;
+  const isLive = (status & (STATUS_DRIVER_OK | STATUS_SUSPEND)) !== 0;
+  const possible = isLive ? active : !active || rules.usesQueuesEarly;
   if (!possible) throw new RestoreError("state", `status ${status} and active ${active} contradict each other`);
 }
 
@@ -169,7 +147,7 @@ function parseUnderWay(value: unknown, status: number, legacy: boolean): CoreSta
 }
 
 /** @param size bytes there have to be; `null`: none */
-function parseConfig(value: unknown, size: number | null): readonly number[] | null {
+function parseConfig(value: unknown, size: number | null): number[] | null {
   if ((value === null) !== (size === null)) {
     throw new RestoreError("state", "configuration space is kept for a device that is not suspended, or not for one");
   }
@@ -179,7 +157,7 @@ function parseConfig(value: unknown, size: number | null): readonly number[] | n
   return bytes;
 }
 
-function parseKicks(value: unknown, queues: number): readonly number[] {
+function parseKicks(value: unknown, queues: number): number[] {
   const found = savedList(value, "earlyKicks");
   if (found.length > queues) throw new RestoreError("state", `${found.length} early kicks of ${queues} queues`);
   const kicks = savedWords(found, found.length, "earlyKicks");

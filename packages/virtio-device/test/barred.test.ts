@@ -52,19 +52,19 @@ describe("a device that its transport keeps from memory", () => {
 
   it("rests meanwhile, which its driver can't see", () => {
     core.barred = true;
-    expect([events(), core.status, core.counters.faults]).toEqual([["suspend"], 15, 0]);
+    expect([events(), core.status, core.counters.faults]).toEqual([["stop 0"], 15, 0]);
     core.barred = false;
-    expect([events(), core.status]).toEqual([["resume"], 15]);
+    expect([events(), core.status]).toEqual([["start 0"], 15]);
   });
 
   it("is not told of buffers until it may use them, and then of those of every queue", () => {
     core.barred = true;
     for (let i = 0; i < 3; i++) core.notify(0);
     scheduler.run();
-    expect(events()).toEqual(["suspend"]);
+    expect(events()).toEqual(["stop 0"]);
     core.barred = false;
     scheduler.run();
-    expect(events()).toEqual(["resume", "notify 0"]);
+    expect(events()).toEqual(["start 0", "notify 0"]);
     core.notify(0);
     expect(events()).toEqual(["notify 0"]);
   });
@@ -100,19 +100,19 @@ describe("a device that its transport keeps from memory", () => {
     core.barred = true;
     events();
     goLive(core);
-    expect([core.status, events()]).toEqual([15, ["activate", "queue 0 enabled", "suspend"]]);
+    expect([core.status, events()]).toEqual([15, ["activate"]]);
     core.barred = false;
-    expect(events()).toEqual(["resume"]);
+    expect(events()).toEqual(["start 0"]);
   });
 
   it("can be suspended and resumed by its driver, which is told to it once", () => {
     core.barred = true;
     core.writeStatus(15 | 16);
-    expect([core.status, events()]).toEqual([11 | 16, ["suspend"]]);
+    expect([core.status, events()]).toEqual([11 | 16, ["stop 0"]]);
     core.writeStatus(15);
     expect([core.status, events()]).toEqual([15, []]);
     core.barred = false;
-    expect(events()).toEqual(["resume"]);
+    expect(events()).toEqual(["start 0"]);
   });
 
   it("rests on when the transport lets it, but its driver does not", () => {
@@ -121,9 +121,9 @@ describe("a device that its transport keeps from memory", () => {
     core.barred = false;
     core.notify(0);
     scheduler.run();
-    expect([core.status, events()]).toEqual([11 | 16, ["suspend"]]);
+    expect([core.status, events()]).toEqual([11 | 16, ["stop 0"]]);
     core.writeStatus(15);
-    expect([core.status, events()]).toEqual([15, ["resume"]]);
+    expect([core.status, events()]).toEqual([15, ["start 0"]]);
   });
 
   it("forgets it all in a reset", () => {
@@ -132,14 +132,17 @@ describe("a device that its transport keeps from memory", () => {
     core.writeStatus(0);
     core.barred = false;
     scheduler.run();
-    expect(events()).toEqual(["suspend", "reset"]);
+    expect(events()).toEqual(["stop 0", "reset"]);
   });
 
   it("that fails to rest, or to go on, asks for a reset", async () => {
-    device.suspendPromise = Promise.reject(new Error("no"));
+    device.stopPromise = Promise.reject(new Error("no"));
     core.barred = true;
     await new Promise((resolve) => setImmediate(resolve));
-    expect([core.status, faults.map(({ message }) => message)]).toEqual([79, ["the device failed to suspend"]]);
+    expect([core.status, faults.map(({ message }) => message)]).toEqual([
+      79,
+      ["the device failed to stop queue 0: no"],
+    ]);
   });
 
   it("and knows no rest is no longer told of work at least", () => {

@@ -412,7 +412,7 @@ describe("reset (2.4) and activation", () => {
     s.core.writeStatus(0);
     await s.core.settled;
     expect(s.core.status).toBe(STATUS_DEVICE_NEEDS_RESET);
-    expect(s.faults.map((f) => f.message)).toEqual(["the device failed to reset"]);
+    expect(s.faults.map((f) => f.message)).toEqual(["the device failed to reset: stuck"]);
   });
 
   it("a failed activation resets the device and sets DEVICE_NEEDS_RESET, without DRIVER_OK", () => {

@@ -26,7 +26,7 @@ describe("a legacy driver that uses the device before DRIVER_OK (3.1.2)", () => 
     const { core, device } = setup();
     place(core, 0);
     core.notify(0);
-    expect(device.events).toEqual(["activate", "queue 0 enabled", "notify 0"]);
+    expect(device.events).toEqual(["activate", "start 0", "notify 0"]);
     expect(core.status).toBe(3);
     expect(device.context?.queues.map((q) => q?.index)).toEqual([0, undefined]);
   });
@@ -37,7 +37,7 @@ describe("a legacy driver that uses the device before DRIVER_OK (3.1.2)", () => 
     core.notify(0);
     core.writeStatus(7, true);
     expect(core.status).toBe(7);
-    expect(device.events).toEqual(["activate", "queue 0 enabled", "notify 0"]);
+    expect(device.events).toEqual(["activate", "start 0", "notify 0"]);
     expect(core.counters.activations).toBe(1);
   });
 
@@ -47,10 +47,10 @@ describe("a legacy driver that uses the device before DRIVER_OK (3.1.2)", () => 
     core.notify(0);
     core.notify(1);
     place(core, 1);
-    expect(device.events).toEqual(["activate", "queue 0 enabled", "notify 0", "queue 1 enabled"]);
+    expect(device.events).toEqual(["activate", "start 0", "notify 0", "start 1"]);
     expect(device.context?.queues.map((q) => q?.index)).toEqual([0, 1]);
     core.writeStatus(7, true);
-    expect(device.events).toEqual(["activate", "queue 0 enabled", "notify 0", "queue 1 enabled", "notify 1"]);
+    expect(device.events).toEqual(["activate", "start 0", "notify 0", "start 1", "notify 1"]);
   });
 
   it("can't move a queue that is in use, nor change the features", () => {
@@ -88,7 +88,7 @@ describe("a legacy driver that uses the device before DRIVER_OK (3.1.2)", () => 
     place(core, 0);
     core.writeStatus(7, true);
     expect(core.status).toBe(7);
-    expect(device.events.slice(-2)).toEqual(["activate", "queue 0 enabled"]);
+    expect(device.events.slice(-2)).toEqual(["activate", "start 0"]);
   });
 
   it("whose only queue can't be gets DEVICE_NEEDS_RESET, once, however often it kicks", () => {
@@ -112,7 +112,7 @@ describe("a legacy driver that uses the device before DRIVER_OK (3.1.2)", () => 
       place(core, 1);
       core.writeStatus(4, true);
       expect(core.status).toBe(first | 4);
-      expect(device.events).toEqual(["activate", "queue 0 enabled", "notify 0", "queue 1 enabled", "notify 1"]);
+      expect(device.events).toEqual(["activate", "start 0", "notify 0", "start 1", "notify 1"]);
     }
   });
 
@@ -126,7 +126,7 @@ describe("a legacy driver that uses the device before DRIVER_OK (3.1.2)", () => 
       const t = setup();
       t.core.writeStatus(0);
       t.core.restore(structuredClone(s.core.save()));
-      expect([t.core.status, t.device.events.slice(-2)]).toEqual([status, ["activate", "queue 0 enabled"]]);
+      expect([t.core.status, t.device.events.slice(-2)]).toEqual([status, ["activate", "start 0"]]);
     }
   });
 
@@ -136,10 +136,10 @@ describe("a legacy driver that uses the device before DRIVER_OK (3.1.2)", () => 
     core.notify(0);
     core.barred = true;
     place(core, 1);
-    expect([core.queues[1].enabled, device.events.includes("queue 1 enabled")]).toEqual([false, false]);
+    expect([core.queues[1].enabled, device.events.includes("start 1")]).toEqual([false, false]);
     core.barred = false;
     place(core, 1);
-    expect([core.queues[1].enabled, device.events.at(-1)]).toEqual([true, "queue 1 enabled"]);
+    expect([core.queues[1].enabled, device.events.at(-1)]).toEqual([true, "start 1"]);
   });
 
   it("is no modern driver: that one can't place a queue in a live device", () => {

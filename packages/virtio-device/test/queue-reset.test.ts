@@ -83,14 +83,14 @@ describe("a queue that is reset alone (2.6.1.1)", () => {
     core.queueSelect = 1;
     core.resetQueue();
     core.resetQueue();
-    expect(device.events).toEqual(["queue 1 reset"]);
+    expect(device.events).toEqual(["stop 1"]);
     expect(device.context?.queues.map((queue) => queue?.index)).toEqual([0, undefined]);
   });
 
   it("is being reset until a device that takes its time is done; other queues are untouched by it", async () => {
     const { core, device } = flexible();
     const { promise, done } = later();
-    device.queueResetPromise = promise;
+    device.stopPromise = promise;
     core.queueSelect = 0;
     core.resetQueue();
     const shown = () => [core.queues[0].resetting, core.queues[0].enabled, core.queueWritable];
@@ -99,7 +99,7 @@ describe("a queue that is reset alone (2.6.1.1)", () => {
     core.enableQueue();
     core.notify(0);
     core.notify(1);
-    expect(device.events).toEqual(["queue 0 reset", "notify 1"]);
+    expect(device.events).toEqual(["stop 0", "notify 1"]);
     done();
     await settle();
     expect(shown()).toEqual([false, false, true]);
@@ -110,13 +110,13 @@ describe("a queue that is reset alone (2.6.1.1)", () => {
     const s = flexible();
     const { core, device } = s;
     const [first, second] = [later(), later()];
-    device.queueResetPromise = first.promise;
+    device.stopPromise = first.promise;
     core.queueSelect = 0;
     core.resetQueue();
     core.writeStatus(0);
     expect(core.queues[0].resetting).toBe(false);
     goLive(s, FLEXIBLE);
-    device.queueResetPromise = second.promise;
+    device.stopPromise = second.promise;
     core.queueSelect = 0;
     core.resetQueue();
     first.done();
@@ -129,12 +129,22 @@ describe("a queue that is reset alone (2.6.1.1)", () => {
 
   it("sets DEVICE_NEEDS_RESET where the device fails at it", async () => {
     const { core, device, faults } = flexible();
-    device.queueResetPromise = Promise.reject(new Error("stuck"));
+    device.stopPromise = Promise.reject(new Error("stuck"));
     core.queueSelect = 0;
     core.resetQueue();
     await settle();
     expect([core.status, core.queues[0].resetting]).toEqual([15 | 64, false]);
-    expect(faults.map((fault) => fault.message)).toEqual(["the device failed to reset a queue"]);
+    expect(faults.map((fault) => fault.message)).toEqual(["the device failed to stop queue 0: stuck"]);
+  });
+
+  it("is not being reset for ever where the device has failed at stopping it before", async () => {
+    const { core, device } = flexible();
+    device.stopPromise = Promise.reject(new Error("stuck"));
+    core.barred = true;
+    await settle();
+    core.queueSelect = 0;
+    core.resetQueue();
+    expect([core.status, core.queues[0].resetting]).toEqual([15 | 64, false]);
   });
 
   it("takes the whole device with it where that can't let go of one queue", () => {
@@ -206,7 +216,7 @@ describe("a queue that is enabled anew (2.6.1.2)", () => {
     s.core.writeStatus(15);
     enableQueue(s, 1);
     s.core.notify(1);
-    expect(s.device.events).toEqual(["activate", "queue 0 enabled", "queue 1 enabled", "notify 1"]);
+    expect(s.device.events).toEqual(["activate", "start 0", "start 1", "notify 1"]);
   });
 
   it("stays as it is without VIRTIO_F_RING_RESET", () => {
@@ -237,7 +247,7 @@ describe("a queue that is enabled anew (2.6.1.2)", () => {
   it("and that the device refuses is closed again", () => {
     class Choosy extends FlexibleDevice {
       refuse = false;
-      override queueEnabled(): void {
+      override startQueue(): void {
         if (this.refuse) throw new Error("not this one");
       }
     }

@@ -35,9 +35,9 @@ describe("a driver that suspends the device (3.5)", () => {
   it("sees SUSPEND in the place of DRIVER_OK, and back when it resumes [basic.device.device-suspend.6] [basic.device.device-suspend.7]", () => {
     const s = flexible();
     suspend(s);
-    expect([s.core.status, s.device.events]).toEqual([SUSPENDED, ["suspend"]]);
+    expect([s.core.status, s.device.events]).toEqual([SUSPENDED, ["stop 0", "stop 1"]]);
     resume(s);
-    expect([s.core.status, s.device.events]).toEqual([RUNNING, ["suspend", "resume"]]);
+    expect([s.core.status, s.device.events]).toEqual([RUNNING, ["stop 0", "stop 1", "start 0", "start 1"]]);
     suspend(s);
     expect(s.core.status).toBe(SUSPENDED);
     s.core.writeStatus(15); // also one that thinks SUSPEND is its to clear
@@ -65,14 +65,18 @@ describe("a driver that suspends the device (3.5)", () => {
     s.core.writeDriverFeatures(1, 0x800);
     s.core.writeStatus(7, true);
     s.core.writeStatus(7 | SUSPEND, true);
-    expect([s.core.status, s.device.events.includes("suspend")]).toEqual([7, false]);
+    expect([s.core.status, s.device.events.includes("stop 0")]).toEqual([7, false]);
   });
 
   it("has it reset, too, by writing 0", () => {
     const s = flexible();
     suspend(s);
     s.core.writeStatus(0);
-    expect([s.core.status, s.device.events, s.core.config.frozen]).toEqual([0, ["suspend", "reset"], null]);
+    expect([s.core.status, s.device.events, s.core.save().frozenConfig]).toEqual([
+      0,
+      ["stop 0", "stop 1", "reset"],
+      null,
+    ]);
     goLive(s, FLEXIBLE);
     expect(s.core.status).toBe(RUNNING);
   });
@@ -150,13 +154,13 @@ describe("a suspended device (3.5)", () => {
     suspend(s);
     s.core.queueSelect = 0;
     s.core.resetQueue();
-    expect([s.device.events, s.core.queueWritable]).toEqual([["suspend", "queue 0 reset"], false]);
+    expect([s.device.events, s.core.queueWritable]).toEqual([["stop 0", "stop 1"], false]);
     s.core.placeLegacyQueue(0x1000, 0x1000);
     s.core.enableQueue();
     expect(s.core.queues[0].enabled).toBe(false);
     resume(s);
     enableQueue(s, 0);
-    expect(s.device.events.at(-1)).toBe("queue 0 enabled");
+    expect(s.device.events.at(-1)).toBe("start 0");
   });
 
   it("that is suspended and resumed by the million is looked at once", () => {
@@ -200,7 +204,7 @@ describe("a suspended device (3.5)", () => {
     resume(s);
     expect([s.core.status, s.device.events, s.interrupts.configCount]).toEqual([
       SUSPENDED | NEEDS_RESET,
-      ["suspend"],
+      ["stop 0", "stop 1"],
       0,
     ]);
   });
@@ -210,7 +214,7 @@ describe("a device that takes its time over it", () => {
   it("uses and notifies of the buffers it has, but takes no more, before it shows SUSPEND [basic.device.device-suspend.8]", async () => {
     const s = flexible();
     const { promise, done } = later();
-    s.device.suspendPromise = promise;
+    s.device.stopPromise = promise;
     suspend(s);
     expect(s.core.status).toBe(RUNNING);
     s.core.notify(0);
@@ -220,65 +224,81 @@ describe("a device that takes its time over it", () => {
     });
     s.scheduler.run();
     s.device.context?.queues[0]?.notifier.notify();
-    expect([s.device.events, ran, s.interrupts.queueCounts]).toEqual([["suspend"], true, [1]]);
+    expect([s.device.events, ran, s.interrupts.queueCounts]).toEqual([["stop 0", "stop 1"], true, [1]]);
     done();
     await settle();
     s.device.context?.queues[0]?.notifier.notify();
     expect([s.core.status, s.interrupts.queueCounts]).toEqual([SUSPENDED, [1]]);
   });
 
+  it("has stopped every queue before it shows SUSPEND, the last one too", async () => {
+    const s = flexible();
+    const { promise, done } = later();
+    s.device.stopQueue = (index) => (index === 1 ? promise : undefined);
+    suspend(s);
+    await settle();
+    expect(s.core.status).toBe(RUNNING);
+    done();
+    await settle();
+    expect(s.core.status).toBe(SUSPENDED);
+  });
+
   it("is asked once, however often the driver writes SUSPEND", async () => {
     const s = flexible();
     const { promise, done } = later();
-    s.device.suspendPromise = promise;
+    s.device.stopPromise = promise;
     for (let i = 0; i < 3; i++) suspend(s);
     done();
     await settle();
-    expect([s.core.status, s.device.events]).toEqual([SUSPENDED, ["suspend"]]);
+    expect([s.core.status, s.device.events]).toEqual([SUSPENDED, ["stop 0", "stop 1"]]);
   });
 
   it("resumes when it is done: until then nothing reaches it, nor the driver from it", async () => {
     const s = flexible();
     suspend(s);
     const { promise, done } = later();
-    s.device.resumePromise = promise;
+    s.device.startPromise = promise;
     for (let i = 0; i < 3; i++) resume(s);
     s.core.notify(0);
     s.device.context?.queues[0]?.notifier.notify();
-    expect([s.core.status, s.device.events]).toEqual([SUSPENDED, ["suspend", "resume"]]);
+    expect([s.core.status, s.device.events]).toEqual([SUSPENDED, ["stop 0", "stop 1", "start 0", "start 1"]]);
     expect(s.interrupts.queueCounts).toEqual([]);
     done();
     await settle();
     s.scheduler.run();
     expect(s.core.status).toBe(RUNNING);
-    expect(s.device.events.slice(2)).toEqual(["notify 0", "notify 1"]);
+    expect(s.device.events.slice(4)).toEqual(["notify 0", "notify 1"]);
   });
 
   it("and fails at suspending has DEVICE_NEEDS_RESET [basic.device.device-suspend.6]", async () => {
     const s = flexible();
-    s.device.suspendPromise = Promise.reject(new Error("no"));
+    s.device.stopPromise = Promise.reject(new Error("no"));
     suspend(s);
     await settle();
     expect([s.core.status, s.interrupts.configCount]).toEqual([RUNNING | NEEDS_RESET, 1]);
-    expect(s.faults.map((fault) => fault.message)).toEqual(["the device failed to suspend"]);
+    expect(s.faults.map((fault) => fault.message)).toEqual(
+      [0, 1].map((i) => `the device failed to stop queue ${i}: no`),
+    );
     suspend(s);
-    expect(s.device.events).toEqual(["suspend"]);
+    expect(s.device.events).toEqual(["stop 0", "stop 1"]);
   });
 
   it("and fails at resuming has DEVICE_NEEDS_RESET [basic.device.device-suspend.7]", async () => {
     const s = flexible();
     suspend(s);
-    s.device.resumePromise = Promise.reject(new Error("no"));
+    s.device.startPromise = Promise.reject(new Error("no"));
     resume(s);
     await settle();
     expect(s.core.status).toBe(SUSPENDED | NEEDS_RESET);
-    expect(s.faults.map((fault) => fault.message)).toEqual(["the device failed to resume"]);
+    expect(s.faults.map((fault) => fault.message)).toEqual(
+      [0, 1].map((i) => `the device failed to start queue ${i}: no`),
+    );
     s.core.writeStatus(0);
     goLive(s, FLEXIBLE);
     expect(s.core.status).toBe(RUNNING);
   });
 
-  it.each(["suspend", "resume"] as const)("throws at once: the same [%s]", (step) => {
+  it.each(["stopQueue", "startQueue"] as const)("throws at once: the same [%s]", (step) => {
     const s = flexible();
     s.device[step] = () => {
       throw new Error("no");
@@ -289,8 +309,8 @@ describe("a device that takes its time over it", () => {
   });
 
   it.each([
-    ["suspending", "suspendPromise", false],
-    ["resuming", "resumePromise", true],
+    ["suspending", "stopPromise", false],
+    ["resuming", "startPromise", true],
   ] as const)("is reset while it is %s: what comes of that has no effect", async (_, name, asleep) => {
     for (const end of ["done", "fail"] as const) {
       const s = flexible();
@@ -321,12 +341,12 @@ describe("a device that takes its time over it", () => {
     };
     expect(await settled()).toBe(true);
     const { promise, done } = later();
-    s.device.suspendPromise = promise;
+    s.device.stopPromise = promise;
     suspend(s);
     expect(await settled()).toBe(false);
     done();
     expect([await settled(), s.core.status]).toEqual([true, SUSPENDED]);
-    s.device.resumePromise = later().promise;
+    s.device.startPromise = later().promise;
     resume(s);
     s.core.writeStatus(0);
     expect([await settled(), s.core.status]).toEqual([true, 0]);
@@ -335,14 +355,14 @@ describe("a device that takes its time over it", () => {
   it("and fails otherwise meanwhile is suspended, and in need of a reset", async () => {
     const s = flexible();
     const { promise, done } = later();
-    s.device.suspendPromise = promise;
+    s.device.stopPromise = promise;
     suspend(s);
     s.device.context?.fail({ code: "device-error", message: "broken" } as DeviceFault);
     done();
     await settle();
     expect(s.core.status).toBe(SUSPENDED | NEEDS_RESET);
     resume(s);
-    expect(s.device.events).toEqual(["suspend"]);
+    expect(s.device.events).toEqual(["stop 0", "stop 1"]);
   });
 });
 
@@ -390,37 +410,37 @@ describe("a snapshot of a suspended device", () => {
 
   it("taken while it was suspending has it suspend again", () => {
     const s = flexible();
-    s.device.suspendPromise = later().promise;
+    s.device.stopPromise = later().promise;
     suspend(s);
     const t = other(s.memory);
     t.core.restore(plain(s.core.save()));
-    expect([t.core.status, t.device.events.at(-1)]).toEqual([SUSPENDED, "suspend"]);
+    expect([t.core.status, t.device.events.at(-1)]).toEqual([SUSPENDED, "stop 1"]);
   });
 
   it("taken while it was resuming has it resume", () => {
     const s = flexible();
     s.device.config.bytes[0] = 1;
     suspend(s);
-    s.device.resumePromise = later().promise;
+    s.device.startPromise = later().promise;
     resume(s);
     const t = other(s.memory);
     t.core.restore(plain(s.core.save()));
     expect([t.core.status, t.device.events, t.interrupts.configCount]).toEqual([
       RUNNING,
-      ["activate", "queue 0 enabled", "queue 1 enabled"],
+      ["activate", "start 0", "start 1"],
       1,
     ]);
   });
 
   it("taken while a queue was being reset is of one whose queue is reset", () => {
     const s = flexible();
-    s.device.queueResetPromise = later().promise;
+    s.device.stopPromise = later().promise;
     s.core.queueSelect = 0;
     s.core.resetQueue();
     const t = other(s.memory);
     t.core.restore(plain(s.core.save()));
     expect([t.core.queues[0].enabled, t.core.queues[0].resetting, t.core.queueWritable]).toEqual([false, false, true]);
-    expect(t.device.events).toEqual(["activate", "queue 1 enabled"]);
+    expect(t.device.events).toEqual(["activate", "start 1"]);
   });
 
   const good = (() => {

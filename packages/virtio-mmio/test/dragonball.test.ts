@@ -255,7 +255,7 @@ describe("messages", () => {
     expect([guest.interruptStatus, line.level]).toEqual([2, true]);
     guest.select(1);
     guest.write(0xc0, 1);
-    expect([guest.ready(1), device.events.at(-1)]).toEqual([0, "queue 1 reset"]);
+    expect([guest.ready(1), device.events.at(-1)]).toEqual([0, "stop 1"]);
   });
 });
 

@@ -174,7 +174,7 @@ describe("the registers of legacy version 1 (4.2.4)", () => {
     }
     guest.kick(1);
     expect(device.context?.queues.map((active) => active?.queue.size)).toEqual([8, 8]);
-    expect(device.events).toEqual(["activate", "queue 0 enabled", "queue 1 enabled", "notify 1"]);
+    expect(device.events).toEqual(["activate", "start 0", "start 1", "notify 1"]);
   });
 
   it("ask for no order of the status bits: DRIVER_OK starts the device", () => {
@@ -203,7 +203,7 @@ describe("the registers of legacy version 1 (4.2.4)", () => {
     guest.write(0x44, 0);
     guest.write(0xc0, 1);
     expect([0x44, 0xb0, 0xb4, 0xb8, 0xbc, 0xc0, 0xfc].map((at) => guest.read(at))).toEqual([0, 0, 0, 0, 0, 0, 0]);
-    expect(device.events.at(-1)).toBe("queue 1 enabled");
+    expect(device.events.at(-1)).toBe("start 1");
   });
 
   it("interrupt by InterruptStatus and the line, as version 2", () => {

@@ -191,10 +191,7 @@ describe("a queue that its driver stops (QueueReady 0)", () => {
     first?.notifier.notify();
     first?.queue.enableNotifications();
     expect([first?.queue.hasAvailable(), bytes]).toEqual([false, before]);
-    expect([device.events, line.level]).toEqual([
-      ["activate", "queue 0 enabled", "queue 1 enabled", "queue 0 reset"],
-      false,
-    ]);
+    expect([device.events, line.level]).toEqual([["activate", "start 0", "start 1", "stop 0"], false]);
     guest.kick(1);
     second?.notifier.notify();
     expect([device.events.at(-1), line.level, guest.status]).toEqual(["notify 1", true, 15]);
@@ -205,7 +202,7 @@ describe("a queue that its driver stops (QueueReady 0)", () => {
     const { guest } = setup({}, device);
     guest.goLive();
     let release = (): void => {};
-    device.queueResetPromise = new Promise((resolve) => {
+    device.stopPromise = new Promise((resolve) => {
       release = resolve;
     });
     guest.select(0);
@@ -213,7 +210,7 @@ describe("a queue that its driver stops (QueueReady 0)", () => {
     expect([guest.read(0x44), guest.read(0xc0)]).toEqual([1, 0]);
     guest.write(0x44, 1);
     release();
-    await device.queueResetPromise;
+    await device.stopPromise;
     await Promise.resolve();
     expect(guest.read(0x44)).toBe(0);
   });
@@ -237,14 +234,14 @@ describe("QueueReset, with VIRTIO_F_RING_RESET (2.6.1)", () => {
     guest.goLive(RING_RESET);
     guest.select(1);
     guest.write(0xc0, 2);
-    expect(device.events.at(-1)).toBe("queue 1 enabled");
+    expect(device.events.at(-1)).toBe("start 1");
     guest.write(0xc0, 1);
-    expect([guest.read(0xc0), guest.read(0x44), device.events.at(-1)]).toEqual([0, 0, "queue 1 reset"]);
+    expect([guest.read(0xc0), guest.read(0x44), device.events.at(-1)]).toEqual([0, 0, "stop 1"]);
     guest.kick(1);
     guest.setQueue(1, 8);
     expect([guest.read(0xc0), guest.read(0x44), guest.status]).toEqual([0, 1, 15]);
     guest.kick(1);
-    expect(device.events.slice(-2)).toEqual(["queue 1 enabled", "notify 1"]);
+    expect(device.events.slice(-2)).toEqual(["start 1", "notify 1"]);
     expect(device.context?.queues[1]?.queue.size).toBe(8);
   });
 
@@ -253,16 +250,16 @@ describe("QueueReset, with VIRTIO_F_RING_RESET (2.6.1)", () => {
     const { guest } = setup({}, device);
     guest.goLive(RING_RESET);
     let release = (): void => {};
-    device.queueResetPromise = new Promise((resolve) => {
+    device.stopPromise = new Promise((resolve) => {
       release = resolve;
     });
     guest.select(0);
     guest.write(0xc0, 1);
     expect(guest.read(0xc0)).toBe(1);
     guest.setQueue(0);
-    expect([guest.read(0xc0), device.events.at(-1)]).toEqual([1, "queue 0 reset"]);
+    expect([guest.read(0xc0), device.events.at(-1)]).toEqual([1, "stop 0"]);
     release();
-    await device.queueResetPromise;
+    await device.stopPromise;
     await Promise.resolve();
     expect([guest.read(0xc0), guest.read(0x44)]).toEqual([0, 0]);
   });
@@ -280,7 +277,7 @@ describe("QueueReset, with VIRTIO_F_RING_RESET (2.6.1)", () => {
     const device = new FlexibleDevice();
     const { guest } = setup({}, device);
     guest.goLive(RING_RESET);
-    device.queueResetPromise = new Promise(() => {});
+    device.stopPromise = new Promise(() => {});
     guest.select(0);
     guest.write(0xc0, 1);
     expect(guest.read(0xc0)).toBe(1);
@@ -295,7 +292,7 @@ describe("QueueReset, with VIRTIO_F_RING_RESET (2.6.1)", () => {
     guest.goLive();
     guest.select(0);
     guest.write(0xc0, 1);
-    expect([guest.read(0x44), device.events.at(-1)]).toEqual([1, "queue 1 enabled"]);
+    expect([guest.read(0x44), device.events.at(-1)]).toEqual([1, "start 1"]);
   });
 });
 
@@ -364,12 +361,12 @@ describe("a suspended device, with VIRTIO_F_SUSPEND (3.5)", () => {
       0,
       0,
       false,
-      "suspend",
+      "stop 1",
     ]);
     guest.status = 31;
     expect([guest.status, device.events.at(-1), guest.read(0x100, 1), guest.interruptStatus]).toEqual([
       15,
-      "resume",
+      "start 1",
       1,
       2,
     ]);

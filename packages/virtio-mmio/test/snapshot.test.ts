@@ -252,7 +252,7 @@ describe("a snapshot is refused, and nothing changed,", () => {
       t.guest.status = 0;
       if (options === MSI || !("version" in options)) t.guest.goLive();
       else t.guest.goLiveLegacy();
-      expect([t.guest.status, t.device.events.at(-1)]).toEqual(["version" in options ? 7 : 15, "queue 1 enabled"]);
+      expect([t.guest.status, t.device.events.at(-1)]).toEqual(["version" in options ? 7 : 15, "start 1"]);
     }
     for (const outcome of ["restored", "shape", "state", "mismatch"]) {
       expect([outcome, (outcomes.get(outcome) ?? 0) > times / 150]).toEqual([outcome, true]);

@@ -15,10 +15,10 @@ describe("a function that is no bus master (PCI 3.0, 6.2.2)", () => {
     s.fn.configWrite(4, 2, DECODING);
     s.guest.kick(1);
     s.machine.scheduler.run();
-    expect(s.device.events).toEqual(["suspend"]);
+    expect(s.device.events).toEqual(["stop 0", "stop 1"]);
     s.fn.configWrite(4, 2, DECODING | BUS_MASTER);
     s.machine.scheduler.run();
-    expect(s.device.events).toEqual(["suspend", "resume", "notify 0", "notify 1"]);
+    expect(s.device.events).toEqual(["stop 0", "stop 1", "start 0", "start 1", "notify 0", "notify 1"]);
     expect(s.guest.status).toBe(15);
   });
 
@@ -27,10 +27,10 @@ describe("a function that is no bus master (PCI 3.0, 6.2.2)", () => {
     s.fn.configWrite(4, 2, DECODING);
     s.guest.goLive();
     s.guest.kick(0);
-    expect(s.device.events.slice(-2)).toEqual(["queue 1 enabled", "suspend"]);
+    expect(s.device.events).toEqual(["activate"]);
     s.fn.configWrite(4, 2, DECODING | BUS_MASTER);
     s.machine.scheduler.run();
-    expect(s.device.events.slice(-3)).toEqual(["resume", "notify 0", "notify 1"]);
+    expect(s.device.events.slice(1)).toEqual(["start 0", "start 1", "notify 0", "notify 1"]);
   });
 
   it("still has its registers, and interrupts by the pin", () => {
@@ -52,7 +52,7 @@ describe("a function that is no bus master (PCI 3.0, 6.2.2)", () => {
       s.guest.writeBar(0, 8, 4, 4);
       s.guest.writeBar(0, 18, 1, 7);
       s.guest.writeBar(0, 16, 2, 0);
-      expect(s.device.events.slice(-2)).toEqual(["queue 0 enabled", "notify 0"]);
+      expect(s.device.events.slice(-2)).toEqual(["start 0", "notify 0"]);
     }
   });
 

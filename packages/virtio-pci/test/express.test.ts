@@ -61,7 +61,7 @@ describe("a function that is asleep", () => {
     s.device.context?.configChanged();
     expect(s.slot.level).toBe(true);
     setPower(s, state);
-    expect([s.slot.places.size, s.slot.level, s.device.events]).toEqual([0, false, ["suspend"]]);
+    expect([s.slot.places.size, s.slot.level, s.device.events]).toEqual([0, false, ["stop 0", "stop 1"]]);
     expect(s.guest.status).toBe(0xff); // nobody is there
     s.device.context?.configChanged();
     expect(s.slot.level).toBe(false);
@@ -77,7 +77,7 @@ describe("a function that is asleep", () => {
     expect(s.slot.messages).toEqual([]);
     setPower(s, 0);
     expect(s.slot.messages).toEqual([[0xfee0_0000, 77]]);
-    expect([s.guest.status, s.device.events]).toEqual([15, ["suspend", "resume"]]);
+    expect([s.guest.status, s.device.events]).toEqual([15, ["stop 0", "stop 1", "start 0", "start 1"]]);
     s.guest.kick(0);
     expect(s.device.events.at(-1)).toBe("notify 0");
   });

@@ -53,7 +53,7 @@ describe("queue_reset (4.1.4.3.1)", () => {
   it("is 0 on reset [pci.device.common-configuration-structure-layout.9]", async () => {
     const device = new FlexibleDevice();
     const s = live(device);
-    device.queueResetPromise = new Promise(() => {});
+    device.stopPromise = new Promise(() => {});
     s.guest.write(COMMON, QUEUE_RESET, 2, 1);
     expect(registers(s)).toEqual([1, 0]);
     s.guest.status = 0;
@@ -64,19 +64,19 @@ describe("queue_reset (4.1.4.3.1)", () => {
   it("a 1 written to it resets the queue, and no other [pci.device.common-configuration-structure-layout.11]", () => {
     const s = live();
     s.guest.write(COMMON, QUEUE_RESET, 2, 1);
-    expect(s.device.events).toEqual(["queue 1 reset"]);
+    expect(s.device.events).toEqual(["stop 1"]);
     expect([0, 1].map((index) => s.fn.core.queues[index].enabled)).toEqual([true, false]);
     expect([s.guest.status, s.guest.read(COMMON, 32, 4), s.guest.read(COMMON, 24, 2)]).toEqual([15, 0, 16]);
     s.guest.kick(1);
     s.guest.kick(0);
-    expect(s.device.events).toEqual(["queue 1 reset", "notify 0"]);
+    expect(s.device.events).toEqual(["stop 1", "notify 0"]);
   });
 
   it("is 1 as long as the reset is under way [pci.device.common-configuration-structure-layout.12]; then it and queue_enable are 0 [pci.device.common-configuration-structure-layout.13]", async () => {
     const device = new FlexibleDevice();
     const s = live(device);
     let done = (): void => {};
-    device.queueResetPromise = new Promise((resolve) => {
+    device.stopPromise = new Promise((resolve) => {
       done = resolve;
     });
     s.guest.write(COMMON, QUEUE_RESET, 2, 1);
@@ -97,7 +97,7 @@ describe("queue_reset (4.1.4.3.1)", () => {
     s.guest.write(COMMON, QUEUE_RESET, 2, 1);
     s.guest.setQueue(1, 8, 0x9000);
     expect(registers(s)).toEqual([0, 1]);
-    expect(s.device.events).toEqual(["queue 1 reset", "queue 1 enabled"]);
+    expect(s.device.events).toEqual(["stop 1", "start 1"]);
     expect(s.device.context?.queues[1]?.queue.size).toBe(8);
     s.guest.kick(1);
     expect(s.device.events.at(-1)).toBe("notify 1");

@@ -112,9 +112,9 @@ describe("a snapshot of the function", () => {
       const t = make({ express: true });
       t.fn.restore(copy(s.fn.save()));
       t.machine.scheduler.run();
-      expect([t.fn.core.status, t.device.events.at(-1), t.slot.messages]).toEqual([15, "suspend", []]);
+      expect([t.fn.core.status, t.device.events, t.slot.messages]).toEqual([15, ["activate"], []]);
       t.fn.space.restore(live({ express: true }).fn.space.save());
-      expect(t.device.events.at(-1)).toBe("resume");
+      expect(t.device.events.at(-1)).toBe("start 1");
     }
   });
 

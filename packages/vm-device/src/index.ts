@@ -13,4 +13,5 @@ export * from "./pci-config-error.ts";
 export * from "./pci-express.ts";
 export * from "./pci-header.ts";
 export * from "./pci-power.ts";
+export * from "./report.ts";
 export * from "./scheduler.ts";

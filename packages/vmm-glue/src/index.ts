@@ -21,7 +21,6 @@ export * from "./pci/config-mechanism.ts";
 export * from "./pci/host-bridge.ts";
 export * from "./pci/pci-root.ts";
 export { PciSlot } from "./pci/pci-slot.ts";
-export * from "./report.ts";
 export * from "./scheduler.ts";
 export * from "./sel4/io-port-list.ts";
 export * from "./sel4/make-error.ts";

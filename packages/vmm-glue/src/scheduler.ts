@@ -4,7 +4,7 @@
  */
 
 import type { Scheduler } from "@virtio-ts/vm-device";
-import { report, reportToHost } from "./report.ts";
+import { report, reportToHost } from "@virtio-ts/vm-device";
 
 /** What of the host's event loop is used; none of it is part of the language. */
 interface EventLoop {

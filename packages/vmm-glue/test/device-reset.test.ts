@@ -120,7 +120,7 @@ describe.each([
       // And a driver that kicks nothing is told of nothing: no kick of the last one's is left.
       device.events.length = 0;
       bringUp(face, on, 0);
-      expect(device.events).toEqual(["activate", "queue 0 enabled", "queue 1 enabled"]);
+      expect(device.events).toEqual(["activate", "start 0", "start 1"]);
     });
     const options = propertyOptions(300);
     fc.assert(property, options);

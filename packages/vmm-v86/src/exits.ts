@@ -5,7 +5,7 @@
  * @module
  */
 
-import { report } from "@virtio-ts/vmm-glue";
+import { report } from "@virtio-ts/vm-device";
 
 /** What is done when an exit ends. */
 export interface ExitWork {

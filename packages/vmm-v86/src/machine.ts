@@ -4,9 +4,15 @@
  */
 
 import type { RegionHandler } from "@virtio-ts/virtio-device";
-import type { Mapping, PciBar, PciFunction, RegisterBlock, Scheduler } from "@virtio-ts/vm-device";
+import {
+  type Mapping,
+  type PciBar,
+  type PciFunction,
+  type RegisterBlock,
+  reportToHost,
+  type Scheduler,
+} from "@virtio-ts/vm-device";
 import type { GuestMemory, MemoryRegion } from "@virtio-ts/vm-memory";
-import { reportToHost } from "@virtio-ts/vmm-glue";
 import { ConfigPorts } from "./config-ports.ts";
 import { cpuOf, type V86Cpu, type V86Emulator } from "./cpu.ts";
 import { V86Error } from "./errors.ts";

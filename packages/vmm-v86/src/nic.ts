@@ -6,7 +6,7 @@
  */
 
 import { connect, type Link, type NetBackend } from "@virtio-ts/net-backends";
-import type { DeviceCore, DeviceCoreOptions, DeviceFault } from "@virtio-ts/virtio-device";
+import { type DeviceCore, type DeviceCoreOptions, type DeviceFault, isDeviceError } from "@virtio-ts/virtio-device";
 import { VirtioMmioDevice } from "@virtio-ts/virtio-mmio/device";
 import { NetDevice, type NetDeviceOptions } from "@virtio-ts/virtio-net";
 import { VirtioPciDevice } from "@virtio-ts/virtio-pci";
@@ -25,6 +25,11 @@ interface AnyNicOptions extends NetDeviceOptions {
   readonly backend?: NetBackend;
   /** Ring and transport features to offer: as of `DeviceCoreOptions` of @virtio-ts/virtio-device. */
   readonly ringFeatures?: bigint;
+  /**
+   * Told of each fault that sets DEVICE_NEEDS_RESET. Without it, faults of the NIC and its backend go to the machine's
+   * `onError`; what the guest did wrong only shows in {@link Nic.core}'s counters.
+   */
+  readonly onFault?: (fault: DeviceFault) => void;
 }
 
 /** What a NIC on the PCI bus is made with. */
@@ -192,11 +197,12 @@ function netDevice(options: NicOptions): NetDevice {
   });
 }
 
-function coreOptions({ memory, scheduler, report }: V86Machine, { ringFeatures }: NicOptions): CoreOptions {
-  // What a guest did wrong shows in the counters; what code of this side did is an error.
-  const onFault = (fault: DeviceFault): void => {
-    if (fault.code === "device-error" || fault.code === "activation-failed") report(fault);
+function coreOptions({ memory, scheduler, report }: V86Machine, options: NicOptions): CoreOptions {
+  const { ringFeatures } = options;
+  const ofDevice = (fault: DeviceFault): void => {
+    if (isDeviceError(fault)) report(fault);
   };
+  const onFault = options.onFault ?? ofDevice;
   return { memory, scheduler, onFault, ...(ringFeatures !== undefined && { ringFeatures }) };
 }
 

@@ -3,8 +3,8 @@
  * @module
  */
 
-import type { Scheduler } from "@virtio-ts/vm-device";
-import { report, TurnScheduler } from "@virtio-ts/vmm-glue";
+import { report, type Scheduler } from "@virtio-ts/vm-device";
+import { TurnScheduler } from "@virtio-ts/vmm-glue";
 import type { V86Emulator } from "./cpu.ts";
 
 /**

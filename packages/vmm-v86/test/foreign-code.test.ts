@@ -124,3 +124,14 @@ test("a guest that breaks a ring is its own matter: nothing is reported as an er
   v86.store(MMIO_NIC_ADDRESS + 0x50, 4, 1);
   expect([driver.status(), errors]).toEqual([0x47, []]);
 });
+
+test("who gives onFault hears of the guest's faults too, and the machine of none", () => {
+  const v86 = new FakeV86();
+  const [errors, faults]: [unknown[], string[]] = [[], []];
+  attachToV86(v86, { onError: (cause) => errors.push(cause) });
+  addNic(v86, { transport: "mmio-legacy", onFault: ({ code }) => faults.push(code) });
+  drive(v86);
+  new DataView(v86.memory.buffer, v86.ram.byteOffset).setUint16(TX_RING + 16 * ENTRIES + 2, 5000, true);
+  v86.store(MMIO_NIC_ADDRESS + 0x50, 4, 1);
+  expect([faults, errors]).toEqual([["queue-malformed"], []]);
+});

@@ -40,11 +40,12 @@ export class DeviceConfig {
     for (const word of this.#copy.keys()) {
       const value = this.#config.read(4 * word, 4);
       if (value === this.#copy[word]) continue;
-      if (!changed) this.#page.store(GENERATION, ++this.#config.generation);
+      if (!changed) this.#config.changed();
+      if (!changed) this.#page.store(GENERATION, this.#config.generation);
       changed = true;
       this.#put(word, value);
     }
-    if (changed) this.#config.generation++;
+    if (changed) this.#config.changed();
     this.#page.store(GENERATION, this.#config.generation);
   }
 

@@ -250,7 +250,7 @@ export class L4VirtioDevice {
 
   #reset(): void {
     this.core.reset();
-    this.core.config.generation++;
+    this.core.config.changed();
     this.#writePage();
   }
 

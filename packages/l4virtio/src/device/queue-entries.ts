@@ -106,7 +106,7 @@ export class QueueEntries {
   #disable(queue: number): L4Result {
     if (!this.#core.queues[queue].enabled) return L4_EOK;
     const live = (this.#core.status & (STATUS_DRIVER_OK | STATUS_SUSPEND)) !== 0;
-    if (live && this.#core.device.queueReset === undefined) return L4_EIO;
+    if (live && this.#core.device.stopQueue === undefined) return L4_EIO;
     this.#core.queueSelect = queue;
     this.#core.resetQueue();
     return L4_EOK;

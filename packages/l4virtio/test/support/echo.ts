@@ -53,15 +53,13 @@ export class EchoDevice implements VirtioDevice {
     this.#workers = context.queues.map((_, index) => this.#worker(context, index));
   }
 
-  queueEnabled({ index }: { readonly index: number }): void {
+  startQueue({ index }: { readonly index: number }): void {
     if (this.context !== null) this.#workers[index] = this.#worker(this.context, index);
   }
 
-  queueReset(): void | Promise<void> {
+  stopQueue(): void | Promise<void> {
     return this.queueResetting;
   }
-
-  suspend(): void {}
 
   queueNotify(index: number): void {
     this.kicks[index] = (this.kicks[index] ?? 0) + 1;

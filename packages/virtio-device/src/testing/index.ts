@@ -48,13 +48,13 @@ export class RecordingDevice implements VirtioDevice {
     return this.config.write(offset, data);
   }
 
-  activate(context: ActivationContext): void {
+  activate(context: ActivationContext): void | Promise<void> {
     this.events.push("activate");
     if (this.activationError !== null) throw this.activationError;
     this.context = context;
   }
 
-  queueNotify(index: number): void {
+  queueNotify(index: number): void | Promise<void> {
     this.events.push(`notify ${index}`);
   }
 
@@ -68,35 +68,21 @@ export class RecordingDevice implements VirtioDevice {
   }
 }
 
-/**
- * One that also lets its queues come and go, and can be suspended. Further events: "queue 1 enabled", "queue 1 reset",
- * "suspend", "resume".
- */
+/** One that also lets its queues start and stop. Further events: "start 1", "stop 1". */
 export class FlexibleDevice extends RecordingDevice {
-  /** What the next queue resets wait for. */
-  queueResetPromise: Promise<void> | undefined;
-  /** What the next suspensions wait for. */
-  suspendPromise: Promise<void> | undefined;
-  /** What the next resumptions wait for. */
-  resumePromise: Promise<void> | undefined;
+  /** What the next starts of a queue wait for. */
+  startPromise: Promise<void> | undefined;
+  /** What the next stops of a queue wait for. */
+  stopPromise: Promise<void> | undefined;
 
-  queueEnabled(active: ActiveQueue): void {
-    this.events.push(`queue ${active.index} enabled`);
+  startQueue({ index }: ActiveQueue): void | Promise<void> {
+    this.events.push(`start ${index}`);
+    return this.startPromise;
   }
 
-  queueReset(index: number): void | Promise<void> {
-    this.events.push(`queue ${index} reset`);
-    return this.queueResetPromise;
-  }
-
-  suspend(): void | Promise<void> {
-    this.events.push("suspend");
-    return this.suspendPromise;
-  }
-
-  resume(): void | Promise<void> {
-    this.events.push("resume");
-    return this.resumePromise;
+  stopQueue(index: number): void | Promise<void> {
+    this.events.push(`stop ${index}`);
+    return this.stopPromise;
   }
 }
 

@@ -6,7 +6,7 @@
 
 import type { AccessWidth, RegisterBlock } from "@virtio-ts/vm-device";
 import type { DeviceCore } from "../core.ts";
-import { statusInOrder } from "../status-order.ts";
+import { rulesOf, statusInOrder } from "../driver-rules.ts";
 
 /** What a {@link fuzzRegisters} is to do. */
 export interface RegisterFuzz {
@@ -127,5 +127,5 @@ function access(block: RegisterBlock, offset: number, width: AccessWidth, writte
 
 function stateFailure(core: DeviceCore): Error | null {
   const { status, legacy } = core;
-  return statusInOrder(status, legacy) ? null : new Error(`device status is ${status}, legacy ${legacy}`);
+  return statusInOrder(status, rulesOf(legacy)) ? null : new Error(`device status is ${status}, legacy ${legacy}`);
 }

@@ -11,8 +11,7 @@ export function entropyDevice(random: () => Uint8Array): VirtioDevice {
       worker = new QueueWorker(context, 0, (burst, i) => burst.copyIn(i, 0, random(), 0, burst.writableBytes[i]));
     },
     queueNotify: () => worker?.run(),
-    queueReset: () => {}, // it holds no buffer between calls: its queue can go at any time,
-    suspend: () => {}, // and it is at rest when nobody calls
+    stopQueue: () => {}, // it holds no buffer between its calls: the queue can stop at any time
     reset: () => {
       worker = undefined;
     },

@@ -91,8 +91,7 @@ export class WorkingDevice extends RecordingDevice {
     this.#workers = [];
     return super.reset();
   }
-  queueReset(): void {}
-  suspend(): void {}
+  stopQueue(): void {}
 }
 
 /** A live device of workers, its two queues with their drivers. */

@@ -7,7 +7,8 @@ import { later } from "./rig.ts";
 /** How the next steps of a {@link StrictDevice} go. */
 export type Mood = "at once" | "later" | "throws";
 
-type Life = "off" | "on" | "suspending" | "suspended" | "resuming";
+type Life = "off" | "activating" | "on";
+type QueueLife = "starting" | "started" | "stopping" | "stopped";
 
 export class StrictDevice implements VirtioDevice {
   readonly deviceType = 1;
@@ -22,12 +23,12 @@ export class StrictDevice implements VirtioDevice {
   mood: Mood = "at once";
   /** How often it went live. */
   lives = 0;
-  /** How often it was suspended. */
+  /** How often a queue of it was stopped for a while. */
   naps = 0;
   /** How often a queue of it was reset. */
   queueResets = 0;
   #life: Life = "off";
-  #queues = new Set<number>();
+  readonly #queues = new Map<number, QueueLife>();
   #pending: { settle: (fails: boolean) => void }[] = [];
 
   get life(): Life {
@@ -54,50 +55,35 @@ export class StrictDevice implements VirtioDevice {
     return null;
   }
 
-  activate(context: ActivationContext): void {
-    this.#expect("activate", "off");
-    this.#life = "on";
+  activate(context: ActivationContext): void | Promise<void> {
+    if (this.#life !== "off") this.broken.push(`activate while ${this.#life}`);
+    this.#life = "activating";
     this.#queues.clear();
     this.context = context;
     this.lives++;
-    if (this.mood === "throws") throw new Error("activate");
-  }
-
-  queueEnabled({ index }: ActiveQueue): void {
-    this.#expect("queueEnabled", "on");
-    if (this.#queues.has(index)) this.broken.push(`queue ${index} enabled twice`);
-    if (this.mood === "throws") throw new Error("queueEnabled");
-    this.#queues.add(index);
-  }
-
-  queueReset(index: number): void | Promise<void> {
-    this.#expect("queueReset", "on", "suspending", "suspended", "resuming");
-    if (!this.#queues.delete(index)) this.broken.push(`queue ${index} reset, which was not enabled`);
-    this.queueResets++;
-    return this.#step(() => {});
-  }
-
-  queueNotify(index: number): void {
-    this.#expect("queueNotify", "on");
-    if (!this.#queues.has(index)) this.broken.push(`queue ${index} notified, which was not enabled`);
-    if (this.mood === "throws") throw new Error("queueNotify");
-  }
-
-  suspend(): void | Promise<void> {
-    this.#expect("suspend", "on");
-    this.#life = "suspending";
-    this.naps++;
-    return this.#step(() => {
-      this.#life = "suspended";
-    });
-  }
-
-  resume(): void | Promise<void> {
-    this.#expect("resume", "suspended");
-    this.#life = "resuming";
     return this.#step(() => {
       this.#life = "on";
     });
+  }
+
+  startQueue({ index }: ActiveQueue): void | Promise<void> {
+    this.#expect("startQueue", index, undefined, "stopped");
+    if (this.mood === "throws") throw new Error("startQueue"); // as if it had not been asked
+    this.#queues.set(index, "starting");
+    return this.#step(() => void this.#queues.set(index, "started"));
+  }
+
+  stopQueue(index: number): void | Promise<void> {
+    this.#expect("stopQueue", index, "started");
+    this.#queues.set(index, "stopping");
+    if (this.context?.queues[index] === null) this.queueResets++;
+    else this.naps++;
+    return this.#step(() => void this.#queues.set(index, "stopped"));
+  }
+
+  queueNotify(index: number): void {
+    this.#expect("queueNotify", index, "started");
+    if (this.mood === "throws") throw new Error("queueNotify");
   }
 
   reset(): void | Promise<void> {
@@ -106,8 +92,10 @@ export class StrictDevice implements VirtioDevice {
     return this.#step(() => {});
   }
 
-  #expect(call: string, ...lives: readonly Life[]): void {
-    if (!lives.includes(this.#life)) this.broken.push(`${call} while ${this.#life}`);
+  #expect(call: string, index: number, ...lives: readonly (QueueLife | undefined)[]): void {
+    const life = this.#queues.get(index);
+    if (this.#life !== "on") this.broken.push(`${call} while the device is ${this.#life}`);
+    if (!lives.includes(life)) this.broken.push(`${call} while queue ${index} is ${life}`);
   }
 
   #step(done: () => void): void | Promise<void> {

@@ -130,7 +130,7 @@ describe("the registers, as our driver uses them (4.2.2)", () => {
     const queue = await driver.createQueue(0);
     await driver.start();
     let done = (): void => {};
-    (side.device as FlexibleDevice).queueResetPromise = new Promise((resolve) => {
+    (side.device as FlexibleDevice).stopPromise = new Promise((resolve) => {
       done = resolve;
     });
     let reads = 0;

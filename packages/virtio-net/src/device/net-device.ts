@@ -194,7 +194,7 @@ export class NetDevice implements VirtioDevice, NetBackend {
     });
   }
 
-  queueEnabled(active: ActiveQueue): void {
+  startQueue(active: ActiveQueue): void {
     const context = this.#context;
     if (context === null) return;
     const mergeable = context.has(VIRTIO_NET_F_MRG_RXBUF);
@@ -217,19 +217,15 @@ export class NetDevice implements VirtioDevice, NetBackend {
     if (this.#receiver?.kicked(index === RECEIVE_QUEUE) || this.#kept) this.#resumePeer();
   }
 
-  queueReset(index: number): void {
-    if (index === TRANSMIT_QUEUE) this.#transmitter = null;
+  stopQueue(index: number): void {
+    if (index === TRANSMIT_QUEUE) this.#dropTransmitter();
     else if (index === RECEIVE_QUEUE) this.#dropReceiver();
-  }
-
-  suspend(): void {
-    this.#transmitter?.publish();
   }
 
   reset(): void {
     this.#context = null;
     this.#carrierSeen = null;
-    this.#transmitter = null;
+    this.#dropTransmitter();
     this.#accepts = OFFLOAD_ALL;
     // What a legacy driver made of the address is its own; the next driver finds the machine's.
     this.#config.bytes.set(this.#ownMac, CONFIG_MAC);
@@ -270,13 +266,13 @@ export class NetDevice implements VirtioDevice, NetBackend {
   }
 
   take(burst: FrameBurst, first: number): number {
+    if (this.carrier && this.#context?.resting) {
+      this.#kept = true;
+      return first;
+    }
     if (this.#receiver === null || !this.carrier) {
       this.counters.dropped.rxNotReady += burst.count - first;
       return burst.count;
-    }
-    if (this.#context?.resting) {
-      this.#kept = true;
-      return first;
     }
     return this.#receiver.take(burst, first);
   }
@@ -309,6 +305,11 @@ export class NetDevice implements VirtioDevice, NetBackend {
     if (carrier === this.carrier) return;
     this.#config.view.setUint16(CONFIG_STATUS, carrier ? STATUS_LINK_UP : 0, true);
     this.#context?.configChanged();
+  }
+
+  #dropTransmitter(): void {
+    this.#transmitter?.stop();
+    this.#transmitter = null;
   }
 
   /** Who waits for the driver's buffers waits no longer. */

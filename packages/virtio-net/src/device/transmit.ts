@@ -62,6 +62,7 @@ export class Transmitter {
   readonly #types = new Uint8Array(ETHERTYPES_SIZE);
   /** Stays so when the link has thrown: nothing more is sent before a reset. */
   #running = false;
+  #stopped = false;
   #deferred = false;
   #blocked = false;
   readonly #gathers: boolean;
@@ -121,10 +122,16 @@ export class Transmitter {
     this.run();
   }
 
+  /** The queue stops: another transmitter sends what is left in it, if it starts again. */
+  stop(): void {
+    this.publish();
+    this.#stopped = true;
+  }
+
   /** Sends what is available, up to a turn's worth. */
   run(): void {
     // Frames may be answered from within `take`, and an answer may kick: the loop below sees to it.
-    if (this.#running || this.#deferred || this.#context.resting) return;
+    if (this.#running || this.#deferred || this.#stopped || this.#context.resting) return;
     this.#running = true;
     try {
       this.#turn();

@@ -131,7 +131,7 @@ describe("what configuration space can't mean is not believed", () => {
     s.device.readConfig = (offset, data) => {
       if (offset < 6 && reads++ === 3) {
         s.device.config.bytes.set([2, 2, 2, 2, 2, 2]);
-        s.core.config.generation++;
+        s.core.config.changed();
       }
       return read(offset, data);
     };

@@ -160,7 +160,7 @@ describe("the common configuration structure, as our driver uses it (4.1.4.3)", 
     const queue = await driver.createQueue(0);
     await driver.start();
     let done = (): void => {};
-    (driven.device as FlexibleDevice).queueResetPromise = new Promise((resolve) => {
+    (driven.device as FlexibleDevice).stopPromise = new Promise((resolve) => {
       done = resolve;
     });
     let reads = 0;
@@ -287,7 +287,7 @@ describe("suspension and the rest, through real registers", () => {
     expect(driver.transport.readStatus()).toBe(27);
     await driver.resume();
     expect(driver.transport.readStatus()).toBe(15);
-    expect(driven.device.events).toContain("suspend");
+    expect(driven.device.events).toContain("stop 1");
   });
 
   it("waits for a device whose reset takes its time", async () => {

@@ -5,8 +5,15 @@
  * @module
  */
 
-import { type AccessWidth, type IoBus, lowBytes, type Mapping, type RegisterBlock } from "@virtio-ts/vm-device";
-import { report, reportToHost } from "../report.ts";
+import {
+  type AccessWidth,
+  type IoBus,
+  lowBytes,
+  type Mapping,
+  type RegisterBlock,
+  report,
+  reportToHost,
+} from "@virtio-ts/vm-device";
 import { BusError, rangeText } from "./bus-error.ts";
 import { RangeLedger, type Reservation } from "./ledger.ts";
 

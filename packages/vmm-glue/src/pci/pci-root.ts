@@ -16,11 +16,12 @@ import {
   PCI_INTERRUPT_PIN,
   type PciBar,
   type PciFunction,
+  report,
+  reportToHost,
 } from "@virtio-ts/vm-device";
 import type { AddressBus } from "../bus/address-bus.ts";
 import { BusError } from "../bus/bus-error.ts";
 import type { InterruptRouter, InterruptSource } from "../interrupt-router.ts";
-import { report, reportToHost } from "../report.ts";
 import { HostBridge, type HostBridgeIdentity, SEL4_HOST_BRIDGE } from "./host-bridge.ts";
 import { PciSlot, type SlotEnvironment } from "./pci-slot.ts";
 

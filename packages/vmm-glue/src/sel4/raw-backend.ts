@@ -6,7 +6,7 @@
  */
 
 import { type FrameBurst, FrameQueue, type NetBackend, type NetPort } from "@virtio-ts/net-backends";
-import { report } from "../report.ts";
+import { report } from "@virtio-ts/vm-device";
 import type { RawDriver, RawIfaceFuncs, RawTxResult } from "./raw-iface.ts";
 import { RawReceive } from "./raw-receive.ts";
 

@@ -45,13 +45,11 @@ export class EchoDevice implements VirtioDevice {
     else if (active !== null && active !== undefined) this.#take(active);
   }
 
-  queueReset(index: number): void {
-    this.#stale.push(...this.#held.filter(({ active }) => active.index === index));
+  stopQueue(index: number): void {
+    const held = this.#held.filter(({ active }) => active.index === index);
     this.#held = this.#held.filter(({ active }) => active.index !== index);
-  }
-
-  suspend(): void {
-    this.completeAll();
+    for (const each of held) this.#give(each);
+    this.#stale.push(...held);
   }
 
   reset(): void {
