@@ -63,7 +63,7 @@ class Model implements Interface {
     if (used && page === 0) this.#reset();
     if (used) return;
     this.#pages[queue] = page;
-    if (this.#agreed !== null && page !== 0) this.#events.push(`queue ${queue} enabled`);
+    if (this.#agreed !== null && page !== 0) this.#events.push(`start ${queue}`);
   }
 
   kick(queue: number): void {
@@ -85,7 +85,7 @@ class Model implements Interface {
     this.#agreed = (this.#features & OFFERED) >>> 0;
     this.#events.push("activate");
     this.#pages.forEach((page, queue) => {
-      if (page !== 0) this.#events.push(`queue ${queue} enabled`);
+      if (page !== 0) this.#events.push(`start ${queue}`);
     });
   }
 
