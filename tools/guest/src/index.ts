@@ -5,7 +5,7 @@
  */
 export { type AssetFile, type AssetOptions, type GuestAssets, resolveAssets } from "./assets.ts";
 export { bootGuest } from "./boot.ts";
-export { defaultCacheDir } from "./cache.ts";
+export { defaultCacheDir, makeDirectoryAtomically } from "./cache.ts";
 export type { ExecOptions, ExecResult } from "./channel.ts";
 export type { BootOptions } from "./cold-start.ts";
 export { type DriverView, features, type GuestInterrupt } from "./driver-view.ts";

@@ -69,9 +69,19 @@ export function findProgram(
 export function peer(name: PeerName): string {
   const file = findProgram(name);
   if (file !== undefined) return file;
+  return lacking(new PeerMissingError(name));
+}
+
+/**
+ * For use inside a test that lacks something: skips it, or fails it where peers are required.
+ *
+ * @param error - what is missing
+ * @throws `error` if peers are required, or outside a test
+ */
+export function lacking(error: Error): never {
   const test = TestRunner.getCurrentTest();
-  if (peersRequired() || test === undefined) throw new PeerMissingError(name);
-  return test.context.skip(`no ${name} on PATH: apt-get install ${debianPackageOf[name]}`);
+  if (peersRequired() || test === undefined) throw error;
+  return test.context.skip(error.message);
 }
 
 /**

@@ -1,13 +1,14 @@
 /**
  * The packages as users install them: published in a registry, installed by npm in projects that know nothing of this
- * workspace. What is published is made of the last commit.
+ * workspace, run by each runtime that the README promises. What is published is made of the last commit.
  */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { workspaceRoot } from "@virtio-ts/terminal";
 import { build } from "vite";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Project } from "./support/project.ts";
+import { RUNTIMES, runtimeProgram } from "../src/runtimes.ts";
+import { type Manifest, Project } from "./support/project.ts";
 import { type Registry, registryWithPackages } from "./support/registry.ts";
 
 const root = workspaceRoot();
@@ -28,6 +29,18 @@ function withDependencies(name: string, found: Set<string> = new Set()): readonl
   return [...found].sort();
 }
 
+/** What `uses/NAME.ts` is, which is JavaScript as well. */
+function sourceOf(name: string): string {
+  return readFileSync(new URL(`uses/${name}.ts`, import.meta.url), "utf8");
+}
+
+/** The names by which a package's modules are imported. */
+function entriesOf({ name, exports }: Manifest): readonly string[] {
+  return Object.keys(exports)
+    .filter((entry) => !entry.endsWith(".json"))
+    .map((entry) => name + entry.slice(1));
+}
+
 let registry: Registry;
 
 beforeAll(async () => {
@@ -36,7 +49,7 @@ beforeAll(async () => {
 afterAll(() => registry?.close());
 
 describe.each(WANTED)("%s in a fresh project", (name, printed) => {
-  const source = readFileSync(new URL(`uses/${name}.ts`, import.meta.url), "utf8");
+  const source = sourceOf(name);
   let project: Project;
 
   beforeAll(async () => {
@@ -85,5 +98,32 @@ describe.each(WANTED)("%s in a fresh project", (name, printed) => {
       build: { rolldownOptions: { input, output: { entryFileNames: "out.js" } } },
     });
     expect(await project.run(process.execPath, "dist/out.js")).toBe(`${printed}\n`);
+  });
+});
+
+describe("every entry of every package", () => {
+  const printed = ["true 3", "mapped 123", "tcp hello", "udp hello"];
+  let project: Project;
+
+  beforeAll(async () => {
+    const packages = readdirSync(join(root, "packages")).map((name) => `@virtio-ts/${name}`);
+    project = await Project.with(registry.npmrc, packages);
+    const entries = packages.flatMap((name) => entriesOf(project.manifest(name)));
+    const uses = ["virtio-queue", "host-linux", "host-sockets"];
+    for (const name of uses) project.write(`${name}.js`, sourceOf(name));
+    const lines = entries.map(
+      (entry) => `if (Object.keys(await import("${entry}")).length === 0) console.log("${entry}");`,
+    );
+    project.write("all.js", [...lines, ...uses.map((name) => `await import("./${name}.js");`)].join("\n"));
+  });
+  afterAll(() => project?.remove());
+
+  test.each(RUNTIMES)("works in $source", async (runtime) => {
+    const program = await runtimeProgram(runtime);
+    const [version] = /[\d.]+/.exec(await project.run(program, "--version")) ?? [];
+    expect(`${runtime.program}@${version}`).toContain(`${runtime.source}.`);
+    const lines = (await project.run(program, ...runtime.args, "all.js")).trim().split("\n");
+    // Deno's sockets share no port, as UDP to services of the host itself needs it.
+    expect(lines).toEqual(runtime.program === "deno" ? [...printed.slice(0, -1), "udp failed"] : printed);
   });
 });

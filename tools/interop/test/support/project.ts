@@ -7,6 +7,12 @@ import { promisify } from "node:util";
 
 const execute = promisify(execFile);
 
+/** What tests read of a package.json. */
+export interface Manifest {
+  readonly name: string;
+  readonly exports: object;
+}
+
 /** A project in which packages are installed. */
 export class Project {
   readonly folder: string = mkdtempSync(join(tmpdir(), "virtio-ts-project-"));
@@ -38,7 +44,7 @@ export class Project {
   }
 
   /** A manifest of a package that is installed. */
-  manifest(name: string): Record<string, unknown> {
+  manifest(name: string): Manifest {
     return JSON.parse(readFileSync(join(this.folder, "node_modules", name, "package.json"), "utf8"));
   }
 
