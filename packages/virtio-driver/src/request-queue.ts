@@ -1,19 +1,31 @@
 /**
- * Requests that are answered, each a promise: for drivers whose device answers what it is asked, and in time, as block
- * devices and entropy sources do. Not for queues that wait for the world: a console's input, a network card's.
+ * Requests that are answered, each a promise: for drivers of block devices, entropy sources and the like; with no limit
+ * of time, also for queues that wait for the world, as a console's input.
  * @module
  */
 
 import type { BufferElements } from "@virtio-ts/virtio-queue";
 import type { DriverDevice } from "./driver-device.ts";
-import type { DriverError } from "./errors.ts";
+import { DriverError } from "./errors.ts";
 import type { QueueOptions } from "./queue-setup.ts";
 import type { Virtqueue } from "./virtqueue.ts";
-import { waitFor } from "./wait.ts";
+
+/** The longest pause between two looks, ms. */
+const LONGEST_PAUSE_MS = 1000;
+
+/** What a {@link RequestQueue} is made with. */
+export interface RequestQueueOptions extends QueueOptions {
+  /**
+   * How long the device may take for an answer, ms: it is given up when it takes longer. Without it, or `Infinity`, an
+   * answer is waited for as long as the device lives.
+   */
+  readonly timeoutMs?: number;
+}
 
 /** The answer to one request. */
 class Answer {
-  settled = false;
+  /** When it was asked for, ms. */
+  since = 0;
   resolve: (length: number) => void = () => {};
   reject: (cause: DriverError) => void = () => {};
   readonly promise: Promise<number> = new Promise((resolve, reject) => {
@@ -26,56 +38,79 @@ class Answer {
 export class RequestQueue {
   readonly #virtqueue: Virtqueue<Answer>;
   readonly #device: DriverDevice;
+  readonly #timeout: number;
+  /** What was asked, the oldest first. */
   readonly #pending = new Set<Answer>();
+  #watched = false;
 
-  private constructor(device: DriverDevice, virtqueue: Virtqueue<Answer>) {
+  private constructor(device: DriverDevice, virtqueue: Virtqueue<Answer>, timeout: number) {
     this.#device = device;
     this.#virtqueue = virtqueue;
+    this.#timeout = timeout;
     virtqueue.onUsed = () => this.#drain();
     virtqueue.onEnd = (cause) => this.#end(cause);
   }
 
   /**
    * Creates queue `index` of a device.
-   * @throws DriverError as `DriverDevice.createQueue`
+   * @throws DriverError as `DriverDevice.createQueue`; `invalid` for a time that is none
    */
-  static async create(device: DriverDevice, index: number, options: QueueOptions = {}): Promise<RequestQueue> {
-    return new RequestQueue(device, await device.createQueue<Answer>(index, options));
+  static async create(device: DriverDevice, index: number, options: RequestQueueOptions = {}): Promise<RequestQueue> {
+    const { timeoutMs = Number.POSITIVE_INFINITY } = options;
+    if (!(timeoutMs > 0)) throw new DriverError("invalid", `timeoutMs is ${String(timeoutMs)}: expected more than 0`);
+    return new RequestQueue(device, await device.createQueue<Answer>(index, options), timeoutMs);
   }
 
   /**
    * Sends a request, and waits for its answer. The device must have been started.
    * @param elements not to be changed before the promise settles
    * @returns bytes the device wrote
-   * @throws DriverError as `Virtqueue.enqueue`; `timeout` where the device does not answer within
-   * `DEVICE_TIMEOUT_MS`: it is then given up; what it is given up for otherwise
+   * @throws DriverError as `Virtqueue.enqueue`; `timeout` where an answer takes longer than
+   * {@link RequestQueueOptions.timeoutMs}: the device is then given up; what it is given up for otherwise
    */
   async submit(elements: BufferElements): Promise<number> {
     const answer = new Answer();
     await this.#virtqueue.enqueue(elements, answer);
+    answer.since = this.#device.host.clock.now();
     this.#pending.add(answer);
     this.#virtqueue.notify();
-    void this.#watch(answer);
+    if (!this.#watched) void this.#watch();
     return answer.promise;
   }
 
-  /** Looks after an answer whose interrupt may not come, and gives a device up that does not answer. */
-  async #watch(answer: Answer): Promise<void> {
-    try {
-      await waitFor(this.#device.host.clock, `an answer of queue ${this.#virtqueue.index}`, () => {
-        this.#drain();
-        return answer.settled;
-      });
-    } catch (cause) {
-      this.#device.giveUp(cause as DriverError);
-      answer.reject(cause as DriverError);
+  /**
+   * Looks for answers whose interrupt may not come: after pauses as long as it has waited already, so that a lost
+   * interrupt at most doubles a wait below a second.
+   */
+  async #watch(): Promise<void> {
+    const { clock } = this.#device.host;
+    this.#watched = true;
+    let pause = 0;
+    for (;;) {
+      const before = this.#oldest;
+      this.#drain();
+      const oldest = this.#oldest;
+      if (oldest === undefined) break;
+      pause = oldest === before ? Math.min(2 * pause + 1, LONGEST_PAUSE_MS) : 0;
+      const left = oldest.since + this.#timeout - clock.now();
+      if (left <= 0) this.#giveUp();
+      else await clock.sleep(Math.min(pause, left));
     }
+    this.#watched = false;
+  }
+
+  get #oldest(): Answer | undefined {
+    return this.#pending.values().next().value;
+  }
+
+  #giveUp(): void {
+    const what = `an answer of queue ${this.#virtqueue.index}: not within ${this.#timeout} ms`;
+    this.#device.giveUp(new DriverError("timeout", what));
   }
 
   #drain(): void {
     do {
       for (let used = this.#virtqueue.dequeue(); typeof used === "object"; used = this.#virtqueue.dequeue()) {
-        used.token.settled = true;
         used.token.resolve(used.length);
         this.#pending.delete(used.token);
       }
@@ -83,10 +118,7 @@ export class RequestQueue {
   }
 
   #end(cause: DriverError): void {
-    for (const answer of this.#pending) {
-      answer.settled = true;
-      answer.reject(cause);
-    }
+    for (const answer of this.#pending) answer.reject(cause);
     this.#pending.clear();
   }
 }

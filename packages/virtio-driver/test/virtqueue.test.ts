@@ -331,12 +331,36 @@ describe("a queue of a hostile device", () => {
     expect(queue.reclaim()).toEqual(["a", "never"]);
   });
 
-  it("answers a request that is never answered by an error", async () => {
+  it("answers a request that is never answered by an error, if the caller says how long that is", async () => {
     const { transport, device } = await start();
-    const requests = await RequestQueue.create(device, 1);
+    const requests = await RequestQueue.create(device, 1, { timeoutMs: 5000 });
     await expect(requests.submit(writable(8))).rejects.toMatchObject({ code: "timeout", errno: "EBUSY" });
     expect(device.failure?.code).toBe("timeout");
     expect(transport.clock.time).toBeLessThan(6000);
+  });
+
+  it.each([0, -1, Number.NaN])("has no time of %d ms", async (timeoutMs) => {
+    const { device } = await start();
+    await expect(RequestQueue.create(device, 1, { timeoutMs })).rejects.toMatchObject({ code: "invalid" });
+  });
+
+  it("waits for the world for as long as that takes, without looking all the time", async () => {
+    const { transport, device } = await start();
+    const requests = await RequestQueue.create(device, 1);
+    const other = new QueueDevice(transport, 1);
+    let looks = 0;
+    const { sleep } = transport.clock;
+    transport.clock.sleep = (ms) => {
+      if (++looks === 100) other.use(1, 3);
+      return sleep.call(transport.clock, ms);
+    };
+    const answers = [1, 2, 3].map(() => requests.submit(writable(8)));
+    expect(await answers[0]).toBe(3);
+    // One watch for the queue, not one for each request: 2^10 ms in 10 looks, then one a second.
+    expect([device.failure, transport.clock.time > 85_000, transport.clock.time < 100_000]).toEqual([null, true, true]);
+    await device.close();
+    await expect(answers[1]).rejects.toMatchObject({ code: "invalid" });
+    await expect(answers[2]).rejects.toMatchObject({ code: "invalid" });
   });
 
   it("answers what was asked before the device was closed by an error", async () => {
