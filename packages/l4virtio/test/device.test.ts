@@ -102,6 +102,7 @@ describe("the config page", () => {
     ["a configuration that leaves no room for itself", { configSize: 3841 }, {}, "config-size"],
     ["no IRQ object", {}, { events: 0 }, "events"],
     ["half an IRQ object", {}, { events: 1.5 }, "events"],
+    ["more IRQ objects than an index of 16 bits can name", {}, { events: 65537 }, "events"],
     ["a page that is too small", {}, { page: { dataspace: new Uint8Array(100), offset: 0 } }, "page"],
   ])("is not made with %s", (_, properties, options, code) => {
     const device = Object.assign(new EchoDevice(), properties);
@@ -110,6 +111,10 @@ describe("the config page", () => {
       expect.objectContaining({ name: "L4VirtioError", code }),
     );
   });
+});
+
+it("has as many IRQ objects as an index of 16 bits can name", () => {
+  expect(rig({ events: 65536 }).device.icuInfo()).toBe(65536);
 });
 
 describe("the status", () => {
@@ -528,6 +533,14 @@ describe("the command field", () => {
     expect([driver.page.load(0x104), driver.page.load(0x108)]).toEqual([0x0102_0304, 0]);
   });
 
+  it("gives the device nothing that the driver has not written: the device may have changed that meanwhile", async () => {
+    const driver = raw();
+    driver.echo.config.view.setUint32(0, 0x77, true);
+    driver.page.store(0x104, 0x88);
+    await driver.command(0x0400_0004);
+    expect([...driver.echo.config.bytes.subarray(0, 8)]).toEqual([0x77, 0, 0, 0, 0x88, 0, 0, 0]);
+  });
+
   it("stays until what it asked for is done", async () => {
     const driver = raw();
     driver.start(VERSION_1 | (1n << 40n));
@@ -553,6 +566,17 @@ describe("the command field", () => {
     await driver.command(0); // none: the one before is still carried out
     await driver.command(0x0100_0000);
     expect(driver.page.load(0xfc)).toBe(1);
+  });
+
+  it("is carried out once where it was written over one that is done only now", async () => {
+    const driver = raw();
+    driver.start();
+    driver.echo.resetting = new Promise(() => {});
+    const before = driver.command(0x0800_0000);
+    const after = driver.command(0x0100_0000);
+    await Promise.all([before, after]);
+    await driver.command(0x0100_0000);
+    expect([driver.page.load(0x7c), driver.page.load(0xfc)]).toEqual([0x0100_0000, 1]);
   });
 
   it("is looked at when the IRQ object for commands is triggered, not another", async () => {

@@ -5,12 +5,14 @@
 
 import { feature, VIRTIO_F_EVENT_IDX, VIRTIO_F_RING_PACKED } from "@virtio-ts/virtio-bindings";
 import { DEFAULT_RING_FEATURES, DeviceFault } from "@virtio-ts/virtio-device";
-import { DriverDevice, DriverError } from "@virtio-ts/virtio-driver";
+import { DriverDevice, DriverError, ProcessHost } from "@virtio-ts/virtio-driver";
+import { GuestMemory, MemoryRegion } from "@virtio-ts/vm-memory";
 import { describe, expect, it, vi } from "vitest";
 import { directIpc, type L4VirtioDeviceOptions } from "../src/device/index.ts";
 import { L4DriverTransport } from "../src/driver/index.ts";
 import type { CmdConfigBit, L4Ipc, L4Irq } from "../src/layout/index.ts";
 import { ECHO_ID, MEMORY_BASE, OTHER_BASE, type Rig, rig, roundTrip } from "./support/echo.ts";
+import { RawDriver } from "./support/page.ts";
 
 async function open(r: Rig, cmdConfigBit: CmdConfigBit = 160, ipc: L4Ipc = directIpc(r.device)): Promise<DriverDevice> {
   const transport = await L4DriverTransport.connect(ipc, r.host, { cmdConfigBit });
@@ -107,7 +109,9 @@ describe("the driver half", () => {
     expect(transport).toMatchObject({ kind: "l4", deviceType: ECHO_ID, legacy: false, legacyPlacement: null });
     expect(transport.readFeatures()).toBe(r.device.core.features.offered);
     expect([0, 1, 2, 65535].map((index) => transport.queueMaxSize(index))).toEqual([8, 32, 0, 0]);
-    expect([transport.queueEnabled(0), transport.queueEnabled(2)]).toEqual([false, false]);
+    const raw = new RawDriver(r.device);
+    raw.page.storeReady(raw.entryAt(2), 1); // there is no such entry
+    expect([0, 2].map((index) => transport.queueEnabled(index))).toEqual([false, false]);
     expect([transport.readIsr(), transport.sharedMemory()]).toEqual([0, null]);
   });
 
@@ -121,6 +125,13 @@ describe("the driver half", () => {
     ]);
     r.host.memory.writeU32(OTHER_BASE + 8, 0x1234);
     expect(memory.readU32(OTHER_BASE + 8)).toBe(0x1234);
+  });
+
+  it("places queues in memory above 4 GiB", async () => {
+    const r = rig();
+    const memory = new GuestMemory([new MemoryRegion(0x12_3456_0000, new Uint8Array(0x10000))]);
+    const driver = await open({ ...r, host: new ProcessHost(memory, { clock: r.clock }) });
+    expect(await roundTrip(driver, 0, [1])).toEqual([0xfe]);
   });
 
   it("takes over a device that another driver has left live", async () => {
@@ -150,9 +161,13 @@ describe("the driver half", () => {
       return { trigger: () => void r.clock.sleep(0).then(() => irq.trigger()) };
     };
     const { transport } = await open(r, 160, { ...direct, deviceNotificationIrq: late });
+    const { page } = new RawDriver(r.device);
     transport.writeConfig(0, 4, 0x8443_2211);
     transport.writeConfig(1, 1, 0xaa);
+    await transport.writeStatus(transport.readStatus());
     transport.writeConfig(6, 2, 0xf00d);
+    await null;
+    expect(page.load(0x7c)).toBe(0x0400_0004); // which word it is
     await transport.writeStatus(transport.readStatus());
     expect([...r.echo.config.bytes.subarray(0, 8)]).toEqual([0x11, 0xaa, 0x43, 0x84, 0, 0, 0x0d, 0xf0]);
   });
@@ -217,6 +232,17 @@ describe("the driver half", () => {
     expect(used.mock.calls).toEqual(queues.map((queue) => [queue]));
   });
 
+  it("has a queue tell by an IRQ object that is bound where the device says that it takes two and a half", async () => {
+    const r = rig();
+    const driver = await open(r, 160, { ...directIpc(r.device), icuInfo: async () => 2.5 });
+    const used = vi.fn();
+    await driver.transport.bindInterrupts({ used, configChanged: () => {} }, 2);
+    await driver.createQueue(1);
+    await driver.start();
+    r.echo.context?.queues[1]?.notifier.notify();
+    expect(used).toHaveBeenCalledWith(1);
+  });
+
   it("knows a device that has no queues: there was no room for them", async () => {
     const r = rig({}, Array(96).fill(8));
     const transport = await L4DriverTransport.connect(directIpc(r.device), r.host);
@@ -268,6 +294,19 @@ describe("the driver half", () => {
       await expect(transport.resetQueue(0)).rejects.toMatchObject({ name: "DriverError", code: "not-supported" });
     },
   );
+
+  it("says that a queue was not taken back where the device answers so, whatever its entry shows", async () => {
+    const r = rig({ cmdConfigBit: null });
+    const { transport } = await open(r, 160, { ...directIpc(r.device), configQueue: async () => -5 });
+    await expect(transport.resetQueue(0)).rejects.toMatchObject({ name: "DriverError", code: "not-supported" });
+  });
+
+  it("says that an IRQ object of its own was refused", async () => {
+    const r = rig();
+    const { transport } = await open(r, 160, { ...directIpc(r.device), icuBind: async () => -34 });
+    const bound = transport.bindInterrupts({ used: () => {}, configChanged: () => {} }, 2);
+    await expect(bound).rejects.toMatchObject({ name: "DriverError", code: "refused" });
+  });
 
   it("says that the device took too little memory", async () => {
     const r = rig({ maxDataspaces: 1 });

@@ -183,6 +183,7 @@ describe("a queue of a live device, without RING_RESET", () => {
     driver.place(0, { ready: 0 });
     expect(device.configQueue(0)).toBe(-5);
     expect([driver.entry(0).ready, device.core.queues[0].enabled, driver.status]).toEqual([1, true, 15]);
+    expect([device.configQueue(1), device.core.queues[1].enabled]).toEqual([0, false]); // it has let go of that one
     driver.place(1);
     expect([device.configQueue(1), device.core.queues[1].enabled]).toEqual([0, true]);
   });
@@ -268,7 +269,7 @@ describe("a driver", () => {
     });
   });
 
-  it.each([0, ENOSYS, Number.NaN])("polls a device that takes %d IRQ objects", async (events) => {
+  it.each([0, 0.5, ENOSYS, Number.NaN])("polls a device that takes %d IRQ objects", async (events) => {
     const r = rig();
     const bind = vi.fn(async () => 0 as const);
     const driver = await open(r, { ...directIpc(r.device), icuInfo: async () => events, icuBind: bind });
@@ -320,7 +321,9 @@ describe("a driver", () => {
     await driver.createQueue(0);
     await driver.start();
     driver.transport.notify(0);
+    for (let turn = 0; turn < 10; turn++) await null;
     expect([r.echo.kicks, driver.transport.readStatus()]).toEqual([[], 15]);
+    expect(new RawDriver(r.device).page.load(0x7c)).toBe(0);
   });
 
   it.each([-22, -34] as const)("gives up at an IRQ object that the device answers %d for", async (result) => {

@@ -30,4 +30,9 @@ describe("an L4-VIRTIO device", () => {
     const error = { name: "QueueConfigError", code: "size" };
     expect(() => make(device, { scheduler, ringFeatures })).toThrow(expect.objectContaining(error));
   });
+
+  it("of a queue of 63 entries is made where packed rings are offered: those may have any size (2.8.10.1)", () => {
+    const device = new RecordingDevice({ queues: [63] });
+    expect(make(device, { scheduler, ringFeatures: feature(32, 34) }).core.queues[0].maxSize).toBe(63);
+  });
 });

@@ -21,7 +21,7 @@ export interface DeviceCoreOptions {
    * Features of the rings, memory accesses and life cycle to offer, whatever the transport; `DEFAULT_RING_FEATURES` by
    * default. What the device does not carry out is left out: VIRTIO_F_SUSPEND without `VirtioDevice.stopQueue`.
    */
-  readonly ringFeatures?: bigint;
+  readonly ringFeatures?: bigint | undefined;
   /**
    * Features the transport has registers or notifications for: of VIRTIO_F_NOTIFICATION_DATA, NOTIF_CONFIG_DATA and
    * RING_RESET; none by default. RING_RESET is left out for a device without `VirtioDevice.stopQueue`.

@@ -98,7 +98,7 @@ export class L4VirtioDevice {
       },
       scheduler: options.scheduler,
       interrupts: this.#irqs,
-      ...(options.ringFeatures === undefined ? {} : { ringFeatures: options.ringFeatures }),
+      ringFeatures: options.ringFeatures,
       transportFeatures: feature(VIRTIO_F_RING_RESET),
       liveQueues: true,
       onFault: (fault) => {

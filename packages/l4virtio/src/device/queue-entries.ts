@@ -6,7 +6,7 @@
 
 import { STATUS_DRIVER_OK, STATUS_SUSPEND } from "@virtio-ts/virtio-bindings";
 import type { DeviceCore } from "@virtio-ts/virtio-device";
-import { createDeviceQueue, QueueConfigError } from "@virtio-ts/virtio-queue";
+import { createDeviceQueue } from "@virtio-ts/virtio-queue";
 import { type ConfigPage, queueEntryAt } from "../layout/config-page.ts";
 import { L4_EINVAL, L4_EIO, L4_EOK, L4_ERANGE, type L4Result } from "../layout/errors.ts";
 import type { QueueEntry, QueuePlacement } from "../layout/queue-entry.ts";
@@ -89,7 +89,8 @@ export class QueueEntries {
     const events = this.#irqs.bound.length;
     if (entry.ready !== 1 || entry.driverNotifyIndex >= events || entry.deviceNotifyIndex >= events) return L4_EINVAL;
     if (!registers.enabled) {
-      if (!this.#acceptable(entry, registers.maxSize)) return L4_EINVAL;
+      const result = this.#check(entry, registers.maxSize);
+      if (result !== L4_EOK) return result;
       this.#core.queueSelect = queue;
       if (!this.#core.queueWritable) return L4_EIO;
       registers.size = entry.num;
@@ -113,16 +114,15 @@ export class QueueEntries {
   }
 
   /** Size, alignment, and each area inside one dataspace: what the state machine will ask for at DRIVER_OK. */
-  #acceptable(entry: QueueEntry, maxSize: number): boolean {
-    if (entry.num > maxSize) return false;
+  #check(entry: QueueEntry, maxSize: number): L4Result {
+    if (entry.num > maxSize) return L4_EINVAL;
     const [descriptorArea, driverArea, deviceArea] = [0, 2, 4].map((i) => entry.halves[i] + entry.halves[i + 1] * WORD);
     const features = this.#core.negotiated || this.#page.loadFeatures(this.#page.header.driverFeaturesMap);
     try {
       createDeviceQueue(this.#core.memory, features, { size: entry.num, descriptorArea, driverArea, deviceArea });
-      return true;
-    } catch (cause) {
-      if (cause instanceof QueueConfigError) return false;
-      throw cause;
+      return L4_EOK;
+    } catch {
+      return L4_EINVAL;
     }
   }
 

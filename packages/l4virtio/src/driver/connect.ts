@@ -5,7 +5,7 @@
 
 import { DriverError } from "@virtio-ts/virtio-driver";
 import { ConfigPage } from "../layout/config-page.ts";
-import { L4_ENOSYS, type L4Error, L4VirtioError, l4ResultName } from "../layout/errors.ts";
+import { L4_ENOSYS, type L4Error, l4ResultName } from "../layout/errors.ts";
 import {
   CONFIG_PAGE_SIZE,
   DEVICE_CONFIG,
@@ -63,13 +63,13 @@ function refused(result: L4Error): DriverError {
  * Attaches the config page.
  * @throws DriverError `bad-device`, `not-supported`
  */
-export function attachPage(location: ConfigDataspace, header: HeaderLayout): ConfigPage {
+export function attachPage({ dataspace, offset }: ConfigDataspace, header: HeaderLayout): ConfigPage {
   let page: ConfigPage;
   try {
-    page = new ConfigPage(location.dataspace.subarray(location.offset), header);
+    page = new ConfigPage(dataspace.subarray(offset), header);
   } catch (cause) {
-    if (!(cause instanceof L4VirtioError)) throw cause;
-    throw new DriverError("bad-device", cause.message, { cause });
+    const message = `no config page is at offset ${offset} of ${dataspace.length} bytes`;
+    throw new DriverError("bad-device", message, { cause });
   }
   const magic = page.load(MAGIC);
   if (magic !== MAGIC_VALUE) throw new DriverError("bad-device", `the magic number is 0x${magic.toString(16)}`);

@@ -28,14 +28,17 @@ export class DeviceInterrupts {
 
   /**
    * Begins to tell `interrupts`.
-   * @param count IRQ objects to use; 0: the device has nothing to signal by
-   * @returns a handler for each
+   * @param events how many IRQ objects the device says it takes; what is no number of them is none
+   * @returns a handler for each of those to use
    */
-  bind(interrupts: DriverInterrupts, count: number, queues: number): (() => void)[] {
+  bind(interrupts: DriverInterrupts, events: number, queues: number): (() => void)[] {
     this.#told = interrupts;
-    this.#count = count;
+    // Array.from makes a length of anything: what is negative or no number is 0.
+    const length = Math.min(events, queues + 1);
+    const handlers = Array.from({ length }, (_, index) => () => this.#signalled(index, queues));
+    this.#count = handlers.length;
     this.#look();
-    return Array.from({ length: count }, (_, index) => () => this.#signalled(index, queues));
+    return handlers;
   }
 
   /** Tells nobody any more. */

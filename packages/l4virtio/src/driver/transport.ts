@@ -172,7 +172,7 @@ export class L4DriverTransport implements DriverTransport {
     if (!this.#commands) throw new DriverError("not-supported", "the device takes no CFG_CHANGED");
     const at = DEVICE_CONFIG + (offset & ~3);
     const shift = 8 * (offset & 3);
-    const mask = width === 4 ? 0xffff_ffff : (2 ** (8 * width) - 1) << shift;
+    const mask = (2 ** (8 * width) - 1) << shift;
     this.#page.store(at, (this.#page.load(at) & ~mask) | ((value << shift) & mask));
     // Commands go one after the other: what the driver does next comes after it. A device that is stuck shows then.
     this.#link.command(this.#page, this.#commandIrq, CMD_CFG_CHANGED | (offset & ~3)).catch(() => {});
@@ -191,8 +191,7 @@ export class L4DriverTransport implements DriverTransport {
       return;
     }
     const events = await this.#link.answer("the number of IRQ objects", this.#ipc.icuInfo());
-    const count = events >= 1 ? Math.min(events, queues + 1) : 0;
-    const handlers = this.#interrupts.bind(interrupts, count, queues);
+    const handlers = this.#interrupts.bind(interrupts, events, queues);
     for (const [index, handler] of handlers.entries()) {
       await this.#link.done(`IRQ object ${index}`, this.#ipc.icuBind(index, handler));
     }

@@ -29,7 +29,8 @@ interface Request {
 export class PortIpc implements L4Ipc {
   readonly #port: L4Port;
   readonly #wakeUps: WakeUps;
-  readonly #requests = new Map<number, Request>();
+  /** Those that wait, by `id`: what comes back as one may be anything. */
+  readonly #requests = new Map<unknown, Request>();
   #next = 0;
   #gone: string | null = null;
   readonly #onGone: ((reason: string) => void)[] = [];
@@ -96,7 +97,7 @@ export class PortIpc implements L4Ipc {
   }
 
   #received(message: Message): void {
-    if (this.#wakeUps.deliver(message) || typeof message.id !== "number") return;
+    if (this.#wakeUps.deliver(message)) return;
     this.#requests.get(message.id)?.resolve(message);
     this.#requests.delete(message.id);
   }
