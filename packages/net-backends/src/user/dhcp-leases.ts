@@ -31,7 +31,7 @@ interface Lease {
 export class Leases {
   readonly #stack: Stack;
   readonly #table: BoundedTable<number, Lease>;
-  readonly #byOwner = new Map<string, number>();
+  readonly #byOwner = new Map<string, Lease>();
   readonly #last: number;
   #first: number | undefined;
 
@@ -61,8 +61,8 @@ export class Leases {
   offer(owner: string, requested: number): number {
     const own = this.#byOwner.get(owner);
     if (own !== undefined) {
-      if (this.#table.get(own)?.rank === OFFERED) this.#table.use(own);
-      return own;
+      if (own.rank === OFFERED) this.#table.use(own.address);
+      return own.address;
     }
     const address = this.#isFree(requested, owner) ? requested : this.#find(owner);
     if (address !== 0) this.#put({ address, owner, rank: OFFERED });
@@ -73,7 +73,7 @@ export class Leases {
   take(owner: string, address: number): boolean {
     const lease = this.#table.get(address);
     if (!this.#inPool(address) || (lease !== undefined && lease.owner !== owner)) return false;
-    const other = this.#byOwner.get(owner);
+    const other = this.#byOwner.get(owner)?.address;
     const follows = other !== undefined && other === this.#first;
     if (other !== undefined && other !== address) this.#drop(other); // one each
     this.#put({ address, owner, rank: LEASED });
@@ -131,7 +131,7 @@ export class Leases {
 
   #put(lease: Lease): void {
     this.#table.set(lease.address, lease, lease.rank);
-    if (lease.owner !== "") this.#byOwner.set(lease.owner, lease.address);
+    if (lease.owner !== "") this.#byOwner.set(lease.owner, lease);
   }
 
   #drop(address: number): void {

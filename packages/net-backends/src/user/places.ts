@@ -142,7 +142,7 @@ export class Places<V> {
     list.append(place);
   }
 
-  /** An entry has another rank from now on, which is a use of it. Only entering a rank asks for its limit. */
+  /** An entry has another rank from now on, which is a use of it. Only entering a rank asks for its limit. One that has left stays out. */
   move(place: Place<V>, rank: number): void {
     if (place.rank < 0) return;
     if (place.rank === rank) {

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { BoundedTable, type BoundedTableOptions } from "../../src/user/bounded-table.ts";
 import { readOptions } from "../../src/user/config.ts";
+import { Place, Places } from "../../src/user/places.ts";
 import { Stack } from "../../src/user/stack.ts";
 import type { UserNetworkEvent } from "../../src/user/trace.ts";
 import { MemoryHost } from "./memory-host.ts";
@@ -149,6 +150,25 @@ describe("an entry nobody uses", () => {
     clock.advance(1);
     expect(ended).toEqual(["a idle"]);
   });
+});
+
+test("an entry that has left its table is used, moved and evicted in vain", () => {
+  const { stack, ended } = bench({});
+  const places = new Places<string>(stack, {
+    name: "tcp",
+    limit: 3,
+    ranks: [{}, {}],
+    ended: (key, why) => ended.push(`${key} ${why}`),
+    describe: String,
+  });
+  const place = new Place("a");
+  places.enter(place);
+  places.leave(place);
+  places.use(place);
+  places.move(place, 1);
+  places.evict(place);
+  places.leave(place);
+  expect([places.size, places.values(), ended]).toEqual([0, [], []]);
 });
 
 describe("from within its own ending", () => {
