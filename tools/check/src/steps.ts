@@ -6,8 +6,8 @@
 import { type CommandResult, runCommand } from "@virtio-ts/terminal";
 import { compileDeclarations } from "./declarations.ts";
 import { checkFloors } from "./floors/check-floors.ts";
+import { passedOver } from "./passed-over.ts";
 import { compileReadmes } from "./readmes/compile-readmes.ts";
-import { uninspected } from "./uninspected.ts";
 
 /** How a step ended. */
 export interface StepResult extends CommandResult {
@@ -77,7 +77,7 @@ function floors(root: string): StepResult {
 
 /** Each package's own `hygiene` script; turbo repeats it only for packages that changed, and skips those without one. */
 async function checkPackages(root: string): Promise<CommandResult> {
-  const left = uninspected(root);
+  const left = passedOver(root);
   if (left.length > 0) return { ok: false, output: left.map((line) => `${line}\n`).join("") };
   const build = await runCommand(["tsc", "-b"], { cwd: root });
   if (!build.ok) return { ok: false, output: "nothing to pack: the sources do not compile (step types)\n" };

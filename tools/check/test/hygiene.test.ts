@@ -8,8 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { workspaceRoot } from "@virtio-ts/terminal";
 import { expect, onTestFinished, test } from "vitest";
+import { passedOver } from "../src/passed-over.ts";
 import { steps } from "../src/steps.ts";
-import { uninspected } from "../src/uninspected.ts";
 
 /** A workspace of these manifests, by package; `null` is a folder without one. */
 function workspace(manifests: Readonly<Record<string, object | null>>): string {
@@ -22,28 +22,34 @@ function workspace(manifests: Readonly<Record<string, object | null>>): string {
   return root;
 }
 
-const inspected = { scripts: { hygiene: "node ../../tools/check/dist/hygiene.js" } };
+const whole = {
+  hygiene: "node ../../tools/check/dist/hygiene.js",
+  test: 'vitest run --root ../.. --passWithNoTests=false "$PWD/"',
+};
+const inspected = { scripts: whole };
 
-test("every package of this workspace is inspected", () => {
-  expect(uninspected(workspaceRoot())).toEqual([]);
+test("every package of this workspace is inspected and tested by turbo", () => {
+  expect(passedOver(workspaceRoot())).toEqual([]);
 });
 
+const NO_HYGIENE =
+  'packages/queue/package.json: the script "hygiene" is not "node ../../tools/check/dist/hygiene.js"\n';
+const NO_TEST =
+  'packages/queue/package.json: the script "test" is not ' +
+  '"vitest run --root ../.. --passWithNoTests=false \\"$PWD/\\""\n';
+
 test.each([
-  ["no scripts", {}],
-  ["scripts, but not this one", { scripts: { bench: "node bench/run.mjs" } }],
-  ["one that does nothing", { scripts: { hygiene: "true" } }],
-  ["an empty one", { scripts: { hygiene: "" } }],
-])("a package with %s fails the step, and is named", async (_, manifest) => {
+  ["no scripts", {}, NO_HYGIENE + NO_TEST],
+  ["scripts, but not these", { scripts: { bench: "node bench/run.mjs" } }, NO_HYGIENE + NO_TEST],
+  ["an inspection that does nothing", { scripts: { ...whole, hygiene: "true" } }, NO_HYGIENE],
+  ["an empty one", { scripts: { ...whole, hygiene: "" } }, NO_HYGIENE],
+  ["no test", { scripts: { hygiene: whole.hygiene } }, NO_TEST],
+])("a package with %s fails the step, and is named", async (_, manifest, output) => {
   const root = workspace({ memory: inspected, queue: manifest });
   const result = await steps.find(({ name }) => name === "hygiene")?.run(root);
-  expect(result).toEqual({
-    ok: false,
-    output:
-      'packages/queue/package.json: the script "hygiene" is not "node ../../tools/check/dist/hygiene.js": ' +
-      "nobody looks into the package\n",
-  });
+  expect(result).toEqual({ ok: false, output });
 });
 
 test("a package that is not published, and a folder that is none, need no script", () => {
-  expect(uninspected(workspace({ queue: inspected, notes: null, bench: { private: true } }))).toEqual([]);
+  expect(passedOver(workspace({ queue: inspected, notes: null, bench: { private: true } }))).toEqual([]);
 });
