@@ -2,7 +2,7 @@
  * A driver gone mad on a network device: random accesses of every width at every offset, in random states of
  * the device, with traffic, rings full of nonsense, and snapshots in between.
  */
-import { FrameBurst, type NetBackend, OFFLOAD_ALL } from "@virtio-ts/net-backends";
+import { FrameBurst, type NetBackend, OFFLOAD_ALL } from "@virtio-ts/net-link";
 import { rounds } from "@virtio-ts/rounds";
 import { fuzzRegisters, ManualScheduler, randomNumbers } from "@virtio-ts/virtio-device/testing";
 import { NetDevice } from "@virtio-ts/virtio-net";

@@ -1,4 +1,4 @@
-import { FrameBurst } from "@virtio-ts/net-backends";
+import { FrameBurst } from "@virtio-ts/net-link";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { frame, header, type Nic, offerBuffers, RX, receive, setupNic, TX, transmit } from "./support/nic.ts";

@@ -2,7 +2,7 @@
  * What the driver sees of the cable (5.1.4, `status`): the NIC's own switch, whether something is connected, and whether
  * that link is up. QEMU's `set_link` tells both ends likewise.
  */
-import { connect, Switch } from "@virtio-ts/net-backends";
+import { connect, Switch } from "@virtio-ts/net-link";
 import { describe, expect, it } from "vitest";
 import { frame, offerBuffers, RX, receive, setupNic, TestBackend, TX, transmit } from "./support/nic.ts";
 

@@ -1,4 +1,4 @@
-import { connect, OFFLOAD_ALL } from "@virtio-ts/net-backends";
+import { connect, OFFLOAD_ALL } from "@virtio-ts/net-link";
 import { describe, expect, it } from "vitest";
 import {
   concat,

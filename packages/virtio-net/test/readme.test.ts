@@ -1,5 +1,5 @@
 /** The example of the README, with both ends of the link at work. */
-import { connect, FrameBurst, type NetBackend, type NetPort } from "@virtio-ts/net-backends";
+import { connect, FrameBurst, type NetBackend, type NetPort } from "@virtio-ts/net-link";
 import { DeviceCore, noopInterrupts } from "@virtio-ts/virtio-device";
 import { ManualScheduler } from "@virtio-ts/virtio-device/testing";
 import { MockSplitDriver } from "@virtio-ts/virtio-queue/testing";

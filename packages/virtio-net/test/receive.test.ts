@@ -1,4 +1,4 @@
-import { connect, FrameBurst, GSO_TCPV4, HDR_F_NEEDS_CSUM } from "@virtio-ts/net-backends";
+import { connect, FrameBurst, GSO_TCPV4, HDR_F_NEEDS_CSUM } from "@virtio-ts/net-link";
 import { describe, expect, it, vi } from "vitest";
 import {
   frame,

@@ -1,4 +1,4 @@
-import { connect } from "@virtio-ts/net-backends";
+import { connect } from "@virtio-ts/net-link";
 import { GuestMemory, MemoryRegion } from "@virtio-ts/vm-memory";
 import { describe, expect, it } from "vitest";
 import { concat, frame, header, INDIRECT, pieces, setupNic, TestBackend, TX, tagged, transmit } from "./support/nic.ts";

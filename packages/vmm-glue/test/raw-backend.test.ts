@@ -1,4 +1,4 @@
-import { FrameBurst } from "@virtio-ts/net-backends";
+import { FrameBurst } from "@virtio-ts/net-link";
 import { describe, expect, it } from "vitest";
 import { RawBackend, type RawDriver } from "../src/index.ts";
 import { frame, Wire } from "./support/nic.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { connect, type Link, type NetBackend } from "@virtio-ts/net-backends";
+import { connect, type Link, type NetBackend } from "@virtio-ts/net-link";
 import { type DeviceCore, type DeviceCoreOptions, type DeviceFault, isDeviceError } from "@virtio-ts/virtio-device";
 import { VirtioMmioDevice } from "@virtio-ts/virtio-mmio/device";
 import { NetDevice, type NetDeviceOptions } from "@virtio-ts/virtio-net";

@@ -3,7 +3,7 @@
  * @module
  */
 
-import { Switch } from "@virtio-ts/net-backends";
+import { Switch } from "@virtio-ts/net-link";
 import type { AccessWidth, RegisterBlock } from "@virtio-ts/vm-device";
 import { describe, expect, test } from "vitest";
 import { addNic, attachToV86 } from "../src/index.ts";

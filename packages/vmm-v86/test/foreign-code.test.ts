@@ -1,5 +1,5 @@
 /** What a backend throws reaches who asked to hear of it, once, whichever way the NIC came to call it. */
-import type { FrameBurst, NetBackend, NetPort } from "@virtio-ts/net-backends";
+import type { FrameBurst, NetBackend, NetPort } from "@virtio-ts/net-link";
 import { describe, expect, test } from "vitest";
 import { addNic, attachToV86, MMIO_NIC_ADDRESS, type MmioNic } from "../src/index.ts";
 import { FakeV86 } from "./fake-v86.ts";

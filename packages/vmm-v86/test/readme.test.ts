@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { UserNetwork } from "@virtio-ts/net-backends";
-import { nodeHostSockets } from "@virtio-ts/net-backends/node";
+import { UserNetwork } from "@virtio-ts/user-network";
+import { nodeHostSockets } from "@virtio-ts/user-network/node";
 import { V86 } from "v86";
 import { expect, it } from "vitest";
 import type { V86Cpu } from "../src/cpu.ts";

@@ -1,4 +1,4 @@
-import type { NetBackend, NetPort } from "@virtio-ts/net-backends";
+import type { NetBackend, NetPort } from "@virtio-ts/net-link";
 import type { AccessWidth } from "@virtio-ts/vm-device";
 import { describe, expect, test } from "vitest";
 import { addNic, attachToV86, type V86Registers } from "../src/index.ts";

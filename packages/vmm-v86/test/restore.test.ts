@@ -1,4 +1,4 @@
-import { Switch } from "@virtio-ts/net-backends";
+import { Switch } from "@virtio-ts/net-link";
 import { describe, expect, test } from "vitest";
 import { addNic, MMIO_NIC_ADDRESS, MMIO_NIC_LINE, type NicOptions } from "../src/index.ts";
 import { FakeV86 } from "./fake-v86.ts";

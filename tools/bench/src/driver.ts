@@ -78,7 +78,7 @@ function partOf(url: string): (typeof PARTS)[number] | undefined {
   if (url.includes("/copier.")) return "copy";
   if (/\/(virtio-queue|vm-memory)\//.test(url)) return "queue";
   if (/\/(virtio-driver|virtio-net\/(dist|src)\/(driver|testing))\//.test(url)) return "driver";
-  return /\/(virtio-device|virtio-net|net-backends)\//.test(url) ? "device" : undefined;
+  return /\/(virtio-device|virtio-net|net-link)\//.test(url) ? "device" : undefined;
 }
 
 function rounded(value: number): number {

@@ -14,8 +14,8 @@ import {
   type NetBackend,
   type NetPort,
   OFFLOAD_ALL,
-} from "@virtio-ts/net-backends";
-import { pcapngFile } from "@virtio-ts/net-backends/node";
+} from "@virtio-ts/net-link";
+import { pcapngFile } from "@virtio-ts/net-link/node";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { peer } from "../src/peers.ts";
 

@@ -3,8 +3,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { connect, FrameBurst, type NetBackend, type NetPort } from "@virtio-ts/net-backends";
 import { connectStream, listenStream, type StreamBackend } from "@virtio-ts/net-backends/node";
+import { connect, FrameBurst, type NetBackend, type NetPort } from "@virtio-ts/net-link";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { hasPeers, peer } from "../src/peers.ts";
 

@@ -15,8 +15,8 @@ import {
   ping,
   resolveAssets,
 } from "@virtio-ts/guest";
-import { UserNetwork } from "@virtio-ts/net-backends";
-import { nodeHostSockets } from "@virtio-ts/net-backends/node";
+import { UserNetwork } from "@virtio-ts/user-network";
+import { nodeHostSockets } from "@virtio-ts/user-network/node";
 import { VIRTIO_F_VERSION_1 } from "@virtio-ts/virtio-bindings";
 import { addNic, attachToV86, type PciNic, type PciNicOptions, type V86Emulator } from "@virtio-ts/vmm-v86";
 import { afterEach, beforeAll, describe, expect, it, type TestContext } from "vitest";

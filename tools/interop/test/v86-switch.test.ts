@@ -1,7 +1,8 @@
 /** Two Linux guests and a user-mode network on one switch: each reaches the other, and both the host. */
 import { bootGuest, bringUpNetwork, download, type Guest, type Lease, ping, serveFile } from "@virtio-ts/guest";
-import { connect, Switch, UserNetwork } from "@virtio-ts/net-backends";
-import { nodeHostSockets } from "@virtio-ts/net-backends/node";
+import { connect, Switch } from "@virtio-ts/net-link";
+import { UserNetwork } from "@virtio-ts/user-network";
+import { nodeHostSockets } from "@virtio-ts/user-network/node";
 import { addNic } from "@virtio-ts/vmm-v86";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { hasKernel } from "../src/kernel.ts";

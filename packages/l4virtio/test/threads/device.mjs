@@ -7,7 +7,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { L4VirtioDevice } from "@virtio-ts/l4virtio/device";
 import { serve, sharedPage } from "@virtio-ts/l4virtio/threads";
-import { connect } from "@virtio-ts/net-backends";
+import { connect } from "@virtio-ts/net-link";
 import { NetDevice } from "@virtio-ts/virtio-net/device";
 import { TurnScheduler } from "@virtio-ts/vmm-glue";
 import { checkFrame } from "./frames.mjs";

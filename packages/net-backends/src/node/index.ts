@@ -1,11 +1,9 @@
 /**
- * The part that needs Node.js.
+ * Backends whose frames leave the process. They need Node.js.
  *
  * @module
  */
 
-export { type NodeHostOptions, nodeHostSockets } from "./host-sockets.ts";
-export * from "./pcapng-file.ts";
 export {
   connectStream,
   listenStream,
@@ -13,6 +11,6 @@ export {
   type StreamClientOptions,
   type StreamCounters,
   type StreamOptions,
-} from "./stream/stream-backend.ts";
-export * from "./stream/stream-error.ts";
-export type { StreamAddress } from "./stream/stream-sockets.ts";
+} from "./stream/backend.ts";
+export * from "./stream/error.ts";
+export type { StreamAddress } from "./stream/sockets.ts";

@@ -1,7 +1,8 @@
 /** Frames in a stream of bytes, as QEMU's `-netdev stream` writes them: written out here by hand. */
+
+import { FrameBurst } from "@virtio-ts/net-link";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { FrameBurst } from "../../src/index.ts";
 import { FrameDecoder } from "../../src/node/stream/frame-decoder.ts";
 import { FrameEncoder } from "../../src/node/stream/frame-encoder.ts";
 

@@ -4,8 +4,9 @@ import { lstatSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { connect as dial, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { connect } from "@virtio-ts/net-link";
+import { Collector } from "@virtio-ts/net-link/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { connect } from "../../src/index.ts";
 import {
   connectStream,
   listenStream,
@@ -14,7 +15,6 @@ import {
   type StreamClientOptions,
   type StreamError,
 } from "../../src/node/index.ts";
-import { Collector } from "../support/collector.ts";
 
 let folder: string;
 let open: { close(): void }[] = [];

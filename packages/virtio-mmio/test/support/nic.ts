@@ -4,7 +4,7 @@
  * @module
  */
 
-import { FrameBurst, type NetBackend, type NetPort, OFFLOAD_ALL } from "@virtio-ts/net-backends";
+import { FrameBurst, type NetBackend, type NetPort, OFFLOAD_ALL } from "@virtio-ts/net-link";
 import { ManualScheduler } from "@virtio-ts/virtio-device/testing";
 import { NetDevice } from "@virtio-ts/virtio-net";
 import { MockSplitDriver } from "@virtio-ts/virtio-queue/testing";

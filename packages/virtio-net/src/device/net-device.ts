@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type FrameBurst, type NetBackend, type NetPort, OFFLOAD_ALL, OFFLOAD_CSUM } from "@virtio-ts/net-backends";
+import { type FrameBurst, type NetBackend, type NetPort, OFFLOAD_ALL, OFFLOAD_CSUM } from "@virtio-ts/net-link";
 import { feature, VIRTIO_F_VERSION_1, VIRTIO_ID_NET } from "@virtio-ts/virtio-bindings";
 import {
   type ActivationContext,

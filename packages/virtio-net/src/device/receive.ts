@@ -6,7 +6,7 @@
  * @module
  */
 
-import { type FrameBurst, GSO_NONE, HDR_F_DATA_VALID, HDR_F_NEEDS_CSUM } from "@virtio-ts/net-backends";
+import { type FrameBurst, GSO_NONE, HDR_F_DATA_VALID, HDR_F_NEEDS_CSUM } from "@virtio-ts/net-link";
 import type { ActivationContext, ActiveQueue } from "@virtio-ts/virtio-device";
 import { ChainBurst } from "@virtio-ts/virtio-queue";
 import { Copier, type GuestMemory } from "@virtio-ts/vm-memory";

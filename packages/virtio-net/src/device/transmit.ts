@@ -6,7 +6,7 @@
  * @module
  */
 
-import { FrameBurst, GSO_NONE, HDR_F_NEEDS_CSUM, type NetPort, offloadsNeeded } from "@virtio-ts/net-backends";
+import { FrameBurst, GSO_NONE, HDR_F_NEEDS_CSUM, type NetPort, offloadsNeeded } from "@virtio-ts/net-link";
 import { type ActivationContext, type ActiveQueue, DeviceFault } from "@virtio-ts/virtio-device";
 import { ChainBurst } from "@virtio-ts/virtio-queue";
 import type { GuestMemory } from "@virtio-ts/vm-memory";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { GSO_NONE } from "@virtio-ts/net-backends";
+import { GSO_NONE } from "@virtio-ts/net-link";
 import { DriverError, type DriverHost } from "@virtio-ts/virtio-driver";
 import type { MemoryRegion } from "@virtio-ts/vm-memory";
 

@@ -3,7 +3,7 @@
  * @module
  */
 
-import { GSO_NONE, HDR_F_DATA_VALID, HDR_F_NEEDS_CSUM, offloadsNeeded } from "@virtio-ts/net-backends";
+import { GSO_NONE, HDR_F_DATA_VALID, HDR_F_NEEDS_CSUM, offloadsNeeded } from "@virtio-ts/net-link";
 import {
   ETHERNET_HEADER,
   HDR_CSUM_OFFSET,

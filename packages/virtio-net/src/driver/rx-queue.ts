@@ -7,7 +7,7 @@
  * @module
  */
 
-import { GSO_NONE } from "@virtio-ts/net-backends";
+import { GSO_NONE } from "@virtio-ts/net-link";
 import { DriverError, type Virtqueue } from "@virtio-ts/virtio-driver";
 import { type DriverQueue, UsedBurst } from "@virtio-ts/virtio-queue";
 import type { RxCounters } from "./counters.ts";

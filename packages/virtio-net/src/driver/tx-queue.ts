@@ -6,7 +6,7 @@
  * @module
  */
 
-import { GSO_NONE, HDR_F_NEEDS_CSUM, offloadsNeeded } from "@virtio-ts/net-backends";
+import { GSO_NONE, HDR_F_NEEDS_CSUM, offloadsNeeded } from "@virtio-ts/net-link";
 import type { Virtqueue } from "@virtio-ts/virtio-driver";
 import { BufferElements, type DriverQueue, QUEUE_FULL, UsedBurst } from "@virtio-ts/virtio-queue";
 import {

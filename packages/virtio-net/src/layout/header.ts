@@ -1,6 +1,6 @@
 /**
  * `struct virtio_net_hdr`, the header in front of each frame: VIRTIO 1.4, 5.1.6. Offsets in bytes; the values
- * of `flags` and `gso_type` are those of `@virtio-ts/net-backends`.
+ * of `flags` and `gso_type` are those of `@virtio-ts/net-link`.
  * @module
  */
 

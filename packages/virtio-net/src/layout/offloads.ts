@@ -3,7 +3,7 @@
  * @module
  */
 
-import { OFFLOAD_CSUM, OFFLOAD_ECN, OFFLOAD_TSO4, OFFLOAD_TSO6 } from "@virtio-ts/net-backends";
+import { OFFLOAD_CSUM, OFFLOAD_ECN, OFFLOAD_TSO4, OFFLOAD_TSO6 } from "@virtio-ts/net-link";
 import { hasFeature as has } from "./feature-needs.ts";
 import {
   VIRTIO_NET_F_CSUM,

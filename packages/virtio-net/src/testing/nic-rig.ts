@@ -4,7 +4,7 @@
  * @module
  */
 
-import { FrameBurst, GSO_NONE, GSO_TCPV4, HDR_F_NEEDS_CSUM, type NetPort, OFFLOAD_ALL } from "@virtio-ts/net-backends";
+import { FrameBurst, GSO_NONE, GSO_TCPV4, HDR_F_NEEDS_CSUM, type NetPort, OFFLOAD_ALL } from "@virtio-ts/net-link";
 import { feature, VIRTIO_F_EVENT_IDX, VIRTIO_F_VERSION_1 } from "@virtio-ts/virtio-bindings";
 import { DeviceCore, type DeviceCoreOptions, noopInterrupts } from "@virtio-ts/virtio-device";
 import { GuestMemory, MemoryRegion } from "@virtio-ts/vm-memory";

@@ -1,5 +1,5 @@
 /** Our driver against our device, in one process: every frame that goes out comes back in, as it was. */
-import { checksumAdd, checksumFold, connect } from "@virtio-ts/net-backends";
+import { checksumAdd, checksumFold, connect } from "@virtio-ts/net-link";
 import { feature, VIRTIO_F_EVENT_IDX, VIRTIO_F_IN_ORDER, VIRTIO_F_RING_PACKED } from "@virtio-ts/virtio-bindings";
 import { DEFAULT_RING_FEATURES } from "@virtio-ts/virtio-device";
 import { describe, expect, it } from "vitest";

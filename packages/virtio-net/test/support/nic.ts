@@ -1,5 +1,5 @@
 /** A NIC, its state machine, a mock driver on both queues and a backend that remembers. */
-import { FrameBurst, type NetBackend, type NetPort, OFFLOAD_ALL } from "@virtio-ts/net-backends";
+import { FrameBurst, type NetBackend, type NetPort, OFFLOAD_ALL } from "@virtio-ts/net-link";
 import { feature, VIRTIO_F_INDIRECT_DESC, VIRTIO_F_VERSION_1 } from "@virtio-ts/virtio-bindings";
 import { DeviceCore, type DeviceFault } from "@virtio-ts/virtio-device";
 import { CountingInterrupts, ManualScheduler } from "@virtio-ts/virtio-device/testing";

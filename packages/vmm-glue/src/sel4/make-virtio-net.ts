@@ -5,7 +5,7 @@
  * @module
  */
 
-import { connect, type Link, type NetBackend } from "@virtio-ts/net-backends";
+import { connect, type Link, type NetBackend } from "@virtio-ts/net-link";
 import type { DeviceFault } from "@virtio-ts/virtio-device";
 import { NetDevice, type NetDeviceOptions } from "@virtio-ts/virtio-net/device";
 import { VirtioPciDevice, type VirtioPciOptions } from "@virtio-ts/virtio-pci/device";

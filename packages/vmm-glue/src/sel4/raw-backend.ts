@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type FrameBurst, FrameQueue, type NetBackend, type NetPort } from "@virtio-ts/net-backends";
+import { type FrameBurst, FrameQueue, type NetBackend, type NetPort } from "@virtio-ts/net-link";
 import { report } from "@virtio-ts/vm-device";
 import type { RawDriver, RawIfaceFuncs, RawTxResult } from "./raw-iface.ts";
 import { RawReceive } from "./raw-receive.ts";

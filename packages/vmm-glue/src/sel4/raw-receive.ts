@@ -5,7 +5,7 @@
  * @module
  */
 
-import { FrameBurst, type FrameQueue } from "@virtio-ts/net-backends";
+import { FrameBurst, type FrameQueue } from "@virtio-ts/net-link";
 import type { RawBuffer } from "./raw-iface.ts";
 
 /** Counters of the way in. */

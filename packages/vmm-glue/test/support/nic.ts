@@ -3,7 +3,7 @@
  * @module
  */
 
-import { connect, FrameBurst, type Link, type NetBackend, type NetPort } from "@virtio-ts/net-backends";
+import { connect, FrameBurst, type Link, type NetBackend, type NetPort } from "@virtio-ts/net-link";
 import type { DeviceFault } from "@virtio-ts/virtio-device";
 import { NetDevice, type NetDeviceOptions } from "@virtio-ts/virtio-net/device";
 import type { VirtioPciOptions } from "@virtio-ts/virtio-pci/device";

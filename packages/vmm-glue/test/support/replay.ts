@@ -12,7 +12,7 @@
  * @module
  */
 
-import { connect } from "@virtio-ts/net-backends";
+import { connect } from "@virtio-ts/net-link";
 import { NetDevice } from "@virtio-ts/virtio-net/device";
 import type { AccessWidth } from "@virtio-ts/vm-device";
 import { expect } from "vitest";

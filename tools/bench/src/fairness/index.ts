@@ -7,8 +7,8 @@
  * @module
  */
 import { Worker } from "node:worker_threads";
-import { FrameBurst, type NetBackend, type NetPort } from "@virtio-ts/net-backends";
 import { connectStream, type StreamBackend } from "@virtio-ts/net-backends/node";
+import { FrameBurst, type NetBackend, type NetPort } from "@virtio-ts/net-link";
 import { ProcessHost } from "@virtio-ts/virtio-driver";
 import { NETDEV_STATUS_SUCCESS, PacketBurst, type RxQueue } from "@virtio-ts/virtio-net/driver";
 import { GuestMemory } from "@virtio-ts/vm-memory";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { connect, type NetBackend } from "@virtio-ts/net-backends";
+import { connect, type NetBackend } from "@virtio-ts/net-link";
 import type { ProcessHost } from "@virtio-ts/virtio-driver";
 import { NetDevice } from "@virtio-ts/virtio-net/device";
 import { NetbufPool, NetDriver, PacketBurst, type RxQueue, type TxQueue } from "@virtio-ts/virtio-net/driver";

@@ -5,8 +5,9 @@
  * @module
  */
 import { bootGuest, configureAddress, type Emulator, type Guest, interfaces } from "@virtio-ts/guest";
-import { connect, UserNetwork } from "@virtio-ts/net-backends";
-import { nodeHostSockets } from "@virtio-ts/net-backends/node";
+import { connect } from "@virtio-ts/net-link";
+import { UserNetwork } from "@virtio-ts/user-network";
+import { nodeHostSockets } from "@virtio-ts/user-network/node";
 import { feature, VIRTIO_F_VERSION_1 } from "@virtio-ts/virtio-bindings";
 import { VIRTIO_NET_F_MAC, VIRTIO_NET_F_MTU, VIRTIO_NET_F_STATUS } from "@virtio-ts/virtio-net";
 import { addNic } from "@virtio-ts/vmm-v86";

@@ -5,7 +5,7 @@
  */
 
 import type { Emulator } from "@virtio-ts/guest";
-import { FrameBurst, type NetBackend, type NetPort } from "@virtio-ts/net-backends";
+import { FrameBurst, type NetBackend, type NetPort } from "@virtio-ts/net-link";
 
 /** The built-in NIC, outside of the guest. It accepts no offloads, and has no way to say that it has room again. */
 export class BuiltinNic implements NetBackend {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { FrameBurst, type NetBackend, type NetPort } from "@virtio-ts/net-backends";
+import { FrameBurst, type NetBackend, type NetPort } from "@virtio-ts/net-link";
 
 const BURST = 64;
 

@@ -4,8 +4,10 @@
  *
  * @module
  */
-import { Capture, type CaptureOptions, UserNetwork } from "@virtio-ts/net-backends";
-import { nodeHostSockets, pcapngFile } from "@virtio-ts/net-backends/node";
+import { Capture, type CaptureOptions } from "@virtio-ts/net-link";
+import { pcapngFile } from "@virtio-ts/net-link/node";
+import { UserNetwork } from "@virtio-ts/user-network";
+import { nodeHostSockets } from "@virtio-ts/user-network/node";
 import { addNic, MMIO_NIC_ADDRESS, MMIO_NIC_LINE, type Nic } from "@virtio-ts/vmm-v86";
 import { type AssetOptions, resolveAssets } from "../assets.ts";
 import { bootGuest } from "../boot.ts";

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { UserNetwork } from "@virtio-ts/net-backends";
-import { nodeHostSockets } from "@virtio-ts/net-backends/node";
+import { UserNetwork } from "@virtio-ts/user-network";
+import { nodeHostSockets } from "@virtio-ts/user-network/node";
 import { addNic, type Nic, type V86Emulator } from "@virtio-ts/vmm-v86";
 
 /** After v86's event `emulator-loaded`: puts a virtio NIC on its PCI bus, behind it a network with DHCP and NAT. */

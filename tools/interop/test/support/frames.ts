@@ -1,5 +1,5 @@
 /** Frames that can be told apart and checked: each says its number, and its bytes follow from it. */
-import { FrameBurst, type NetPort } from "@virtio-ts/net-backends";
+import { FrameBurst, type NetPort } from "@virtio-ts/net-link";
 
 /** An Ethernet type for local experiments (IEEE 802). */
 const ETHERTYPE = 0x88b5;

@@ -5,8 +5,8 @@ import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createEmulator, type Emulator, resolveAssets } from "@virtio-ts/guest";
-import { UserNetwork, type UserNetworkOptions } from "@virtio-ts/net-backends";
-import { nodeHostSockets } from "@virtio-ts/net-backends/node";
+import { UserNetwork, type UserNetworkOptions } from "@virtio-ts/user-network";
+import { nodeHostSockets } from "@virtio-ts/user-network/node";
 import { addNic, attachToV86, type PciNicOptions, type V86Emulator } from "@virtio-ts/vmm-v86";
 import { peer } from "../../src/peers.ts";
 

@@ -1,5 +1,5 @@
 /** Prints "tcp hello" and "udp hello": bytes over the host's loopback, by the sockets that a user-mode network takes. */
-import { nodeHostSockets } from "@virtio-ts/net-backends/node";
+import { nodeHostSockets } from "@virtio-ts/user-network/node";
 
 const host = nodeHostSockets();
 const hello = new TextEncoder().encode("hello");

@@ -4,9 +4,8 @@
  * @module
  */
 
-import { FrameBurst } from "../../frame-burst.ts";
-import { ETH_HEADER } from "../../user/wire.ts";
-import { StreamError } from "./stream-error.ts";
+import { ETHERNET_HEADER, FrameBurst } from "@virtio-ts/net-link";
+import { StreamError } from "./error.ts";
 
 /** Bytes before each frame. */
 export const PREFIX = 4;
@@ -76,7 +75,7 @@ export class FrameDecoder {
   }
 
   #add(bytes: Uint8Array, at: number, length: number): void {
-    if (length < ETH_HEADER) this.droppedShort++;
+    if (length < ETHERNET_HEADER) this.droppedShort++;
     else this.burst.addFrame(bytes, at, length);
   }
 

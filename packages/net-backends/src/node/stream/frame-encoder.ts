@@ -5,8 +5,7 @@
  * @module
  */
 
-import type { FrameBurst } from "../../frame-burst.ts";
-import { ETH_HEADER } from "../../user/wire.ts";
+import { ETHERNET_HEADER, type FrameBurst } from "@virtio-ts/net-link";
 import { MAX_FRAME, PREFIX } from "./frame-decoder.ts";
 
 /** Bytes of each of the two buffers. */
@@ -43,7 +42,7 @@ export class FrameEncoder {
     let i = first;
     for (; i < burst.count; i++) {
       const length = burst.lengths[i];
-      if (length < ETH_HEADER || length > MAX_FRAME) this.dropped++;
+      if (length < ETHERNET_HEADER || length > MAX_FRAME) this.dropped++;
       else if (!this.#fits(length)) break;
       else this.#encode(burst, i, length);
     }

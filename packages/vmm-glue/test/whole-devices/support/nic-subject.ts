@@ -1,5 +1,5 @@
 /** The NIC: frames out must be what the guest wrote, frames in what was sent, on a link that does what it likes. */
-import { FrameBurst, type NetBackend } from "@virtio-ts/net-backends";
+import { FrameBurst, type NetBackend } from "@virtio-ts/net-link";
 import { NetDevice } from "@virtio-ts/virtio-net/device";
 import { sizeOf } from "./arena.ts";
 import type { Random } from "./port.ts";

@@ -1,0 +1,7 @@
+/**
+ * The part that needs Node.js.
+ *
+ * @module
+ */
+
+export * from "./pcapng-file.ts";

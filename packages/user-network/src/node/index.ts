@@ -1,0 +1,7 @@
+/**
+ * The part that needs Node.js.
+ *
+ * @module
+ */
+
+export { type NodeHostOptions, nodeHostSockets } from "./host-sockets.ts";

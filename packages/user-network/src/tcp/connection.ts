@@ -1,0 +1,193 @@
+/**
+ * One TCP connection of a guest, and the host's socket it is tied to: its ends, its two sides (the transmission
+ * control block of RFC 9293, 3.3.1), and what the host's socket reports. What the guest sends is handled in
+ * tcp-input, what it is sent in tcp-output.
+ * @module
+ */
+
+import type { HostFailure, HostTcp, HostTcpHandlers } from "../host-sockets.ts";
+import type { FrameOwner } from "../link/egress.ts";
+import { Place } from "../places.ts";
+import type { Stack } from "../stack.ts";
+import { Timer } from "../timers.ts";
+import { IP_HEADER, TCP_HEADER } from "../wire.ts";
+import type { MemoryBudget } from "./byte-ring.ts";
+import { TcpReceiver } from "./receiver.ts";
+import { TcpSender } from "./sender.ts";
+
+/** The host's socket is being connected; the guest's SYN waits for its answer. */
+export const PHASE_CONNECTING = 0;
+/** A connection came in at a forward; the guest was sent a SYN. */
+export const PHASE_SYN_SENT = 1;
+/** The guest was sent a SYN in answer to its own. */
+export const PHASE_SYN_RECEIVED = 2;
+/** Both sides know of each other. Which of them has ended say {@link TcpReceiver.ended} and {@link TcpSender.ended}. */
+export const PHASE_OPEN = 3;
+/** Both have ended, we first: a last ACK may still have to be repeated. */
+export const PHASE_TIME_WAIT = 4;
+/** Over. */
+export const PHASE_CLOSED = 5;
+
+/** What a connection wants of those it is one of. */
+export interface TcpOwner {
+  readonly stack: Stack;
+  /** What all connections have allocated. */
+  readonly memory: MemoryBudget;
+  /** It has something to say to the guest. */
+  touch(connection: TcpConnection): void;
+  /** The guest or the host was heard. */
+  used(connection: TcpConnection): void;
+  /** The host's socket stands no more. */
+  hostClosed(connection: TcpConnection, failure: HostFailure | undefined): void;
+  /** Its timer has run out. */
+  timedOut(connection: TcpConnection): void;
+}
+
+/** One connection. Fields are plain, for tcp-input and tcp-output work on them for each segment. */
+export class TcpConnection implements HostTcpHandlers, FrameOwner {
+  /** The guest's end. */
+  readonly guest: number;
+  readonly guestPort: number;
+  /** The other end, as the guest knows it. */
+  readonly remote: number;
+  readonly remotePort: number;
+  /** The next one in the same bucket of the table. */
+  next: TcpConnection | undefined;
+  phase: number;
+  /** The host's socket. */
+  host: HostTcp | undefined;
+  hostPaused = false;
+  /** The host's socket is closed both ways. */
+  hostGone = false;
+  /** The guest's MAC address, once known. */
+  mac: Uint8Array | undefined;
+  /** What never changes of its frames' headers. */
+  readonly header: Uint8Array = new Uint8Array(54);
+  /** The checksum of what never changes of the IPv4 header. */
+  headerSum = 0;
+
+  /** Bytes of data in the largest segment we take; the guest may be content with less. */
+  readonly mss: number;
+  /** From the host to the guest. */
+  readonly sender: TcpSender;
+  /** From the guest to the host. */
+  readonly receiver: TcpReceiver;
+  /** Whether windows are scaled: both, or none (RFC 7323, 2.2). */
+  scales = true;
+  /** The guest is to be sent our SYN. */
+  synPending = false;
+
+  /** Queued to say something, or to hand something to the host. */
+  touched = false;
+  stagedQueued = false;
+  /** Its place among all connections. */
+  readonly place: Place<TcpConnection> = new Place<TcpConnection>(this);
+  readonly timer: Timer = new Timer(() => this.#owner.timedOut(this));
+  readonly #owner: TcpOwner;
+  readonly #stack: Stack;
+
+  constructor(owner: TcpOwner, phase: number, guest: number, guestPort: number, remote: number, remotePort: number) {
+    const { stack, memory } = owner;
+    const { mtu, limits } = stack.config;
+    this.#owner = owner;
+    this.#stack = stack;
+    this.phase = phase;
+    this.guest = guest;
+    this.guestPort = guestPort;
+    this.remote = remote;
+    this.remotePort = remotePort;
+    this.mac = stack.neighbours.find(guest);
+    this.mss = mtu - IP_HEADER - TCP_HEADER;
+    this.sender = new TcpSender(stack.random(), this.mss, memory);
+    this.receiver = new TcpReceiver(limits.tcpReceive, memory);
+  }
+
+  connected(): void {
+    if (this.phase !== PHASE_CONNECTING) return;
+    this.#stack.enter();
+    try {
+      this.phase = PHASE_SYN_RECEIVED;
+      this.synPending = true;
+      this.#owner.used(this);
+      this.#owner.touch(this);
+    } finally {
+      this.#stack.leave();
+    }
+  }
+
+  data(bytes: Uint8Array): void {
+    if (this.phase === PHASE_CLOSED || this.sender.ended) return;
+    this.#stack.enter();
+    try {
+      this.#owner.used(this);
+      const { toGuest } = this.sender;
+      toGuest.push(bytes);
+      if (!this.hostPaused && (toGuest.length >= this.#sendLimit || this.#owner.memory.isTight)) {
+        this.hostPaused = true;
+        this.host?.pause();
+      }
+      this.#owner.touch(this);
+    } finally {
+      this.#stack.leave();
+    }
+  }
+
+  ended(): void {
+    if (this.phase === PHASE_CLOSED || this.sender.ended) return;
+    this.#stack.enter();
+    try {
+      this.sender.ended = true;
+      this.#owner.used(this);
+      this.#owner.touch(this);
+    } finally {
+      this.#stack.leave();
+    }
+  }
+
+  written(count: number): void {
+    const { receiver } = this;
+    receiver.written(count);
+    this.#stack.enter();
+    try {
+      this.#owner.used(this);
+      if (this.phase !== PHASE_OPEN || !(receiver.ackPending || receiver.windowGrew(this.sender.mss))) return;
+      receiver.ackNow();
+      this.#owner.touch(this);
+    } finally {
+      this.#stack.leave();
+    }
+  }
+
+  closed(failure?: HostFailure): void {
+    this.#stack.enter();
+    try {
+      this.hostGone = true;
+      this.#owner.hostClosed(this, failure);
+    } finally {
+      this.#stack.leave();
+    }
+  }
+
+  /** A frame was not taken: what it carried is unsent again. */
+  notTaken(sequence: number, wasOwed: boolean): void {
+    const { sender } = this;
+    if (sender.unsend(sequence)) this.#stack.timers.unset(this.timer); // the guest has seen nothing to answer
+    if (this.phase === PHASE_SYN_SENT || this.phase === PHASE_SYN_RECEIVED) this.synPending = true;
+    else if (sender.isProbe(sequence)) sender.probePending = true;
+    else if (wasOwed) this.receiver.ackPending = true;
+    this.#owner.touch(this);
+  }
+
+  /** Reads the host's socket on, when the guest has made room. */
+  resumeHost(): void {
+    if (!this.hostPaused) return;
+    if (this.sender.toGuest.length > (this.#owner.memory.isTight ? 0 : this.#sendLimit >> 1)) return;
+    this.hostPaused = false;
+    this.host?.resume();
+  }
+
+  /** Bytes for the guest from which on the host's socket is not read. */
+  get #sendLimit(): number {
+    return this.#stack.config.limits.tcpSend;
+  }
+}
