@@ -35,6 +35,25 @@ export const VIRTIO_F_ADMIN_VQ = 41;
 /** The device can be suspended and resumed by the device status. */
 export const VIRTIO_F_SUSPEND = 43;
 
+/** The names of the standard, by bit number. */
+export const RESERVED_FEATURE_NAMES: Readonly<Record<number, string>> = {
+  [VIRTIO_F_NOTIFY_ON_EMPTY]: "NOTIFY_ON_EMPTY",
+  [VIRTIO_F_ANY_LAYOUT]: "ANY_LAYOUT",
+  [VIRTIO_F_INDIRECT_DESC]: "INDIRECT_DESC",
+  [VIRTIO_F_EVENT_IDX]: "EVENT_IDX",
+  [VIRTIO_F_VERSION_1]: "VERSION_1",
+  [VIRTIO_F_ACCESS_PLATFORM]: "ACCESS_PLATFORM",
+  [VIRTIO_F_RING_PACKED]: "RING_PACKED",
+  [VIRTIO_F_IN_ORDER]: "IN_ORDER",
+  [VIRTIO_F_ORDER_PLATFORM]: "ORDER_PLATFORM",
+  [VIRTIO_F_SR_IOV]: "SR_IOV",
+  [VIRTIO_F_NOTIFICATION_DATA]: "NOTIFICATION_DATA",
+  [VIRTIO_F_NOTIF_CONFIG_DATA]: "NOTIF_CONFIG_DATA",
+  [VIRTIO_F_RING_RESET]: "RING_RESET",
+  [VIRTIO_F_ADMIN_VQ]: "ADMIN_VQ",
+  [VIRTIO_F_SUSPEND]: "SUSPEND",
+};
+
 /** A set holding the given feature bits. */
 export function feature(...bits: readonly number[]): bigint {
   let set = 0n;

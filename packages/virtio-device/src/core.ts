@@ -22,7 +22,7 @@ import type { GuestMemory } from "@virtio-ts/vm-memory";
 import { ActiveDevice, type ActiveDeviceOwner } from "./active-device.ts";
 import { ConfigAccess } from "./config-access.ts";
 import type { CoreCounters, DeviceCoreOptions } from "./core-options.ts";
-import type { VirtioDevice } from "./device.ts";
+import type { ActiveQueue, VirtioDevice } from "./device.ts";
 import { type DriverRules, missingBefore, rulesOf, STATUS_STEPS } from "./driver-rules.ts";
 import { type DeviceFault, RestoreError } from "./errors.ts";
 import { activationFault, isDeviceError, reason, statusFault, stepFault, thrownFault } from "./faults.ts";
@@ -64,6 +64,7 @@ export class DeviceCore implements ActiveDeviceOwner {
   readonly #steps = new Steps();
   #life: Life = OFF;
   #barred = false;
+  #lastFault: DeviceFault | null = null;
 
   /** @throws QueueConfigError `size` where the device declares a size that no queue can have: see {@link declaredQueueSizes} */
   constructor(device: VirtioDevice, options: DeviceCoreOptions) {
@@ -296,6 +297,7 @@ export class DeviceCore implements ActiveDeviceOwner {
   /** The device, a queue or the driver failed beyond repair: DEVICE_NEEDS_RESET (2.1.2). */
   fail(fault: DeviceFault): void {
     this.counters.faults++;
+    this.#lastFault = fault;
     const live = (this.status & STATUS_DRIVER_OK) !== 0;
     const first = !this.broken;
     this.#registers.status |= STATUS_DEVICE_NEEDS_RESET;
@@ -307,6 +309,16 @@ export class DeviceCore implements ActiveDeviceOwner {
     } catch (cause) {
       reportToHost(cause);
     }
+  }
+
+  /** The fault that set DEVICE_NEEDS_RESET last; `null` where none ever did. A reset does not clear it. */
+  get lastFault(): DeviceFault | null {
+    return this.#lastFault;
+  }
+
+  /** The queues of the live device by index; none while it is not live. */
+  get activeQueues(): readonly (ActiveQueue | null)[] {
+    return this.#active?.queues ?? [];
   }
 
   /** Configuration space has changed by the device: moves the generation on and notifies the driver. */

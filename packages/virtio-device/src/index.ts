@@ -7,6 +7,7 @@ export * from "./config-access.ts";
 export * from "./config-space.ts";
 export * from "./core.ts";
 export * from "./core-options.ts";
+export * from "./describe.ts";
 export * from "./device.ts";
 export * from "./errors.ts";
 export { isDeviceError } from "./faults.ts";

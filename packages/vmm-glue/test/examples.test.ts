@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { EntropyDevice, machineWithEntropy } from "../examples/entropy.ts";
 import { makeNic } from "../examples/make-nic.ts";
+import { thermometerMachine } from "../examples/thermometer.ts";
 import { Machine } from "../src/index.ts";
 import { frame } from "./support/nic.ts";
 import { Config, LegacyRegisters, ModernRegisters } from "./support/registers.ts";
@@ -14,8 +15,12 @@ function codeOf(name: string): string {
 }
 
 describe("the README", () => {
-  it.each(["entropy.ts", "make-nic.ts"])("shows %s as it runs here", (name) => {
-    const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+  it.each([
+    ["entropy.ts", "../README.md"],
+    ["make-nic.ts", "../README.md"],
+    ["thermometer.ts", "../../../README.md"],
+  ])("shows %s as it runs here (%s)", (name, where) => {
+    const readme = readFileSync(new URL(where, import.meta.url), "utf8");
     expect(readme).toContain(`\`\`\`ts\n${codeOf(name)}\n\`\`\``);
   });
 });
@@ -71,5 +76,31 @@ describe("the network card of one call", () => {
     ring.chain({ address: 0x8000, length: 10 + 60 });
     registers.kick(1);
     expect(sent).toEqual([frame(1)]);
+  });
+});
+
+describe("the thermometer", () => {
+  it("answers its driver, alerts it once for each time that the limit is passed, and says how it is", async () => {
+    const alerts: number[] = [];
+    const faults: unknown[] = [];
+    const machine = await thermometerMachine(
+      30,
+      (degrees) => alerts.push(degrees),
+      (fault) => faults.push(fault),
+    );
+    const { thermometer, driver } = machine;
+    expect(await driver.read()).toBe(20);
+    for (const degrees of [25, 31, 32, 29, 40]) {
+      thermometer.degrees = degrees;
+      expect(await driver.read()).toBe(degrees);
+    }
+    expect([alerts, faults]).toEqual([[31, 40], []]);
+    expect(readFileSync(new URL("../../../README.md", import.meta.url), "utf8")).toContain(machine.text());
+    await machine.close();
+    thermometer.degrees = 99;
+    expect([alerts.length, machine.text().split("\n").at(-1)]).toEqual([
+      2,
+      expect.stringMatching(/no driver has found the device/),
+    ]);
   });
 });

@@ -5,6 +5,7 @@
  */
 
 import { formatTable } from "@virtio-ts/terminal";
+import { RESERVED_FEATURE_NAMES } from "@virtio-ts/virtio-bindings";
 import type { DirectionCounters } from "@virtio-ts/virtio-net";
 import { NET_FEATURE_NAMES } from "@virtio-ts/virtio-net";
 import type { Lease, PingResult } from "../net.ts";
@@ -31,22 +32,9 @@ export interface DemoReport {
   readonly capture: string;
 }
 
-/** Names of the feature bits that are not the network device's own. */
-const RESERVED_FEATURES: Readonly<Record<number, string>> = {
-  24: "NOTIFY_ON_EMPTY",
-  27: "ANY_LAYOUT",
-  28: "INDIRECT_DESC",
-  29: "EVENT_IDX",
-  32: "VERSION_1",
-  33: "ACCESS_PLATFORM",
-  34: "RING_PACKED",
-  35: "IN_ORDER",
-  40: "RING_RESET",
-};
-
 /** The standard's name of a feature bit. */
 export function featureName(bit: number): string {
-  return NET_FEATURE_NAMES[bit] ?? RESERVED_FEATURES[bit] ?? `bit ${bit}`;
+  return NET_FEATURE_NAMES[bit] ?? RESERVED_FEATURE_NAMES[bit] ?? `bit ${bit}`;
 }
 
 /** Whether all went as it should. */
