@@ -25,10 +25,9 @@ import {
   HDR_SIZE_LEGACY,
   MTU_MAX,
   MTU_MIN,
-  RECEIVE_QUEUE,
+  pairOfQueue,
   receiveOffloads,
   STATUS_LINK_UP,
-  TRANSMIT_QUEUE,
   transmitOffloads,
   VIRTIO_NET_F_CSUM,
   VIRTIO_NET_F_GUEST_CSUM,
@@ -43,9 +42,8 @@ import {
 } from "../layout/index.ts";
 import { type NetCounters, netCounters } from "./counters.ts";
 import { NetConfigError } from "./errors.ts";
-import { Receiver } from "./receive.ts";
+import { QueuePair } from "./queue-pair.ts";
 import { type NetDeviceState, parseNetState } from "./saved-state.ts";
-import { Transmitter } from "./transmit.ts";
 
 /** Every feature of the network device that is built. */
 export const NET_FEATURES: bigint = feature(
@@ -92,16 +90,13 @@ export class NetDevice implements VirtioDevice, NetBackend {
   /** The address it was made with. */
   #ownMac: Uint8Array;
   #context: ActivationContext | null = null;
-  #transmitter: Transmitter | null = null;
-  #receiver: Receiver | null = null;
+  readonly #pairs: readonly QueuePair[];
   #peer: NetPort | null = null;
   /** Its own switch, and whether there is a link and that is up: the driver sees a carrier when both are on. */
   #switch = true;
   #cable = false;
   /** What a driver that was restored saw of {@link carrier}, and did not see change. */
   #carrierSeen: boolean | null = null;
-  /** Whether frames came while the device rested: they wait at the peer. */
-  #kept = false;
   #accepts = OFFLOAD_ALL;
   readonly #gathers: boolean;
 
@@ -124,6 +119,7 @@ export class NetDevice implements VirtioDevice, NetBackend {
       throw new NetConfigError("queue-size", `queue size ${size} is no power of two in 2..32768`);
     }
     this.queueMaxSizes = [size, size];
+    this.#pairs = [new QueuePair(this, this.counters)];
     this.#gathers = options.transmit === "gathered";
     this.features = consistentFeatures((options.features ?? NET_FEATURES) & NET_FEATURES);
     this.#ownMac = Uint8Array.from(mac);
@@ -151,8 +147,8 @@ export class NetDevice implements VirtioDevice, NetBackend {
     this.#switch = up;
     this.#follow();
     // What waits on either side goes on: through, or to the counter of lost frames.
-    this.#transmitter?.resume();
-    this.#peer?.resume();
+    this.resume();
+    this.resumePeer();
   }
 
   /**
@@ -201,35 +197,30 @@ export class NetDevice implements VirtioDevice, NetBackend {
     const headerSize = context.has(VIRTIO_F_VERSION_1) || mergeable ? HDR_SIZE : HDR_SIZE_LEGACY;
     // A legacy driver's choice is not refused where it contradicts itself: it gets what is left of it.
     const features = consistentFeatures(context.features);
-    if (active.index === TRANSMIT_QUEUE) {
-      const config = { headerSize, offloads: transmitOffloads(features), mtu: this.mtu, gathers: this.#gathers };
-      this.#transmitter = new Transmitter(context, active, this, this.counters, config);
-    } else if (active.index === RECEIVE_QUEUE) {
-      this.#accepts = receiveOffloads(features);
-      const checksums = (this.#accepts & OFFLOAD_CSUM) !== 0;
-      const mtu = context.has(VIRTIO_NET_F_MTU) ? this.mtu : Number.POSITIVE_INFINITY;
-      this.#receiver = new Receiver(context, active, this.counters, { headerSize, mergeable, checksums, mtu });
-    }
-  }
-
-  queueNotify(index: number): void {
-    if (index === TRANSMIT_QUEUE) this.#transmitter?.notified();
-    if (this.#receiver?.kicked(index === RECEIVE_QUEUE) || this.#kept) this.#resumePeer();
+    this.#accepts = receiveOffloads(features);
+    const checksums = (this.#accepts & OFFLOAD_CSUM) !== 0;
+    const mtu = context.has(VIRTIO_NET_F_MTU) ? this.mtu : Number.POSITIVE_INFINITY;
+    this.#pairOf(active.index).start(context, active, {
+      receive: { headerSize, mergeable, checksums, mtu },
+      transmit: { headerSize, offloads: transmitOffloads(features), mtu: this.mtu, gathers: this.#gathers },
+    });
   }
 
   stopQueue(index: number): void {
-    if (index === TRANSMIT_QUEUE) this.#dropTransmitter();
-    else if (index === RECEIVE_QUEUE) this.#dropReceiver();
+    this.#pairOf(index).stop(index);
+  }
+
+  queueNotify(index: number): void {
+    this.#pairOf(index).notified(index);
   }
 
   reset(): void {
     this.#context = null;
     this.#carrierSeen = null;
-    this.#dropTransmitter();
     this.#accepts = OFFLOAD_ALL;
     // What a legacy driver made of the address is its own; the next driver finds the machine's.
     this.#config.bytes.set(this.#ownMac, CONFIG_MAC);
-    this.#dropReceiver();
+    for (const pair of this.#pairs) pair.reset();
   }
 
   remove(): void {
@@ -237,7 +228,7 @@ export class NetDevice implements VirtioDevice, NetBackend {
   }
 
   save(): NetDeviceState {
-    this.#transmitter?.publish();
+    for (const pair of this.#pairs) pair.publish();
     return {
       version: 1,
       mac: [...this.mac],
@@ -266,32 +257,36 @@ export class NetDevice implements VirtioDevice, NetBackend {
   }
 
   take(burst: FrameBurst, first: number): number {
-    if (this.carrier && this.#context?.resting) {
-      this.#kept = true;
-      return first;
-    }
-    if (this.#receiver === null || !this.carrier) {
+    if (!this.carrier) {
       this.counters.dropped.rxNotReady += burst.count - first;
       return burst.count;
     }
-    return this.#receiver.take(burst, first);
+    const pair = this.#pairs[0]; // one pair: there is nothing to steer
+    if (!this.#context?.resting) return pair.take(burst, first);
+    pair.keep();
+    return first;
   }
 
   /** The link has room again, or the device goes on after a suspension: what there is to send is sent. */
   resume(): void {
-    this.#transmitter?.resume();
+    for (const pair of this.#pairs) pair.transmit();
+  }
+
+  /** Whoever sends frames is to try again: for its queues. */
+  resumePeer(): void {
+    this.#peer?.resume();
   }
 
   attach(peer: NetPort): void {
     this.#peer = peer;
     this.linkChanged(true);
-    this.#transmitter?.resume();
+    this.resume();
   }
 
   detach(): void {
     this.#peer = null;
     this.linkChanged(false);
-    this.#transmitter?.resume();
+    this.resume();
   }
 
   linkChanged(up: boolean): void {
@@ -307,21 +302,8 @@ export class NetDevice implements VirtioDevice, NetBackend {
     this.#context?.configChanged();
   }
 
-  #dropTransmitter(): void {
-    this.#transmitter?.stop();
-    this.#transmitter = null;
-  }
-
-  /** Who waits for the driver's buffers waits no longer. */
-  #dropReceiver(): void {
-    const waiting = this.#receiver?.waiting === true || this.#kept;
-    this.#receiver = null;
-    if (waiting) this.#resumePeer();
-  }
-
-  #resumePeer(): void {
-    this.#kept = false;
-    this.#peer?.resume();
+  #pairOf(index: number): QueuePair {
+    return this.#pairs[pairOfQueue(index)];
   }
 }
 

@@ -42,6 +42,20 @@ const AROUND = ETHERNET_HEADER + 4;
 export interface Outlet {
   /** The other end of the link, or `null` while there is none or the link is down. */
   readonly peer: NetPort | null;
+  /** Tells the peer that frames are taken again. */
+  resumePeer(): void;
+}
+
+/** What was negotiated of transmitting. */
+export interface TransmitterConfig {
+  /** Bytes of the header in front of each frame. */
+  readonly headerSize: number;
+  /** Offloads that the driver may ask for. */
+  readonly offloads: number;
+  /** Largest IP packet, bytes. */
+  readonly mtu: number;
+  /** Whether kicks of a turn are answered together: see {@link Transmitter.notified}. */
+  readonly gathers: boolean;
 }
 
 /** One transmit queue at work. */
@@ -83,7 +97,7 @@ export class Transmitter {
     active: ActiveQueue,
     outlet: Outlet,
     counters: NetCounters,
-    config: { readonly headerSize: number; readonly offloads: number; readonly mtu: number; readonly gathers: boolean },
+    config: TransmitterConfig,
   ) {
     this.#memory = context.memory;
     this.#context = context;

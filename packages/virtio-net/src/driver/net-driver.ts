@@ -5,14 +5,20 @@
  */
 
 import { DriverError, type DriverHost, type DriverTransport } from "@virtio-ts/virtio-driver";
-import { MTU_MIN, VIRTIO_NET_F_CTRL_RX, VIRTIO_NET_F_SPEED_DUPLEX } from "../layout/index.ts";
+import {
+  MTU_MIN,
+  receiveQueue,
+  transmitQueue,
+  VIRTIO_NET_F_CTRL_RX,
+  VIRTIO_NET_F_SPEED_DUPLEX,
+} from "../layout/index.ts";
 import type { NetdevExtraInfo, NetdevInfo, NetdevQueueInfo } from "./info.ts";
 import type { OpenNic } from "./negotiation.ts";
 import { isUnicast, randomMac } from "./net-config.ts";
 import type { Netdev, RxQueue, RxQueueOptions, TxQueue, TxQueueOptions } from "./netdev.ts";
 import { type NetDriverOptions, NicLives } from "./nic-lives.ts";
 import { checkCapacity, checkEntries, queueInfo } from "./queue-shape.ts";
-import { canSetMac, receiveIndex, transmitIndex } from "./running-nic.ts";
+import { canSetMac } from "./running-nic.ts";
 import { NicRxQueue } from "./rx-queue.ts";
 import {
   NETDEV_CONFIGURED,
@@ -87,12 +93,12 @@ export class NetDriver implements Netdev {
 
   /** What receive queue `id` can be. @throws DriverError `invalid` for one there can't be, or before {@link probe} */
   rxqInfo(id: number): NetdevQueueInfo {
-    return queueInfo(this.transport, this.#probed(), id, receiveIndex(id));
+    return queueInfo(this.transport, this.#probed(), id, receiveQueue(id));
   }
 
   /** What transmit queue `id` can be. @throws DriverError `invalid` for one there can't be, or before {@link probe} */
   txqInfo(id: number): NetdevQueueInfo {
-    return queueInfo(this.transport, this.#probed(), id, transmitIndex(id));
+    return queueInfo(this.transport, this.#probed(), id, transmitQueue(id));
   }
 
   /**

@@ -16,8 +16,9 @@ import {
   CTRL_RX,
   CTRL_RX_ALLMULTI,
   CTRL_RX_PROMISC,
-  RECEIVE_QUEUE,
-  TRANSMIT_QUEUE,
+  controlQueue,
+  receiveQueue,
+  transmitQueue,
   VIRTIO_NET_F_CTRL_MAC_ADDR,
   VIRTIO_NET_F_CTRL_RX,
   VIRTIO_NET_F_CTRL_VQ,
@@ -35,16 +36,6 @@ const PACKET_ELEMENTS = 18;
 const CONTROL_SIZE = 4;
 /** Bytes of the key of a Toeplitz hash over IPv6 addresses and ports. */
 const HASH_KEY_BYTES = 40;
-
-/** Index of a queue of pair `pair` (5.1.2). */
-export function receiveIndex(pair: number): number {
-  return 2 * pair + RECEIVE_QUEUE;
-}
-
-/** Index of a queue of pair `pair` (5.1.2). */
-export function transmitIndex(pair: number): number {
-  return 2 * pair + TRANSMIT_QUEUE;
-}
 
 /** What a user wants of a NIC, and a reset makes it forget. */
 export interface NicSettings {
@@ -82,16 +73,16 @@ export class RunningNic {
     const opened: (() => void)[] = [];
     for (let pair = 0; pair < pairs; pair++) {
       const [rxq, txq] = [this.#rxqs[pair], this.#txqs[pair]];
-      const rx = await this.#createQueue(receiveIndex(pair), rxq.size, 0);
+      const rx = await this.#createQueue(receiveQueue(pair), rxq.size, 0);
       rxq.prepare(rx);
-      const tx = await this.#createQueue(transmitIndex(pair), txq.size, PACKET_ELEMENTS);
+      const tx = await this.#createQueue(transmitQueue(pair), txq.size, PACKET_ELEMENTS);
       opened.push(
         () => rxq.open(rx),
         () => txq.open(tx),
       );
     }
     if (controlled) {
-      const virtqueue = await device.createQueue<null>(2 * maxPairs, { size: CONTROL_SIZE });
+      const virtqueue = await device.createQueue<null>(controlQueue(maxPairs), { size: CONTROL_SIZE });
       this.#control = new ControlQueue(device, virtqueue);
     }
     await device.start();

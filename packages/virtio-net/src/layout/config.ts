@@ -32,8 +32,3 @@ export const QUEUE_PAIRS_MAX = 0x8000;
 export const MTU_MIN = 68;
 /** Largest MTU the standard allows (5.1.4.1). */
 export const MTU_MAX = 65535;
-
-/** Index of the first receive queue. */
-export const RECEIVE_QUEUE = 0;
-/** Index of the first transmit queue. */
-export const TRANSMIT_QUEUE = 1;

@@ -10,3 +10,4 @@ export * from "./features.ts";
 export * from "./frame-length.ts";
 export * from "./header.ts";
 export * from "./offloads.ts";
+export * from "./queues.ts";

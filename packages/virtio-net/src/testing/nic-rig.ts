@@ -17,7 +17,7 @@ import {
   HDR_GSO_TYPE,
   HDR_HDR_LEN,
   HDR_SIZE,
-  TRANSMIT_QUEUE,
+  transmitQueue,
   VIRTIO_NET_F_CSUM,
   VIRTIO_NET_F_GUEST_CSUM,
   VIRTIO_NET_F_GUEST_TSO4,
@@ -98,7 +98,7 @@ export class NicRig {
   transmit(frames: number): void {
     for (let left = frames; left > 0; left -= this.#burst) {
       this.#tx.offer(Math.min(left, this.#burst));
-      this.#kick(TRANSMIT_QUEUE);
+      this.#kick(transmitQueue(0));
     }
     if (this.#tx.pending !== 0) throw new Error(`${this.#tx.pending} frames were not sent`);
   }
