@@ -3,7 +3,8 @@
  * @module
  */
 
-import { IoPortList, type Machine, makeVirtioNet, type VirtioNet, virtioNetDefaultBackend } from "@virtio-ts/vmm-glue";
+import type { Machine } from "@virtio-ts/vmm-glue";
+import { IoPortList, makeVirtioNet, type VirtioNet, virtioNetDefaultBackend } from "@virtio-ts/vmm-glue/sel4";
 
 /** @param sent told of each frame that the guest sends */
 export function makeNic(vm: Machine, sent: (frame: Uint8Array) => void): VirtioNet {

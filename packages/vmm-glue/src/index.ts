@@ -1,6 +1,5 @@
 /**
- * Buses, interrupt routing, a device manager and a machine to put virtio devices into; and the seL4 VMM's way
- * of making a virtio network card by one call.
+ * Buses, interrupt routing, a device manager and a machine to put virtio devices into.
  * @module
  */
 
@@ -22,8 +21,3 @@ export * from "./pci/host-bridge.ts";
 export * from "./pci/pci-root.ts";
 export { PciSlot } from "./pci/pci-slot.ts";
 export * from "./scheduler.ts";
-export * from "./sel4/io-port-list.ts";
-export * from "./sel4/make-error.ts";
-export * from "./sel4/make-virtio-net.ts";
-export * from "./sel4/raw-backend.ts";
-export * from "./sel4/raw-iface.ts";

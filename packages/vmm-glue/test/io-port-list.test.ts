@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { AddressBus, type IoPortInterface, IoPortList, type IoPortType, Machine } from "../src/index.ts";
+import { AddressBus, Machine } from "../src/index.ts";
+import { type IoPortInterface, IoPortList, type IoPortType } from "../src/sel4/index.ts";
 
 /** An interface that remembers, and fails at `badPort`. */
 function recorder(name: string, badPort = -1): IoPortInterface<string> & { readonly log: string[] } {

@@ -1,18 +1,7 @@
 import { NetDevice } from "@virtio-ts/virtio-net/device";
 import { describe, expect, it } from "vitest";
-import {
-  AddressBus,
-  ConfigMechanism1,
-  IoPortList,
-  type IoPortType,
-  Machine,
-  onPci,
-  PCI_CONFIG_PORTS,
-  PciRoot,
-  PORT_SPACE,
-  RawBackendError,
-  virtioNetDefaultBackend,
-} from "../src/index.ts";
+import { AddressBus, ConfigMechanism1, Machine, onPci, PCI_CONFIG_PORTS, PciRoot, PORT_SPACE } from "../src/index.ts";
+import { IoPortList, type IoPortType, RawBackendError, virtioNetDefaultBackend } from "../src/sel4/index.ts";
 import { codeOf } from "./support/block.ts";
 import { frame, Wire } from "./support/nic.ts";
 import { TestFunction } from "./support/pci-function.ts";

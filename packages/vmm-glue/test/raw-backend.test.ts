@@ -1,6 +1,6 @@
 import { FrameBurst } from "@virtio-ts/net-link";
 import { describe, expect, it } from "vitest";
-import { RawBackend, type RawDriver } from "../src/index.ts";
+import { RawBackend, type RawDriver } from "../src/sel4/index.ts";
 import { frame, Wire } from "./support/nic.ts";
 import { MAC, RecordingFuncs } from "./support/sel4.ts";
 

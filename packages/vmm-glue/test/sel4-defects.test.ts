@@ -3,7 +3,7 @@
  * the guest's ports, the PCI bus, the legacy interface, the network device, a backend of functions.
  */
 import { describe, expect, it } from "vitest";
-import { type RawBackend, type VirtioNet, virtioNetDefaultBackend } from "../src/index.ts";
+import { type RawBackend, type VirtioNet, virtioNetDefaultBackend } from "../src/sel4/index.ts";
 import { frame } from "./support/nic.ts";
 import { Config } from "./support/registers.ts";
 import { NEXT, WRITE } from "./support/ring.ts";

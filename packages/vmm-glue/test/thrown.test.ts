@@ -7,7 +7,8 @@
 import { RecordingDevice } from "@virtio-ts/virtio-device/testing";
 import type { RegisterBlock } from "@virtio-ts/vm-device";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { AddressBus, Machine, onMmio, RawBackend, TurnScheduler, virtioNetDefaultBackend } from "../src/index.ts";
+import { AddressBus, Machine, onMmio, TurnScheduler } from "../src/index.ts";
+import { RawBackend, virtioNetDefaultBackend } from "../src/sel4/index.ts";
 import { TestBlock } from "./support/block.ts";
 import { TestFunction } from "./support/pci-function.ts";
 

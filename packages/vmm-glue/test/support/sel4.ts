@@ -3,10 +3,10 @@
  * @module
  */
 
+import { Machine } from "../../src/index.ts";
 import {
   IoPortList,
   type IoPortRange,
-  Machine,
   type MakeVirtioNetOptions,
   makeVirtioNet,
   type RawDriver,
@@ -14,7 +14,7 @@ import {
   type RawTxResult,
   type VirtioNet,
   virtioNetDefaultBackend,
-} from "../../src/index.ts";
+} from "../../src/sel4/index.ts";
 import { Config, LegacyRegisters } from "./registers.ts";
 import { Ring } from "./ring.ts";
 
