@@ -9,10 +9,11 @@ import { allocBench } from "./alloc.ts";
 import type { Bench, Row } from "./bench.ts";
 import { driverBench } from "./driver.ts";
 import { fairnessBench } from "./fairness/index.ts";
+import { importBench } from "./import.ts";
 import { queueBench } from "./queue/index.ts";
 import { v86Bench } from "./v86/index.ts";
 
-const BENCHES: readonly Bench[] = [v86Bench, queueBench, driverBench, fairnessBench, allocBench];
+const BENCHES: readonly Bench[] = [v86Bench, queueBench, driverBench, fairnessBench, allocBench, importBench];
 
 const HELP = `Measures, side by side with peers. Figures of one run compare with each other, not with another machine's.
 

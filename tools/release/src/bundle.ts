@@ -2,7 +2,7 @@
  * Makes few modules of many: each entry of a built package becomes one file, what entries share a file between them.
  *
  * Loading a module costs half a millisecond and more, and virtio-ts has hundreds: imported one by one, those of a NIC in
- * v86 take five times as long as bundled. Declarations stay as they are, and the source maps lead to `src`.
+ * v86 (340) take four times as long as bundled (27). Declarations stay as they are, and the source maps lead to `src`.
  *
  * @module
  */
