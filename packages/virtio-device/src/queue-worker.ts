@@ -6,6 +6,7 @@
 
 import { ChainBurst } from "@virtio-ts/virtio-queue";
 import type { ActivationContext } from "./device.ts";
+import { ActivateError, DeviceFault } from "./errors.ts";
 
 /** Chains taken at a time, and bursts handled before the rest of the machine has its turn. */
 const BURST = 64;
@@ -29,8 +30,14 @@ export class QueueWorker {
   readonly #burst: ChainBurst;
   #deferred = false;
 
-  /** @param index the queue; one that the driver left unused has nothing to do */
+  /**
+   * @param index the queue; one that the driver left unused has nothing to do
+   * @throws ActivateError `invalid-param` for a queue that the device does not have
+   */
   constructor(context: ActivationContext, index: number, handle: ChainHandler) {
+    if (context.queues[index] === undefined) {
+      throw new ActivateError("invalid-param", `queue ${index} of a device of ${context.queues.length} queues`);
+    }
     this.#context = context;
     this.#index = index;
     this.#handle = handle;
@@ -46,7 +53,7 @@ export class QueueWorker {
     for (let bursts = 0; bursts < BURSTS_PER_TURN; bursts++) {
       const count = queue.pop(this.#burst, BURST);
       if (count < 0 || (count === 0 && !queue.enableNotifications())) return;
-      for (let i = 0; i < count; i++) queue.push(this.#burst.heads[i], this.#handle(this.#burst, i));
+      for (let i = 0; i < count; i++) queue.push(this.#burst.heads[i], this.#written(i));
       if (queue.flush()) active.notifier.notify();
     }
     this.#deferred = true;
@@ -54,5 +61,15 @@ export class QueueWorker {
       this.#deferred = false;
       this.run();
     });
+  }
+
+  /** Handles a chain. @returns bytes written, which a driver may rely on: what is no such number is the device's fault */
+  #written(i: number): number {
+    const most = this.#burst.writableBytes[i];
+    const written = this.#handle(this.#burst, i);
+    if (Number.isInteger(written) && written >= 0 && written <= most) return written;
+    const message = `the handler of queue ${this.#index} returned ${String(written)}: expected bytes, 0 to ${most}`;
+    this.#context.fail(new DeviceFault("device-error", message));
+    return 0;
   }
 }

@@ -3,9 +3,9 @@ import type { ChainBurst } from "@virtio-ts/virtio-queue";
 import { MockSplitDriver } from "@virtio-ts/virtio-queue/testing";
 import { GuestMemory } from "@virtio-ts/vm-memory";
 import { describe, expect, it } from "vitest";
-import { DeviceCore, QueueWorker } from "../src/index.ts";
+import { type ActivationContext, DeviceCore, QueueWorker } from "../src/index.ts";
 import { CountingInterrupts, ManualScheduler } from "../src/testing/index.ts";
-import { enableQueue, negotiate, rig, WorkingDevice } from "./support/rig.ts";
+import { enableQueue, goLive, negotiate, rig, WorkingDevice } from "./support/rig.ts";
 
 /** A device of one queue that answers each chain with one byte, live. */
 function setup(size = 16) {
@@ -14,7 +14,9 @@ function setup(size = 16) {
   const scheduler = new ManualScheduler();
   const interrupts = new CountingInterrupts();
   const handled: number[] = [];
+  const faults: string[] = [];
   let worker: QueueWorker | undefined;
+  let answer: ((burst: ChainBurst, i: number) => number) | undefined;
   const core = new DeviceCore(
     {
       deviceType: 4,
@@ -22,6 +24,7 @@ function setup(size = 16) {
       activate: (context) => {
         worker = new QueueWorker(context, 0, (burst: ChainBurst, i: number) => {
           handled.push(burst.heads[i]);
+          if (answer !== undefined) return answer(burst, i);
           return burst.copyIn(i, 0, Uint8Array.of(7), 0, 1);
         });
       },
@@ -30,7 +33,13 @@ function setup(size = 16) {
         worker = undefined;
       },
     },
-    { memory, scheduler, interrupts, ringFeatures: feature(VIRTIO_F_VERSION_1) },
+    {
+      memory,
+      scheduler,
+      interrupts,
+      ringFeatures: feature(VIRTIO_F_VERSION_1),
+      onFault: ({ message }) => faults.push(message),
+    },
   );
   core.writeStatus(3);
   core.writeDriverFeatures(1, 1);
@@ -44,7 +53,10 @@ function setup(size = 16) {
   const offer = (count: number): void => {
     for (let i = 0; i < count; i++) driver.offer([{ length: 4, writable: true }]);
   };
-  return { core, driver, scheduler, interrupts, handled, offer };
+  const answerBy = (by: typeof answer): void => {
+    answer = by;
+  };
+  return { core, driver, scheduler, interrupts, handled, faults, offer, answerBy };
 }
 
 describe("a queue worker", () => {
@@ -100,5 +112,28 @@ describe("a queue worker", () => {
     core.writeStatus(0);
     scheduler.run();
     expect(handled.length).toBe(256);
+  });
+
+  it("of a queue that the device does not have can't be made", () => {
+    const s = rig(
+      new (class extends WorkingDevice {
+        override activate(context: ActivationContext): void {
+          new QueueWorker(context, 7, () => 0);
+        }
+      })(),
+    );
+    goLive(s);
+    expect(s.faults.map(({ code, message }) => [code, message])).toEqual([
+      ["activation-failed", "the device could not be activated: queue 7 of a device of 2 queues"],
+    ]);
+  });
+
+  it.each([undefined, Number.NaN, -1, 5, "4"])("takes %j for no number of bytes written", (answer) => {
+    const { core, driver, faults, offer, answerBy } = setup();
+    answerBy(() => answer as number);
+    offer(1);
+    core.notify(0);
+    expect([driver.collect().map(({ length }) => length), core.status & 64]).toEqual([[0], 64]);
+    expect(faults).toEqual([`the handler of queue 0 returned ${String(answer)}: expected bytes, 0 to 4`]);
   });
 });

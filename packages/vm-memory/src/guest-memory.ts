@@ -137,28 +137,28 @@ export class GuestMemory {
     for (let i = 0; i < present.length; i++) regions[present[i]].refresh();
   }
 
-  /** @throws MemoryError `out-of-range` */
+  /** @throws MemoryError `out-of-range`, `region-detached` */
   readU8(address: number): number {
     const region = this.regionOf(address, 1);
     return region.u8[address - region.start];
   }
 
-  /** Little-endian, at any alignment. @throws MemoryError `out-of-range` */
+  /** Little-endian, at any alignment. @throws MemoryError `out-of-range`, `region-detached` */
   readU16(address: number): number {
     return this.readU8(address) + this.readU8(address + 1) * 0x100;
   }
 
-  /** Little-endian, at any alignment. @throws MemoryError `out-of-range` */
+  /** Little-endian, at any alignment. @throws MemoryError `out-of-range`, `region-detached` */
   readU32(address: number): number {
     return this.readU16(address) + this.readU16(address + 2) * 0x10000;
   }
 
-  /** Little-endian, at any alignment. @throws MemoryError `out-of-range` */
+  /** Little-endian, at any alignment. @throws MemoryError `out-of-range`, `region-detached` */
   readU64(address: number): bigint {
     return BigInt(this.readU32(address)) + (BigInt(this.readU32(address + 4)) << 32n);
   }
 
-  /** A 64-bit field as a number. @throws MemoryError `out-of-range`, `value-too-large` above 2^53 - 1 */
+  /** A 64-bit field as a number. @throws MemoryError `out-of-range`, `region-detached`, `value-too-large` above 2^53 - 1 */
   readU64Number(address: number): number {
     const value = this.readU32(address) + this.readU32(address + 4) * 2 ** 32;
     if (value > Number.MAX_SAFE_INTEGER) {
@@ -167,7 +167,7 @@ export class GuestMemory {
     return value;
   }
 
-  /** @throws MemoryError `out-of-range` */
+  /** @throws MemoryError `out-of-range`, `region-detached` */
   writeU8(address: number, value: number): void {
     const region = this.regionOf(address, 1);
     const offset = address - region.start;
@@ -175,21 +175,21 @@ export class GuestMemory {
     region.tracker?.written(offset, 1);
   }
 
-  /** Little-endian, at any alignment. @throws MemoryError `out-of-range` */
+  /** Little-endian, at any alignment. @throws MemoryError `out-of-range`, `region-detached` */
   writeU16(address: number, value: number): void {
     this.check(address, 2);
     this.writeU8(address, value & 0xff);
     this.writeU8(address + 1, (value >>> 8) & 0xff);
   }
 
-  /** Little-endian, at any alignment. @throws MemoryError `out-of-range` */
+  /** Little-endian, at any alignment. @throws MemoryError `out-of-range`, `region-detached` */
   writeU32(address: number, value: number): void {
     this.check(address, 4);
     this.writeU16(address, value & 0xffff);
     this.writeU16(address + 2, value >>> 16);
   }
 
-  /** Little-endian, at any alignment; a number is below 2^53. @throws MemoryError `out-of-range` */
+  /** Little-endian, at any alignment; a number is below 2^53. @throws MemoryError `out-of-range`, `region-detached` */
   writeU64(address: number, value: bigint | number): void {
     this.check(address, 8);
     const bits = BigInt.asUintN(64, BigInt(value));
@@ -197,7 +197,7 @@ export class GuestMemory {
     this.writeU32(address + 4, Number(bits >> 32n));
   }
 
-  /** Copies `target.length` bytes of guest memory into `target`. @throws MemoryError `out-of-range` */
+  /** Copies `target.length` bytes of guest memory into `target`. @throws MemoryError `out-of-range`, `region-detached` */
   read(address: number, target: Uint8Array): void {
     this.check(address, target.length);
     for (let done = 0; done < target.length; ) {
@@ -209,7 +209,7 @@ export class GuestMemory {
     }
   }
 
-  /** Copies `bytes` into guest memory: all or none. @throws MemoryError `out-of-range` */
+  /** Copies `bytes` into guest memory: all or none. @throws MemoryError `out-of-range`, `region-detached` */
   write(address: number, bytes: Uint8Array): void {
     this.check(address, bytes.length);
     for (let done = 0; done < bytes.length; ) {
@@ -222,7 +222,7 @@ export class GuestMemory {
     }
   }
 
-  /** Sets every byte of a range to `value`: all or none. @throws MemoryError `out-of-range` */
+  /** Sets every byte of a range to `value`: all or none. @throws MemoryError `out-of-range`, `region-detached` */
   fill(address: number, length: number, value: number = 0): void {
     this.check(address, length);
     for (let done = 0; done < length; ) {
@@ -261,7 +261,9 @@ export class GuestMemory {
   private regionOf(address: number, length: number): MemoryRegion {
     const index = this.indexAt(address);
     if (index < 0) throw new MemoryError("out-of-range", `${range(address, length)} is not all memory`);
-    return this.regions[index];
+    const region = this.regions[index];
+    if (region.u8.length === 0) region.refresh();
+    return region;
   }
 }
 

@@ -86,12 +86,16 @@ export class MemoryRegion {
 
   /**
    * Makes the views again if the source returns other bytes, or if the bytes were detached (a WebAssembly memory that
-   * grew). Costs a few ns if nothing changed; does nothing for a region made from bytes.
-   * @throws MemoryError as {@link replace}: an error of the machine, never caused by the guest
+   * grew). Costs a few ns if nothing changed. A region made from bytes keeps them.
+   * @throws MemoryError as {@link replace}, and `region-detached` if the bytes it was made from were detached: errors of
+   * the machine, never caused by the guest
    */
   refresh(): void {
     const source = this.source;
-    if (source === null) return;
+    if (source === null) {
+      if (this.u8.length === 0) throw detached(this);
+      return;
+    }
     const bytes = source();
     if (bytes !== this.bytes || this.u8.length === 0) this.adopt(bytes);
   }
@@ -102,6 +106,14 @@ export class MemoryRegion {
     const same = bytes.buffer === u8.buffer && bytes.byteOffset === u8.byteOffset && bytes.length >= this.size;
     if (!same) this.replace(bytes);
   }
+}
+
+function detached({ start, size }: MemoryRegion): MemoryError {
+  return new MemoryError(
+    "region-detached",
+    `the bytes of the region of ${size} bytes at ${start} were detached, as a WebAssembly memory's are when it grows: ` +
+      "make the region of a function that returns them",
+  );
 }
 
 function checkOffset(bytes: Uint8Array): void {

@@ -1,4 +1,11 @@
-import { DirtyLog, MemoryError, type MemoryErrorCode, MemoryRegion, TrackerPair } from "@virtio-ts/vm-memory";
+import {
+  DirtyLog,
+  GuestMemory,
+  MemoryError,
+  type MemoryErrorCode,
+  MemoryRegion,
+  TrackerPair,
+} from "@virtio-ts/vm-memory";
 import { describe, expect, test } from "vitest";
 
 /** Not in the library of ECMAScript that this package is checked against. */
@@ -75,6 +82,26 @@ describe("memory that moves", () => {
     expect(region.u8[0]).toBe(5);
     bytes = new Uint8Array(8);
     expect(() => region.refresh()).toThrow(refused("region-resized"));
+  });
+
+  test("one made of the bytes of a WebAssembly memory that grew says so, and reads nothing", () => {
+    const wasm = new WebAssembly.Memory({ initial: 1, maximum: 3 });
+    const memory = GuestMemory.of(new Uint8Array(wasm.buffer));
+    memory.writeU32(8, 0x0102_0304);
+    wasm.grow(1);
+    const detached = expect.objectContaining({ name: "MemoryError", code: "region-detached" });
+    for (const access of [
+      () => memory.readU32(8),
+      () => memory.read(8, new Uint8Array(4)),
+      () => memory.writeU8(8, 1),
+      () => memory.write(8, new Uint8Array(4)),
+      () => memory.fill(8, 4),
+      () => memory.refresh(),
+    ]) {
+      expect(access).toThrow(detached);
+    }
+    memory.regions[0].replace(new Uint8Array(wasm.buffer));
+    expect(memory.readU32(8)).toBe(0x0102_0304);
   });
 
   test("a WebAssembly memory that grew is followed", () => {

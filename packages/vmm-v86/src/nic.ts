@@ -10,7 +10,6 @@ import { type DeviceCore, type DeviceCoreOptions, type DeviceFault, isDeviceErro
 import { VirtioMmioDevice } from "@virtio-ts/virtio-mmio/device";
 import { NetDevice, type NetDeviceOptions } from "@virtio-ts/virtio-net";
 import { VirtioPciDevice } from "@virtio-ts/virtio-pci";
-import type { Mapping } from "@virtio-ts/vm-device";
 import type { V86Emulator } from "./cpu.ts";
 import { V86Error } from "./errors.ts";
 import { attachToV86, V86Machine, type V86Plugged, type V86PlugOptions } from "./machine.ts";
@@ -150,14 +149,18 @@ function addPciNic(machine: V86Machine, options: PciNicOptions): PciNic {
     // answer and what it answers, not twice.
     vectors: 2,
   });
-  const plugged = machine.plugPci(pci, { name: "virtio-net", ...options });
-  const joined = join(machine, options, device, async () => {
-    plugged.unplug();
-    await pci.remove();
-  });
+  const [link, plugged] = join(machine, options, device, () =>
+    machine.plugPci(pci, { name: "virtio-net", ...options }),
+  );
   const save = (): unknown => pci.save();
   const restore = (state: unknown): void => pci.restore(state);
-  return { machine, device, core: pci.core, pci, plugged, save, restore, ...joined };
+  const remove = async (): Promise<void> => {
+    plugged.unplug();
+    const removed = pci.remove();
+    link?.disconnect();
+    await removed;
+  };
+  return { machine, device, core: pci.core, link, pci, plugged, save, restore, remove };
 }
 
 function addMmioNic(machine: V86Machine, options: MmioNicOptions): MmioNic {
@@ -165,22 +168,23 @@ function addMmioNic(machine: V86Machine, options: MmioNicOptions): MmioNic {
   const device = netDevice(options);
   const pin = machine.connectLine(line);
   const version = options.transport === "mmio" ? 2 : 1;
-  const mmio = new VirtioMmioDevice(device, { ...coreOptions(machine, options), line: pin, version });
-  let mapping: Mapping;
   try {
-    mapping = machine.mapMmio(address, mmio);
+    const mmio = new VirtioMmioDevice(device, { ...coreOptions(machine, options), line: pin, version });
+    const [link, mapping] = join(machine, options, device, () => machine.mapMmio(address, mmio));
+    const save = (): unknown => mmio.save();
+    const restore = (state: unknown): void => mmio.restore(state);
+    const remove = async (): Promise<void> => {
+      mapping.unmap();
+      const removed = mmio.remove();
+      link?.disconnect();
+      await removed;
+      pin.disconnect();
+    };
+    return { machine, device, core: mmio.core, link, mmio, address, line, save, restore, remove };
   } catch (cause) {
     pin.disconnect();
     throw cause;
   }
-  const joined = join(machine, options, device, async () => {
-    mapping.unmap();
-    await mmio.remove();
-    pin.disconnect();
-  });
-  const save = (): unknown => mmio.save();
-  const restore = (state: unknown): void => mmio.restore(state);
-  return { machine, device, core: mmio.core, mmio, address, line, save, restore, ...joined };
 }
 
 function netDevice(options: NicOptions): NetDevice {
@@ -208,19 +212,18 @@ function coreOptions({ memory, scheduler, report }: V86Machine, options: NicOpti
 
 type CoreOptions = Pick<DeviceCoreOptions, "memory" | "scheduler" | "onFault" | "ringFeatures">;
 
-/** Joins the NIC to its backend, until it is taken out. */
-function join(
+/** Joins the NIC to its backend and plugs it in: both, or neither. */
+function join<P>(
   machine: V86Machine,
-  options: NicOptions,
+  { backend }: NicOptions,
   device: NetDevice,
-  takeOut: () => Promise<void>,
-): Pick<Nic, "link" | "remove"> {
-  const { backend } = options;
+  plug: () => P,
+): readonly [link: Link | null, plugged: P] {
   const link = backend === undefined ? null : connect(device, backend, { onError: machine.report });
-  const remove = async (): Promise<void> => {
-    const out = takeOut();
+  try {
+    return [link, plug()];
+  } catch (cause) {
     link?.disconnect();
-    await out;
-  };
-  return { link, remove };
+    throw cause;
+  }
 }

@@ -355,3 +355,27 @@ describe("a NIC's MTU", () => {
     expect(nic.device.mtu).toBe(mtu);
   });
 });
+
+describe("a NIC that can't be put in", () => {
+  test.each([
+    ["its slot is taken", { slot: 1 }],
+    ["there is no such slot", { slot: 99 }],
+    ["its address is taken", { transport: "mmio", address: 0xfee0_0000 }],
+    ["its line is none", { transport: "mmio", line: 99 }],
+  ] as const)("since %s, leaves its backend free", (_, options) => {
+    const v86 = new FakeV86();
+    const backend = new Switch().addPort();
+    expect(() => addNic(v86, { ...options, backend })).toThrow(expect.objectContaining({ name: "V86Error" }));
+    expect(addNic(v86, { backend }).link).not.toBeNull();
+  });
+
+  test("since its backend has an end, leaves its slot, and its address and line, free", () => {
+    const v86 = new FakeV86();
+    const backend = new Switch().addPort();
+    addNic(v86, { slot: 5, backend });
+    expect(() => addNic(v86, { slot: 6, backend })).toThrow(expect.objectContaining({ name: "LinkError" }));
+    expect(() => addNic(v86, { transport: "mmio", backend })).toThrow(expect.objectContaining({ name: "LinkError" }));
+    expect(addNic(v86, { slot: 6 }).plugged.slot).toBe(6);
+    expect(addNic(v86, { transport: "mmio" }).link).toBeNull();
+  });
+});
