@@ -358,9 +358,9 @@ describe("a NIC's MTU", () => {
 
 describe("a NIC that can't be put in", () => {
   test.each([
-    ["its slot is taken", { slot: 1 }],
+    ["its slot is the bridge's", { slot: 0 }],
     ["there is no such slot", { slot: 99 }],
-    ["its address is taken", { transport: "mmio", address: 0xfee0_0000 }],
+    ["its address is taken", { transport: "mmio", address: 0x1000 }],
     ["its line is none", { transport: "mmio", line: 99 }],
   ] as const)("since %s, leaves its backend free", (_, options) => {
     const v86 = new FakeV86();
