@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { EntropyDevice, machineWithEntropy } from "../examples/entropy.ts";
 import { makeNic } from "../examples/make-nic.ts";
 import { thermometerMachine } from "../examples/thermometer.ts";
+import { DEVICE_BASE, type Instruction, TinyEmulator } from "../examples/tiny-emulator.ts";
 import { Machine } from "../src/index.ts";
 import { frame } from "./support/nic.ts";
 import { Config, LegacyRegisters, ModernRegisters } from "./support/registers.ts";
@@ -19,6 +20,7 @@ describe("the README", () => {
     ["entropy.ts", "../README.md"],
     ["make-nic.ts", "../README.md"],
     ["thermometer.ts", "../../../README.md"],
+    ["tiny-emulator.ts", "../../../docs/porting.md"],
   ])("shows %s as it runs here (%s)", (name, where) => {
     const readme = readFileSync(new URL(where, import.meta.url), "utf8");
     expect(readme).toContain(`\`\`\`ts\n${codeOf(name)}\n\`\`\``);
@@ -102,5 +104,48 @@ describe("the thermometer", () => {
       2,
       expect.stringMatching(/no driver has found the device/),
     ]);
+  });
+});
+
+describe("the tiny emulator", () => {
+  /** A driver for an entropy device in machine code, written from 3.1.1, 4.2.2 and 2.7: one buffer of 64 bytes. */
+  const register = (offset: number): number => DEVICE_BASE + offset;
+  const DRIVER: readonly Instruction[] = [
+    ["load", 1, register(0x000)], // MagicValue
+    ["unless-equal", 1, 0x7472_6976, 99],
+    ["load", 2, register(0x008)], // DeviceID
+    ["store", register(0x070), 0], // Status
+    ["store", register(0x070), 1],
+    ["store", register(0x070), 3],
+    ["store", register(0x024), 1], // DriverFeaturesSel
+    ["store", register(0x020), 1], // VERSION_1
+    ["store", register(0x070), 11],
+    ["store", register(0x030), 0], // QueueSel
+    ["store", register(0x038), 4], // QueueSize
+    ["store", register(0x080), 0x1000], // QueueDesc
+    ["store", register(0x090), 0x2000], // QueueDriver
+    ["store", register(0x0a0), 0x3000], // QueueDevice
+    ["store", register(0x044), 1], // QueueReady
+    ["store", register(0x070), 15],
+    ["store", 0x1000, 0x4000], // the buffer's address
+    ["store", 0x1008, 64], // its length
+    ["store", 0x100c, 2], // the device writes it
+    ["store-half", 0x2004, 0], // available ring: descriptor 0
+    ["store-half", 0x2002, 1], // its index
+    ["store", register(0x050), 0], // QueueNotify
+    ["wait"],
+    ["load", 3, register(0x060)], // InterruptStatus
+    ["store", register(0x064), 1], // InterruptACK
+    ["load", 4, 0x3000], // used ring: flags and index
+    ["load", 5, 0x3008], // bytes written
+    ["halt"],
+  ];
+
+  it("runs a driver in its own machine code on a device", async () => {
+    const emulator = new TinyEmulator(new EntropyDevice());
+    await emulator.run(DRIVER);
+    expect([...emulator.registers.subarray(1, 6)]).toEqual([0x7472_6976, 4, 1, 0x1_0000, 64]);
+    expect(new Set(emulator.ram.subarray(0x4000, 0x4040)).size).toBeGreaterThan(16);
+    expect(emulator.ram[0x4040]).toBe(0);
   });
 });
