@@ -1,6 +1,6 @@
 /**
- * The traits between a device and the machine it sits in: port and memory-mapped I/O, PCI functions,
- * interrupt lines and messages. A machine implements one side, a transport the other.
+ * The traits between a device and its machine: port and memory-mapped I/O, PCI functions, interrupt lines and
+ * messages. A machine implements one side, a transport the other.
  * @module
  */
 

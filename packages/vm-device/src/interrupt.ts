@@ -1,5 +1,5 @@
 /**
- * How a device gets a processor's attention: a level-triggered line, or a message.
+ * How a device interrupts a processor: with a level-triggered line, or with a message.
  * @module
  */
 
@@ -11,7 +11,7 @@ export interface InterruptLine {
   lower(): void;
 }
 
-/** Takes message-signalled interrupts: a write of 32 bits to a magic address. */
+/** Takes message-signalled interrupts: 32-bit writes to a special address. */
 export interface MsiSink {
   /**
    * Delivers one message.

@@ -1,5 +1,5 @@
 /**
- * Register blocks: what a device shows to port I/O and memory-mapped I/O, and the bus that reaches it.
+ * Register blocks, through which a device answers port I/O and memory-mapped I/O, and the bus that maps them.
  * @module
  */
 
@@ -9,14 +9,14 @@
  */
 export type AccessWidth = 1 | 2 | 4;
 
-/** The low `width` bytes of a value, as an unsigned number: what an access of that width carries. */
+/** The low `width` bytes of a value, as an unsigned number. An access of that width carries these bytes. */
 export function lowBytes(value: number, width: AccessWidth): number {
   return width === 4 ? value >>> 0 : value & (width === 2 ? 0xffff : 0xff);
 }
 
 /**
- * A block of device registers. It answers every access at every offset: what it does not know reads as zero
- * and ignores writes; nothing throws.
+ * A block of device registers. It answers every access at every offset: an unknown register reads as zero and
+ * ignores writes. Accesses never throw.
  */
 export interface RegisterBlock {
   /** Bytes the block decodes. */
@@ -30,22 +30,22 @@ export interface RegisterBlock {
   /**
    * Writes `width` bytes, little endian.
    * @param offset bytes from the start of the block; with `width` never past its end
-   * @param value an unsigned number, of which the low `width` bytes count
+   * @param value an unsigned number; only its low `width` bytes count
    */
   write(offset: number, width: AccessWidth, value: number): void;
 }
 
-/** Says what a machine's address space holds at a place; given back when a block is mapped. */
+/** A block's place in an address space, as {@link IoBus.map} returns it. */
 export interface Mapping {
-  /** Takes the block out of the address space. Harmless when done twice. */
+  /** Removes the block from the address space. A second call does nothing. */
   unmap(): void;
 }
 
 /** An address space of register blocks: a machine's I/O ports, or its memory-mapped I/O. */
 export interface IoBus {
   /**
-   * Puts a block at an address.
-   * @throws BusError where the range is taken or outside the address space
+   * Maps a block at an address.
+   * @throws BusError if the range is taken or outside the address space
    */
   map(address: number, block: RegisterBlock): Mapping;
 }

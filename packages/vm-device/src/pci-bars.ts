@@ -1,6 +1,6 @@
 /**
- * The base address registers of a function: how they look to a driver that sizes and moves them, and where they
- * decode (PCI Local Bus Specification 3.0, 6.2.5). Part of {@link PciConfigSpace}.
+ * The base address registers of a function, which a driver sizes and moves, and the addresses they decode (PCI Local
+ * Bus Specification 3.0, 6.2.5). Part of {@link PciConfigSpace}.
  * @module
  */
 
@@ -11,21 +11,21 @@ import { PCI_BAR0, PCI_COMMAND_IO, PCI_COMMAND_MEMORY } from "./pci-header.ts";
 const BAR_COUNT = 6;
 const IO_SPACE = 0x1_0000;
 const MEMORY_32 = 2 ** 32;
-/** Addresses are numbers: they end here. */
+/** Addresses are numbers, exact only below this limit. */
 const MEMORY_64 = 2 ** 53;
 
-/** Follows the base address registers and tells the bus where each one decodes. */
+/** Tracks the base address registers and tells the bus where each BAR decodes. */
 export class PciBars {
-  /** The BARs by rising index. */
+  /** The BARs, by ascending index. */
   readonly list: PciBar[] = [];
   readonly #view: DataView;
   readonly #masks: DataView;
-  /** Where the bus was last told each BAR is. */
+  /** The address of each BAR that the bus was last told. */
   readonly #placed = new Map<PciBar, number | null>();
 
   /**
    * @param bytes configuration space
-   * @param writable its write masks; those of the registers are set here
+   * @param writable its write masks; {@link add} sets those of the BARs
    */
   constructor(bytes: Uint8Array, writable: Uint8Array) {
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
@@ -47,12 +47,12 @@ export class PciBars {
     this.list.sort((a, b) => a.index - b.index);
     const register = PCI_BAR0 + 4 * bar.index;
     this.#view.setUint32(register, typeBits(bar), true);
-    // The address bits below the size are not there: that is how a driver that writes all ones learns the size.
+    // Address bits below the size are read-only zeros: a driver writes all ones and learns the size from them.
     this.#masks.setUint32(register, -bar.size >>> 0, true);
     if (bar.kind === "memory64") this.#masks.setUint32(register + 4, -Math.ceil(bar.size / MEMORY_32) >>> 0, true);
   }
 
-  /** Where a BAR decodes under `command`, or `null`: decoding is off, the register is unset or being sized. */
+  /** The address a BAR decodes under `command`; `null` if decoding is off or the register is unset or being sized. */
   address(bar: PciBar, command: number): number | null {
     const register = PCI_BAR0 + 4 * bar.index;
     const low = this.#view.getUint32(register, true);
@@ -67,12 +67,12 @@ export class PciBars {
     return wide !== 0 && wide + bar.size < MEMORY_64 ? wide : null;
   }
 
-  /** Tells `host` of each BAR that `command` and the registers put somewhere else than before. */
+  /** Tells `host` of each BAR whose address changed under `command` and the registers. */
   place(command: number, host: PciHost): void {
     for (const bar of this.list) this.#move(bar, this.address(bar, command), host);
   }
 
-  /** Takes every BAR out of `host`. */
+  /** Tells `host` that no BAR decodes any more. */
   withdraw(host: PciHost): void {
     for (const bar of this.list) this.#move(bar, null, host);
   }

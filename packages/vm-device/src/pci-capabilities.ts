@@ -1,6 +1,6 @@
 /**
- * The list of capabilities in configuration space (PCI Local Bus Specification 3.0, 6.7): where they are, and who
- * takes part in accesses to them. Part of {@link PciConfigSpace}.
+ * The list of capabilities in configuration space (PCI Local Bus Specification 3.0, 6.7): their offsets, and the hooks
+ * that take part in accesses. Part of {@link PciConfigSpace}.
  * @module
  */
 
@@ -20,7 +20,7 @@ export interface PciCapabilityHooks {
   reading?(start: number, end: number): void;
   /** The driver has written bytes `start` to `end`, `end` not included. */
   written?(start: number, end: number): void;
-  /** The whole capability was put back: by a bus reset, or from saved state. */
+  /** The whole capability was restored, by a bus reset or from saved state. */
   putBack?(): void;
 }
 
@@ -99,7 +99,7 @@ export class PciCapabilities {
     }
   }
 
-  /** All of configuration space was put back. */
+  /** The whole configuration space was restored. */
   putBack(): void {
     for (const { hooks } of this.#list) hooks.putBack?.();
   }

@@ -1,6 +1,6 @@
 /**
  * The configuration space of a PCI function: the type 0 header, base address registers and the list of
- * capabilities (PCI Local Bus Specification 3.0, chapter 6). For functions of any kind, host bridges too.
+ * capabilities (PCI Local Bus Specification 3.0, chapter 6). For functions of any kind, including host bridges.
  * @module
  */
 
@@ -10,7 +10,7 @@ import { PciBars } from "./pci-bars.ts";
 import { PciCapabilities, type PciCapabilityHooks } from "./pci-capabilities.ts";
 import * as header from "./pci-header.ts";
 
-/** Who a function says it is. */
+/** The identity registers of a function. */
 export interface PciIdentity {
   /** Vendor id. */
   readonly vendorId: number;
@@ -26,13 +26,13 @@ export interface PciIdentity {
   readonly subsystemId?: number;
 }
 
-/** What a {@link PciConfigSpace} is made with. */
+/** The options of a {@link PciConfigSpace}. */
 export interface PciConfigOptions {
   /** The identity registers. */
   readonly identity: PciIdentity;
   /** Interrupt pin: 0 none (default), 1 INTA to 4 INTD. */
   readonly interruptPin?: number;
-  /** Whether it has the 4096 bytes of a PCI Express function; 256 by default. */
+  /** Whether the space has the 4096 bytes of a PCI Express function; 256 by default. */
   readonly extended?: boolean;
   /** Called after each write that may have changed {@link PciConfigSpace.activity}. */
   readonly onActivity?: () => void;
@@ -42,11 +42,11 @@ const COMMAND_BITS =
   header.PCI_COMMAND_IO | header.PCI_COMMAND_MEMORY | header.PCI_COMMAND_BUS_MASTER | header.PCI_COMMAND_INTX_DISABLE;
 
 /**
- * Configuration space. Every byte has a mask of the bits a driver may write; the rest are read-only. Nothing throws
- * once it is built.
+ * Configuration space. Every byte has a mask of the bits a driver may write; the other bits are read-only. Nothing
+ * throws after the space is built.
  */
 export class PciConfigSpace {
-  /** The contents. The function changes its own registers here. */
+  /** The contents. The function updates its own registers here. */
   readonly bytes: Uint8Array;
   /** Little-endian fields of the contents. */
   readonly view: DataView;
@@ -57,7 +57,7 @@ export class PciConfigSpace {
   readonly #onActivity: (() => void) | null;
   #asleep = false;
   #host: PciHost | null = null;
-  /** What a bus reset brings back; taken when the function is first plugged in. */
+  /** The contents that a bus reset restores; captured when the function is first plugged in. */
   #initial: Uint8Array | null = null;
 
   constructor(options: PciConfigOptions) {
@@ -77,32 +77,32 @@ export class PciConfigSpace {
     this.#clearable[header.PCI_STATUS + 1] = header.PCI_STATUS_ERRORS >> 8;
   }
 
-  /** The BARs by rising index. */
+  /** The BARs, by ascending index. */
   get bars(): readonly PciBar[] {
     return this.#bars.list;
   }
 
   /**
-   * What the function may do: the command register, as far as it has effect. Asleep it decodes nothing and starts
-   * nothing, and its interrupt pin is down.
+   * The command register as it takes effect. A function that is asleep decodes nothing, starts no access and does not
+   * assert its interrupt pin.
    */
   get activity(): number {
     return this.#asleep ? header.PCI_COMMAND_INTX_DISABLE : this.view.getUint16(header.PCI_COMMAND, true);
   }
 
-  /** Whether the function sleeps: nothing of it but configuration space can be reached. */
+  /** Whether the function is asleep: only its configuration space can be reached. */
   get asleep(): boolean {
     return this.#asleep;
   }
 
-  /** Puts the function to sleep, or wakes it up: for its power management. */
+  /** Puts the function to sleep, or wakes it. For power management. */
   setAsleep(asleep: boolean): void {
     if (asleep === this.#asleep) return;
     this.#asleep = asleep;
     this.#activityChanged();
   }
 
-  /** Sets bits of the command register, as if the driver had. */
+  /** Sets bits of the command register, with the effects of a driver's write. */
   setCommand(bits: number): void {
     this.write(header.PCI_COMMAND, 2, this.view.getUint16(header.PCI_COMMAND, true) | bits);
   }
@@ -113,18 +113,18 @@ export class PciConfigSpace {
     this.bytes[header.PCI_STATUS] = pending ? rest | header.PCI_STATUS_INTERRUPT : rest;
   }
 
-  /** Sets error bits of the status register; a driver clears each by writing a 1 to it. */
+  /** Sets error bits of the status register; a driver clears a bit by writing a 1 to it. */
   setStatusErrors(bits: number): void {
     this.bytes[header.PCI_STATUS + 1] |= (bits & header.PCI_STATUS_ERRORS) >> 8;
   }
 
-  /** Lets the driver write bits of the bytes from `offset` on: one mask for each byte. */
+  /** Lets the driver write the bits in `masks`, one mask for each byte from `offset` on. */
   makeWritable(offset: number, ...masks: readonly number[]): void {
     this.#writable.set(masks, offset);
   }
 
   /**
-   * Adds a BAR. Before the function is plugged in.
+   * Adds a BAR. Call this before the function is plugged in.
    * @throws PciConfigError `bar-*`
    */
   addBar(bar: PciBar): void {
@@ -132,23 +132,23 @@ export class PciConfigSpace {
   }
 
   /**
-   * Adds a capability at the end of the list. Before the function is plugged in.
+   * Adds a capability at the end of the list. Call this before the function is plugged in.
    * @param id its `PCI_CAP_ID_*`
    * @param body its contents from byte 2 on, after id and next pointer
    * @param writable masks of the bits of `body` a driver may write; none by default
-   * @returns a view of the whole capability in configuration space; `byteOffset` is its place there
-   * @throws PciConfigError `capability-space` when there is no room left, `capability-mask`
+   * @returns a view of the whole capability in configuration space; its `byteOffset` is the capability's offset
+   * @throws PciConfigError `capability-space` if no space is left, `capability-mask`
    */
   addCapability(id: number, body: Uint8Array, writable?: Uint8Array, hooks: PciCapabilityHooks = {}): DataView {
     return this.#capabilities.add(id, body, writable, hooks);
   }
 
-  /** Takes the capability at `offset` out of the list; its bytes stay, read-only. Harmless when it is not in it. */
+  /** Removes the capability at `offset` from the list, if it is there. Its bytes stay, read-only. */
   hideCapability(offset: number): void {
     this.#capabilities.hide(offset);
   }
 
-  /** A driver's read. What is past the end reads as all ones, as where there is nobody. */
+  /** A driver's read. Bytes past the end read as all ones, like an absent function. */
   read(offset: number, width: AccessWidth): number {
     this.#capabilities.reading(offset, width);
     let value = 0;
@@ -164,7 +164,7 @@ export class PciConfigSpace {
     this.#capabilities.written(offset, width);
   }
 
-  /** The function is put on a bus: from now on the bus hears where its BARs are. */
+  /** Plugs the function into a bus, which is told from now on where the BARs decode. */
   plug(host: PciHost): void {
     this.unplug();
     this.#initial ??= this.bytes.slice();
@@ -172,25 +172,25 @@ export class PciConfigSpace {
     this.#decode();
   }
 
-  /** The function is taken off its bus: its BARs are withdrawn. */
+  /** Unplugs the function from its bus and withdraws its BARs. */
   unplug(): void {
     if (this.#host !== null) this.#bars.withdraw(this.#host);
     this.#host = null;
   }
 
-  /** Bus reset: all registers as they were when the function was first plugged in. */
+  /** Bus reset: restores all registers to their contents when the function was first plugged in. */
   reset(): void {
     if (this.#initial !== null) this.#putBack(this.#initial);
   }
 
-  /** The contents, as plain data: with them everything a driver has written. */
+  /** The contents as plain data, including everything a driver has written. */
   save(): readonly number[] {
     return Array.from(this.bytes);
   }
 
-  /** Whether {@link save} of a function like this one, on a machine like this one, can have given these contents. */
+  /** Whether {@link save} of an identical function on an identical machine can have returned these contents. */
   accepts(contents: readonly number[]): boolean {
-    const own = header.PCI_STATUS_INTERRUPT; // the function's, whatever the driver does
+    const own = header.PCI_STATUS_INTERRUPT; // the function sets it, never the driver
     return (
       contents.length === this.bytes.length &&
       this.bytes.every((byte, at) => {
@@ -201,7 +201,7 @@ export class PciConfigSpace {
     );
   }
 
-  /** Takes back contents it {@link accepts}: BARs decode where they did, capabilities are what they were. */
+  /** Restores contents that it {@link accepts}: BARs and capabilities are as they were when saved. */
   restore(contents: readonly number[]): void {
     this.#putBack(contents);
   }
@@ -221,7 +221,7 @@ export class PciConfigSpace {
     view.setUint16(header.PCI_SUBSYSTEM_ID, identity.subsystemId ?? 0, true);
   }
 
-  /** Past the end there is no mask, and the array takes nothing. */
+  /** Past the end the mask is `undefined` and the array ignores the store. */
   #store(at: number, value: number): void {
     const writable = this.#writable[at];
     const cleared = this.#clearable[at] & value;

@@ -1,6 +1,6 @@
 /**
- * The PCI Express capability of an endpoint that is integrated into the root complex, as functions of a VMM's root bus
- * are: no link, nothing to tune, but a function level reset (PCI Express Base Specification 5.0, 7.5.3).
+ * The PCI Express capability of an endpoint that is integrated into the root complex, for functions on a VMM's root
+ * bus: no link, nothing to tune, only a function level reset (PCI Express Base Specification 5.0, 7.5.3).
  * @module
  */
 
@@ -18,9 +18,9 @@ const SIZE = 60;
 const EXPRESS_CAPABILITIES = 0x0092;
 /** Device capabilities, highest byte: function level reset. */
 const FUNCTION_RESET_CAPABLE = 0x10;
-/** Device capabilities, second byte: role-based error reporting, which all have had since version 1.1. */
+/** Device capabilities, second byte: role-based error reporting, mandatory since version 1.1. */
 const ROLE_BASED_ERRORS = 0x80;
-/** Device control: error reporting by kind. */
+/** Device control: enable bits for error reporting, one for each kind of error. */
 const ERROR_REPORTING = 0x0f;
 
 /**

@@ -34,27 +34,27 @@ export const PCI_SUBSYSTEM_VENDOR_ID = 0x2c;
 export const PCI_SUBSYSTEM_ID = 0x2e;
 /** Offset of the first capability, 8 bits. */
 export const PCI_CAPABILITIES_POINTER = 0x34;
-/** Interrupt line: firmware leaves a note here for drivers, 8 bits. */
+/** Interrupt line, 8 bits: firmware stores the routing here for drivers. */
 export const PCI_INTERRUPT_LINE = 0x3c;
 /** Interrupt pin: 0 none, 1 INTA to 4 INTD, 8 bits. */
 export const PCI_INTERRUPT_PIN = 0x3d;
-/** First byte after the header: room for capabilities and registers of the function's own. */
+/** First byte after the header: space for capabilities and the function's own registers. */
 export const PCI_HEADER_END = 0x40;
 
 /** Command: the function decodes its I/O BARs. */
 export const PCI_COMMAND_IO = 0x0001;
 /** Command: the function decodes its memory BARs. */
 export const PCI_COMMAND_MEMORY = 0x0002;
-/** Command: the function may start accesses of its own, messages among them. */
+/** Command: the function may start its own accesses, including messages. */
 export const PCI_COMMAND_BUS_MASTER = 0x0004;
-/** Command: the function keeps its interrupt pin down. */
+/** Command: the function does not assert its interrupt pin. */
 export const PCI_COMMAND_INTX_DISABLE = 0x0400;
 
 /** Status: an interrupt is pending for the pin, whether or not the pin is disabled. */
 export const PCI_STATUS_INTERRUPT = 0x0008;
-/** Status: there is a list of capabilities. */
+/** Status: the function has a list of capabilities. */
 export const PCI_STATUS_CAPABILITIES = 0x0010;
-/** Status: the error bits, each cleared by writing a 1 to it. */
+/** Status: the error bits; writing a 1 clears a bit. */
 export const PCI_STATUS_ERRORS = 0xf900;
 
 /** Capability id: vendor specific. */

@@ -1,6 +1,6 @@
 /**
- * Power management of a function (PCI Bus Power Management Interface Specification 1.2, chapter 3), as every PCI
- * Express function has it. A function without power to save has two states to its driver: awake (D0) and asleep.
+ * Power management of a function (PCI Bus Power Management Interface Specification 1.2, chapter 3), mandatory in PCI
+ * Express. An emulated function saves no power; its driver sees two states: awake (D0) and asleep.
  * @module
  */
 
@@ -13,13 +13,13 @@ export const PCI_POWER_CONTROL = 4;
 /** Control: the power state, 0 (D0) to 3 (D3hot). */
 export const PCI_POWER_STATE = 0x0003;
 
-/** Capabilities: version 3; D1 and D2 are there, which to us are the same as D3hot; no power management events. */
+/** Capabilities: version 3; D1 and D2, which act like D3hot; no power management events. */
 const POWER_CAPABILITIES = 0x0003 | 0x0200 | 0x0400;
-/** Control: coming back from D3hot keeps everything as it was. */
+/** Control: the function keeps its state when it leaves D3hot. */
 const NO_SOFT_RESET = 0x08;
 
 /**
- * Adds the power management capability: in any other state than D0 the function is asleep,
+ * Adds the power management capability. In every state but D0 the function is asleep, see
  * {@link PciConfigSpace.setAsleep}.
  * @throws PciConfigError `capability-space`
  */

@@ -1,5 +1,5 @@
 /**
- * A function on a PCI bus, as the bus sees it, and the bus, as the function sees it.
+ * The traits between a PCI bus and a function: the function as the bus sees it, and the bus as the function sees it.
  * @module
  */
 
@@ -19,41 +19,41 @@ export interface PciBar {
   readonly size: number;
   /** Whether reads have no side effects (memory only). */
   readonly prefetchable: boolean;
-  /** What lies behind it. */
+  /** The registers behind it. */
   readonly block: RegisterBlock;
 }
 
-/** What a bus offers a function that is plugged into it. */
+/** The services of a bus for a function that is plugged into it. */
 export interface PciHost {
   /**
-   * A BAR now decodes at `address`, or nowhere (`null`): the driver wrote it, or switched decoding in the
-   * command register. Called with the new place each time it changes.
+   * A BAR now decodes at `address`, or nowhere (`null`): the driver wrote the BAR, or switched decoding in the
+   * command register. Called at each change.
    */
   barMoved(bar: PciBar, address: number | null): void;
   /** The line of the function's interrupt pin. */
   readonly intx: InterruptLine;
-  /** Where its messages go; `null` on a machine that has no message-signalled interrupts. */
+  /** Takes the function's messages; `null` on a machine without message-signalled interrupts. */
   readonly msi: MsiSink | null;
 }
 
-/** A PCI function: configuration space, of 256 bytes or the 4096 of PCI Express, and up to six BARs. */
+/** A PCI function: configuration space of 256 bytes (4096 for PCI Express), and up to six BARs. */
 export interface PciFunction {
-  /** Its BARs, by rising index. */
+  /** Its BARs, by ascending index. */
   readonly bars: readonly PciBar[];
   /**
-   * Reads configuration space. What is past the end of the function's own reads as all ones.
+   * Reads configuration space. Bytes past the end of the function's own space read as all ones.
    * @param offset 0 to 4095; with `width` never past 4096
    */
   configRead(offset: number, width: AccessWidth): number;
-  /** Writes configuration space; read-only bits, and what is past the end, ignore it. */
+  /** Writes configuration space. Read-only bits and bytes past the end ignore the write. */
   configWrite(offset: number, width: AccessWidth, value: number): void;
-  /** The function is put on a bus. */
+  /** Plugs the function into a bus. */
   plug(host: PciHost): void;
-  /** The function is taken off: no interrupt, no BAR, no DMA from now on. */
+  /** Unplugs the function: no interrupt, BAR or DMA from now on. */
   unplug(): void;
   /**
-   * The machine was reset, and the bus with it: everything starts anew, as after {@link plug}. A machine only has
-   * decoding and DMA switched off, through the command register, in a function that does not know how.
+   * Bus reset: everything starts anew, as after {@link plug}. Without this method, the machine only switches decoding
+   * and DMA off, through the command register.
    */
   reset?(): void;
 }
