@@ -71,14 +71,7 @@ export class Stack {
     this.neighbours = new Neighbours(this);
     this.#nextId = random() & 0xffff;
     this.#toHosts = toHosts;
-    this.timers = new TimerQueue(clock, (run) => {
-      this.enter();
-      try {
-        run();
-      } finally {
-        this.leave();
-      }
-    });
+    this.timers = new TimerQueue(clock, (run) => this.event(run));
     this.host = guardHost(host, {
       threw: (method, cause) => this.report("HOST_FAILED", `${method} of the host's sockets threw`, cause),
       later: (run) => this.timers.set(new Timer(run), this.now),
@@ -87,13 +80,20 @@ export class Stack {
     this.egress = new Egress(this.counters, source, () => this.timers.set(turn, this.now));
   }
 
-  /** An event begins: the guest, a host's socket or a timer calls. Ends by {@link leave}. */
-  enter(): void {
+  /**
+   * Handles an event: a call of the guest, of a host's socket or of a timer. When the outermost event ends, the network
+   * sends what it has gathered, to hosts first, then to the guest.
+   */
+  event<T>(handle: () => T): T {
     if (this.#depth++ === 0) this.now = this.#clock.now();
+    try {
+      return handle();
+    } finally {
+      this.#end();
+    }
   }
 
-  /** An event is over. With the outermost one goes what it has to say to hosts, then to the guest. */
-  leave(): void {
+  #end(): void {
     try {
       if (this.#depth === 1) {
         this.#toHosts();

@@ -156,8 +156,7 @@ export class UserNetwork implements NetBackend {
     const stack = this.#stack;
     const { counters } = stack;
     if (this.#closed || stack.egress.peer === undefined) return burst.count;
-    stack.enter();
-    try {
+    stack.event(() => {
       for (let i = first; i < burst.count; i++) {
         counters.framesFromGuest++;
         counters.bytesFromGuest += burst.lengths[i];
@@ -165,16 +164,13 @@ export class UserNetwork implements NetBackend {
         this.#receive(this.#packet);
       }
       this.#packet.unload();
-    } finally {
-      stack.leave();
-    }
+    });
     return burst.count;
   }
 
   resume(): void {
-    this.#stack.enter();
-    this.#stack.egress.resume();
-    this.#stack.leave();
+    const { egress } = this.#stack;
+    this.#stack.event(() => egress.resume());
   }
 
   #receive(packet: Packet): void {

@@ -41,14 +41,7 @@ function bench(
     ended: (_, key, why) => ended.push(`${key} ${why}`),
     ...rest,
   });
-  const act = (run: () => void): void => {
-    stack.enter();
-    try {
-      run();
-    } finally {
-      stack.leave();
-    }
-  };
+  const act = (run: () => void): void => stack.event(run);
   return { clock, stack, table, ended, act };
 }
 

@@ -144,12 +144,9 @@ export class Tftp {
     const arrived = (bytes: Uint8Array | undefined): void => {
       if (life !== this.#life) return; // of a link that is gone
       this.#fetching.delete(key);
-      this.#stack.enter();
-      try {
+      this.#stack.event(() => {
         this.#start(guest, guestPort, request, bytes);
-      } finally {
-        this.#stack.leave();
-      }
+      });
     };
     found.then(
       (bytes) => arrived(this.#checked(bytes)),

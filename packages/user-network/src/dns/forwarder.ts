@@ -107,17 +107,14 @@ export class DnsForwarder {
     if (this.#exchanges.get(exchange.key) !== exchange) return; // nobody waits for it any more
     this.#exchanges.delete(exchange.key);
     const stack = this.#stack;
-    stack.enter();
-    try {
+    stack.event(() => {
       if (reply !== undefined) this.#cache.keep(exchange.key, reply);
       for (const place of exchange.waiting) {
         this.#waiting.leave(place);
         const { done, question } = place.value;
         done(reply ?? failure(question), 0);
       }
-    } finally {
-      stack.leave();
-    }
+    });
   }
 
   /** One waits no more. What nobody waits for is not looked for any longer. */

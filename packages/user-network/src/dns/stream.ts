@@ -151,12 +151,9 @@ export class DnsStream implements HostTcp {
   #later(run: () => void): void {
     void Promise.resolve().then(() => {
       if (this.#over) return;
-      this.#stack.enter();
-      try {
+      this.#stack.event(() => {
         run();
-      } finally {
-        this.#stack.leave();
-      }
+      });
     });
   }
 }

@@ -104,21 +104,17 @@ export class TcpConnection implements HostTcpHandlers, FrameOwner {
 
   connected(): void {
     if (this.phase !== PHASE_CONNECTING) return;
-    this.#stack.enter();
-    try {
+    this.#stack.event(() => {
       this.phase = PHASE_SYN_RECEIVED;
       this.synPending = true;
       this.#owner.used(this);
       this.#owner.touch(this);
-    } finally {
-      this.#stack.leave();
-    }
+    });
   }
 
   data(bytes: Uint8Array): void {
     if (this.phase === PHASE_CLOSED || this.sender.ended) return;
-    this.#stack.enter();
-    try {
+    this.#stack.event(() => {
       this.#owner.used(this);
       const { toGuest } = this.sender;
       toGuest.push(bytes);
@@ -127,45 +123,34 @@ export class TcpConnection implements HostTcpHandlers, FrameOwner {
         this.host?.pause();
       }
       this.#owner.touch(this);
-    } finally {
-      this.#stack.leave();
-    }
+    });
   }
 
   ended(): void {
     if (this.phase === PHASE_CLOSED || this.sender.ended) return;
-    this.#stack.enter();
-    try {
+    this.#stack.event(() => {
       this.sender.ended = true;
       this.#owner.used(this);
       this.#owner.touch(this);
-    } finally {
-      this.#stack.leave();
-    }
+    });
   }
 
   written(count: number): void {
     const { receiver } = this;
     receiver.written(count);
-    this.#stack.enter();
-    try {
+    this.#stack.event(() => {
       this.#owner.used(this);
       if (this.phase !== PHASE_OPEN || !(receiver.ackPending || receiver.windowGrew(this.sender.mss))) return;
       receiver.ackNow();
       this.#owner.touch(this);
-    } finally {
-      this.#stack.leave();
-    }
+    });
   }
 
   closed(failure?: HostFailure): void {
-    this.#stack.enter();
-    try {
+    this.#stack.event(() => {
       this.hostGone = true;
       this.#owner.hostClosed(this, failure);
-    } finally {
-      this.#stack.leave();
-    }
+    });
   }
 
   /** A frame was not taken: what it carried is unsent again. */

@@ -204,8 +204,7 @@ export class Tcp {
   #accept(host: HostTcp, guest: number, guestPort: number, peerPort: number): HostTcpHandlers | undefined {
     const stack = this.#stack;
     const { gateway } = stack.config;
-    stack.enter();
-    try {
+    return stack.event(() => {
       const port = stack.egress.peer === undefined ? -1 : this.#freePort(guest, guestPort, peerPort);
       if (port < 0 || !this.#connections.makeRoom(RANK_ACCEPTED)) {
         stack.counters.dropped.toGuest++;
@@ -218,9 +217,7 @@ export class Tcp {
       connection.synPending = true;
       this.#turns.touch(connection);
       return connection;
-    } finally {
-      stack.leave();
-    }
+    });
   }
 
   /**

@@ -75,8 +75,7 @@ export class UdpFlow implements HostUdpHandlers {
       stack.counters.dropped.udp++;
       return;
     }
-    stack.enter();
-    try {
+    stack.event(() => {
       if (stack.neighbours.find(this.guest) === undefined) {
         const copy = bytes.slice();
         arp.askThen(this.guest, () => this.#deliver(copy, remote.address, port));
@@ -84,9 +83,7 @@ export class UdpFlow implements HostUdpHandlers {
         this.#deliver(bytes, remote.address, port);
       }
       this.#owner.answered(this);
-    } finally {
-      stack.leave();
-    }
+    });
   }
 
   failed(failure: HostFailure, address?: string, port?: number): void {
@@ -98,13 +95,10 @@ export class UdpFlow implements HostUdpHandlers {
     const remote = this.#remotes.get(endpoint(parseIpv4(address) ?? 0, port));
     const code = unreachableBy(failure);
     if (remote === undefined || code < 0) return;
-    stack.enter();
-    try {
+    stack.event(() => {
       const quoted = remote.quoted.subarray(0, (remote.quoted[0] & 15) * 4 + 8);
       icmp.unreachableQuoting(quoted, this.guest, code, code === UNREACHABLE_TOO_BIG ? stack.config.mtu : 0);
-    } finally {
-      stack.leave();
-    }
+    });
   }
 
   #deliver(bytes: Uint8Array, from: number, fromPort: number): void {

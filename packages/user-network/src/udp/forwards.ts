@@ -114,8 +114,7 @@ export class UdpForwards {
       stack.counters.dropped.toGuest++;
       return;
     }
-    stack.enter();
-    try {
+    stack.event(() => {
       const guest = forward.guest();
       if (stack.neighbours.find(guest) === undefined) {
         const copy = bytes.slice();
@@ -123,9 +122,7 @@ export class UdpForwards {
       } else {
         this.#deliver(forward, guest, bytes, address, port);
       }
-    } finally {
-      stack.leave();
-    }
+    });
   }
 
   #deliver(forward: UdpForward, guest: number, bytes: Uint8Array, address: string, port: number): void {
