@@ -1,6 +1,6 @@
 /**
- * What lives from DRIVER_OK to reset: the queues, their notifiers and the context the device was given. Its life is the
- * table in life-cycle; each queue is started and stopped by a reconciler of its own (VIRTIO 1.4, 2.6.1 and 3.5).
+ * State that lives from DRIVER_OK to reset: the queues, their notifiers and the context given to the device.
+ * `LIFE_CYCLE` is its life; a reconciler starts and stops each queue (VIRTIO 1.4, 2.6.1 and 3.5).
  * @module
  */
 
@@ -17,7 +17,7 @@ import { Reconciler } from "./reconciler.ts";
 import type { SharedMemoryList } from "./shared-memory.ts";
 import type { Steps } from "./steps.ts";
 
-/** What an activated device is part of. */
+/** The owner of an activated device: the state machine. */
 export interface ActiveDeviceOwner {
   readonly device: VirtioDevice;
   /** The registers of its queues. */
@@ -26,9 +26,9 @@ export interface ActiveDeviceOwner {
   readonly barred: boolean;
   /** Whether DEVICE_NEEDS_RESET is set. */
   readonly broken: boolean;
-  /** DEVICE_NEEDS_RESET is set: see {@link ActivationContext.fail}. */
+  /** Sets DEVICE_NEEDS_RESET: see {@link ActivationContext.fail}. */
   fail(fault: DeviceFault): void;
-  /** Has the device look at a queue. */
+  /** Lets the device poll a queue. */
   notify(index: number): void;
   /** See {@link ActivationContext.configChanged}. */
   configChanged(): void;
@@ -37,13 +37,13 @@ export interface ActiveDeviceOwner {
 interface QueueLife {
   readonly active: ActiveQueue;
   readonly running: Reconciler;
-  /** Called when a queue that is reset is stopped. */
+  /** Called when a reset queue has stopped. */
   stopped: (() => void) | null;
 }
 
 const ignore = (): void => {};
 
-/** One activation of a device. After {@link end} nothing the device still holds of it has an effect. */
+/** One activation of a device. After {@link end}, whatever the device still holds has no effect. */
 export class ActiveDevice implements ActivationContext {
   readonly memory: GuestMemory;
   readonly features: bigint;
@@ -55,19 +55,19 @@ export class ActiveDevice implements ActivationContext {
   readonly #steps: Steps;
   readonly #lives: (QueueLife | null)[] = [];
   #phase: Phase = "built";
-  /** Started once the device has the context; never stopped but by a reset. */
+  /** Started once the device has the context. Only a reset stops it. */
   readonly #activation: Reconciler;
-  /** Whether {@link follow} has anything to do, and is at it. */
+  /** Whether {@link follow} has work to do, and whether it is running. */
   #toFollow = false;
   #following = false;
   /** Whether kicks may have been missed. */
   #missed = false;
-  /** Whether its queues will be looked at in a later turn. */
+  /** Whether a poll of the queues is deferred. */
   #looking = false;
-  /** What the device threw, while its caller waits for that. */
+  /** The error that the device threw while its caller waits for it. */
   #thrown: { readonly cause: unknown } | null = null;
   #waits = false;
-  /** Shows the driver that the device is where the driver wanted it. */
+  /** Shows the driver that the requested phase is reached. */
   #show = ignore;
   /** Deferred tasks whose turn came while they could not run. */
   #held: (() => void)[] = [];
@@ -104,8 +104,8 @@ export class ActiveDevice implements ActivationContext {
 
   /**
    * Builds the enabled queues.
-   * @param positions where they go on, if they were saved. They are looked at then, for kicks may have been pending
-   * @throws QueueConfigError for a queue that can't be
+   * @param positions saved positions to continue from. The queues are then polled, because kicks may have been pending
+   * @throws QueueConfigError for an impossible queue
    */
   build(positions?: readonly (QueueState | null)[]): void {
     this.memory.refresh();
@@ -117,8 +117,8 @@ export class ActiveDevice implements ActivationContext {
   }
 
   /**
-   * Gives it to the device, which goes live.
-   * @throws whatever the device throws; it is reset then
+   * Gives the context to the device, which goes live.
+   * @throws what the device throws; the device is then reset
    */
   start(): void {
     this.#phaseAfter("start");
@@ -130,14 +130,14 @@ export class ActiveDevice implements ActivationContext {
     }
   }
 
-  /** It was suspended when it was saved: it goes live when it is resumed. */
+  /** The device was saved while suspended: it goes live when it is resumed. */
   restoreSuspended(): void {
     this.#phaseAfter("restore-suspended");
   }
 
   /**
-   * Adds queue `index`, enabled after the device went live.
-   * @throws QueueConfigError if it can't be; whatever the device throws
+   * Adds queue `index`, which was enabled after the device went live.
+   * @throws QueueConfigError for an impossible queue; what the device throws
    */
   enableQueue(index: number): void {
     this.memory.refresh();
@@ -152,8 +152,8 @@ export class ActiveDevice implements ActivationContext {
   }
 
   /**
-   * Takes queue `index` away: it is closed, and the device lets go of its buffers.
-   * @param stopped called when it has
+   * Removes queue `index`: the queue is closed, and the device lets go of its buffers.
+   * @param stopped called when the device has let go
    */
   resetQueue(index: number, stopped: () => void): void {
     const life = this.#lives[index];
@@ -167,7 +167,7 @@ export class ActiveDevice implements ActivationContext {
 
   /**
    * The driver suspends the device.
-   * @param show called when it is
+   * @param show called when the device is suspended
    */
   suspend(show: () => void): void {
     this.#moveOn("suspend", show);
@@ -175,13 +175,13 @@ export class ActiveDevice implements ActivationContext {
 
   /**
    * The driver resumes the suspended device.
-   * @param show called when it runs
+   * @param show called when the device runs
    */
   resume(show: () => void): void {
     this.#moveOn("resume", show);
   }
 
-  /** Has the queues started or stopped, as the phase and the transport want it. */
+  /** Starts or stops the queues, as the phase and the transport require. */
   follow(): void {
     this.#toFollow = true;
     if (this.#following) return; // the outer call goes on
@@ -199,7 +199,7 @@ export class ActiveDevice implements ActivationContext {
     return this.#row.hearsDriver && !this.#owner.barred && !this.#owner.broken;
   }
 
-  /** Whether queue `index` is one of the device's, stopped or not. */
+  /** Whether queue `index` exists in this activation, stopped or not. */
   isBuilt(index: number): boolean {
     return (this.queues[index] ?? null) !== null;
   }
@@ -210,20 +210,20 @@ export class ActiveDevice implements ActivationContext {
     return !this.resting && life !== null && life.running.isStarted && life.active.queue.fault === null;
   }
 
-  /** Queue `index` was kicked while it is not live: it is looked at when it is. */
+  /** Queue `index` was kicked while it was not live: it is polled once it is. */
   missed(index: number): void {
     if (this.isBuilt(index)) this.#missed = true;
   }
 
   configChanged(): void {
-    if (this.#row.speaks) this.#owner.configChanged(); // a suspended device's driver is told when it resumes
+    if (this.#row.speaks) this.#owner.configChanged(); // a suspended device's driver is notified on resume
   }
 
   fail(fault: DeviceFault): void {
     if (this.#phase !== "ended") this.#owner.fail(fault);
   }
 
-  /** Cuts everything off. */
+  /** Cuts off the device, its queues and its deferred work. */
   end(): void {
     this.#phase = "ended";
     this.#held = [];
@@ -250,14 +250,14 @@ export class ActiveDevice implements ActivationContext {
     this.follow();
   }
 
-  /** @returns whether the event means something in this phase */
+  /** @returns whether the event is valid in this phase */
   #phaseAfter(event: LifeEvent): boolean {
     const next = this.#row.on[event];
     if (next !== undefined) this.#phase = next;
     return next !== undefined;
   }
 
-  /** Calls the device; what it throws at once is its caller's. */
+  /** Calls the device. An error thrown at once goes to the caller. */
   #attempt(call: () => void): void {
     this.#waits = true;
     call();
@@ -267,18 +267,18 @@ export class ActiveDevice implements ActivationContext {
     if (thrown !== null) throw thrown.cause;
   }
 
-  /** The device threw, at once or later. */
+  /** The device threw or rejected. */
   #failed(cause: unknown, fault: DeviceFault): void {
     if (this.#waits) this.#thrown ??= { cause };
     else this.fail(fault);
   }
 
-  /** The device failed to go live: whether it manages this is beside the point. */
+  /** The device failed to go live. An error of its reset changes nothing, so it is ignored. */
   #resetDevice(): void {
     this.#steps.take(() => this.#owner.device.reset(), ignore, ignore);
   }
 
-  /** Goes on when all queues are where they should be. */
+  /** Continues once all queues are started or stopped as required. */
   #settle(): void {
     if (this.#following || (this.#row.runsQueues && !this.#activation.isStarted)) return;
     if (!this.#lives.every((life) => life === null || life.running.isSettled)) return;
@@ -292,7 +292,7 @@ export class ActiveDevice implements ActivationContext {
     }
   }
 
-  /** Has the device look at all its queues. */
+  /** Lets the device poll all its queues. */
   #look(): void {
     this.#looking = false;
     for (const index of this.queues.keys()) if (this.isLive(index)) this.#owner.notify(index);

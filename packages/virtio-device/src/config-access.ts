@@ -1,6 +1,6 @@
 /**
- * A transport's accesses to configuration space, of 1, 2 or 4 bytes, and the generation that lets a driver
- * see that what it read in several accesses belongs together (VIRTIO 1.4, 2.5).
+ * A transport's accesses to configuration space, of 1, 2 or 4 bytes, and the generation count, by which a driver sees
+ * whether several reads belong together (VIRTIO 1.4, 2.5).
  * @module
  */
 
@@ -18,8 +18,8 @@ export class ConfigAccess {
   readonly #four = new Uint8Array(4);
 
   /**
-   * @param registers say whether the driver uses the legacy interface, and hold the generation
-   * @param threw told of what the device throws; the driver then reads zeros
+   * @param registers hold the generation, and whether the driver uses the legacy interface
+   * @param threw called with what the device throws; the driver then reads zeros
    */
   constructor(device: VirtioDevice, registers: Registers, threw: (cause: unknown) => void) {
     this.#device = device;
@@ -47,8 +47,8 @@ export class ConfigAccess {
 
   /**
    * Writes a little-endian value. Bytes past the end of configuration space are ignored.
-   * @param legacy whether it came through a legacy interface, where a transport knows: its drivers may write before
-   * anything else (3.1.2). By default, whether the driver uses it.
+   * @param legacy whether the write came through a legacy interface, for transports that can tell: legacy drivers may
+   * write before they do anything else (3.1.2). By default, whether the driver uses the legacy interface.
    */
   write(offset: number, width: AccessWidth, value: number, legacy: boolean = this.#registers.legacy): void {
     const data = this.#buffer(width);
@@ -62,24 +62,24 @@ export class ConfigAccess {
     }
   }
 
-  /** Moves with each change by the device. */
+  /** Incremented with each change that the device makes. */
   get generation(): number {
     return this.#registers.configGeneration;
   }
 
-  /** The device has changed it. */
+  /** The device has changed its configuration space. */
   changed(): void {
     this.#registers.configGeneration = (this.#registers.configGeneration + 1) >>> 0;
   }
 
-  /** The device is suspended: the driver sees it as it is now, and its writes are ignored (3.5). */
+  /** The device is suspended: the driver reads this copy, and its writes are ignored (3.5). */
   freeze(): void {
     this.#registers.frozenConfig = [...this.#contents()];
   }
 
   /**
-   * The driver sees the device's own again.
-   * @returns whether that has changed meanwhile
+   * The driver reads the device's configuration space again.
+   * @returns whether it changed during the suspension
    */
   thaw(): boolean {
     const seen = this.#registers.frozenConfig;
@@ -93,7 +93,7 @@ export class ConfigAccess {
     return data;
   }
 
-  /** False where the device throws. */
+  /** @returns false if the device throws */
   #fill(offset: number, data: Uint8Array): boolean {
     try {
       this.#device.readConfig?.(offset, data);

@@ -1,6 +1,6 @@
 /**
- * A device configuration space held in bytes (VIRTIO 1.4, 2.5): bounds, read-only fields, little-endian
- * fields. Most devices keep theirs in one of these; the counterpart of Dragonball's `VirtioDeviceInfo`.
+ * A device configuration space held in bytes (VIRTIO 1.4, 2.5): bounds, read-only fields, little-endian fields. Most
+ * devices use one; the counterpart of Dragonball's `VirtioDeviceInfo`.
  * @module
  */
 
@@ -30,14 +30,14 @@ export class ConfigSpace {
     return this.bytes.length;
   }
 
-  /** Fills `data` from `offset` on, or says which bound the range breaks. */
+  /** Fills `data` from `offset` on, or returns the bound that the range breaks. */
   read(offset: number, data: Uint8Array): ConfigError | null {
     const error = this.#check(offset, data.length);
     if (error === null) for (let i = 0; i < data.length; i++) data[i] = this.bytes[offset + i];
     return error;
   }
 
-  /** Stores the writable bytes of `data` at `offset`, or says which bound the range breaks. */
+  /** Stores the writable bytes of `data` at `offset`, or returns the bound that the range breaks. */
   write(offset: number, data: Uint8Array): ConfigError | null {
     const error = this.#check(offset, data.length);
     if (error === null) {

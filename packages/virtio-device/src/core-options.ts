@@ -1,5 +1,5 @@
 /**
- * What the state machine is made with, and what it counts.
+ * Options and counters of the state machine.
  * @module
  */
 
@@ -9,41 +9,43 @@ import type { DeviceFault } from "./errors.ts";
 import type { TransportInterrupts } from "./notifier.ts";
 import type { SharedMemoryList } from "./shared-memory.ts";
 
-/** What a {@link DeviceCore} is made with. */
+/** Options of a {@link DeviceCore}. */
 export interface DeviceCoreOptions {
-  /** Guest memory, as far as the device may reach it. */
+  /** The guest memory that the device may reach. */
   readonly memory: GuestMemory;
   /** For work that does not fit into one turn. */
   readonly scheduler: Scheduler;
   /** The transport's interrupts. */
   readonly interrupts: TransportInterrupts;
   /**
-   * Features of the rings, memory accesses and life cycle to offer, whatever the transport; `DEFAULT_RING_FEATURES` by
-   * default. What the device does not carry out is left out: VIRTIO_F_SUSPEND without `VirtioDevice.stopQueue`.
+   * Features of the rings, memory accesses and life cycle to offer over any transport; `DEFAULT_RING_FEATURES` by
+   * default. Features that the device does not support are left out: VIRTIO_F_SUSPEND without `VirtioDevice.stopQueue`.
    */
   readonly ringFeatures?: bigint | undefined;
   /**
-   * Features the transport has registers or notifications for: of VIRTIO_F_NOTIFICATION_DATA, NOTIF_CONFIG_DATA and
-   * RING_RESET; none by default. RING_RESET is left out for a device without `VirtioDevice.stopQueue`.
+   * Features that the transport has registers or notifications for: a subset of VIRTIO_F_NOTIFICATION_DATA,
+   * NOTIF_CONFIG_DATA and RING_RESET; none by default. RING_RESET is left out for a device without
+   * `VirtioDevice.stopQueue`.
    */
   readonly transportFeatures?: bigint;
   /**
-   * Whether queues come and go while the device is live without VIRTIO_F_RING_RESET too: L4-VIRTIO's do. Not by default.
+   * Whether the driver may add and remove queues of a live device without VIRTIO_F_RING_RESET, as in L4-VIRTIO. Off by
+   * default.
    */
   readonly liveQueues?: boolean;
-  /** The device's shared memory window, where it has one. */
+  /** The device's shared memory window, if any. */
   readonly sharedMemory?: SharedMemoryList | null;
   /**
-   * Told of each fault that sets DEVICE_NEEDS_RESET, after the driver. Without it, faults of the device itself
-   * (`device-error`, `activation-failed`) go to the host's error report, as does what it throws; faults of the driver
-   * are only counted.
+   * Called with each fault that sets DEVICE_NEEDS_RESET, after the driver is notified. Without it, faults of the device
+   * itself (`device-error`, `activation-failed`) go to the host's error report, as does an error that `onFault` throws;
+   * faults of the driver are only counted.
    */
   readonly onFault?: ((fault: DeviceFault) => void) | undefined;
 }
 
-/** What a device has counted since it was made. */
+/** Counters of a device since it was created. */
 export interface CoreCounters {
-  /** Resets asked for by the driver. */
+  /** Resets by the driver, the bus or the machine. */
   resets: number;
   /** Successful activations. */
   activations: number;

@@ -1,7 +1,7 @@
 /**
- * The one state machine of all transports: device status, feature negotiation, the life of queues, suspension, reset
- * and activation (VIRTIO 1.4, 2.1 to 2.6 and 3.1 to 3.5). A transport is a register map over it and a way to
- * interrupt. For authors of transports.
+ * The state machine under every transport: device status, feature negotiation, the life of queues, suspension, reset
+ * and activation (VIRTIO 1.4, 2.1 to 2.6 and 3.1 to 3.5). A transport adds a register map and interrupts. For authors
+ * of transports.
  * @module
  */
 
@@ -38,14 +38,14 @@ import { Steps } from "./steps.ts";
 type Life =
   | { readonly at: "off" }
   | { readonly at: "live"; readonly active: ActiveDevice }
-  /** The device takes its time over a reset. */
+  /** An asynchronous reset is in flight. */
   | { readonly at: "resetting"; readonly done: Promise<void> };
 
 const OFF: Life = { at: "off" };
 /** One of these bits is set while the device is live. */
 const LIVE = STATUS_DRIVER_OK | STATUS_SUSPEND;
 
-/** The device's side of a virtio device's life, seen by a transport. No method but {@link restore} throws. */
+/** The device side of a virtio device's life, as a transport sees it. No method but {@link restore} throws. */
 export class DeviceCore implements ActiveDeviceOwner {
   /** The device behind it. */
   readonly device: VirtioDevice;
@@ -53,7 +53,7 @@ export class DeviceCore implements ActiveDeviceOwner {
   readonly sharedMemory: SharedMemoryList | null;
   /** Registers of each queue; the control queue comes last. */
   readonly queues: readonly QueueRegisters[];
-  /** Feature negotiation. Write through {@link writeDriverFeatures}. */
+  /** Feature negotiation. Use {@link writeDriverFeatures} to write. */
   readonly features: FeatureNegotiation;
   /** Configuration space, by the transport's accesses. */
   readonly config: ConfigAccess;
@@ -66,7 +66,7 @@ export class DeviceCore implements ActiveDeviceOwner {
   #barred = false;
   #lastFault: DeviceFault | null = null;
 
-  /** @throws QueueConfigError `size` where the device declares a size that no queue can have: see {@link declaredQueueSizes} */
+  /** @throws QueueConfigError `size` if the device declares an impossible queue size: see {@link declaredQueueSizes} */
   constructor(device: VirtioDevice, options: DeviceCoreOptions) {
     this.device = device;
     this.#options = options;
@@ -81,7 +81,7 @@ export class DeviceCore implements ActiveDeviceOwner {
 
   // -- registers, as the driver reads them
 
-  /** `device_status`. While a reset takes its time it keeps its old, non-zero value. */
+  /** `device_status`. It keeps its old, non-zero value while an asynchronous reset is in flight. */
   get status(): number {
     return this.#registers.status;
   }
@@ -96,7 +96,7 @@ export class DeviceCore implements ActiveDeviceOwner {
     return this.#registers.legacy;
   }
 
-  /** `queue_select`: any value; one without a queue reads as an unavailable queue. */
+  /** `queue_select`: any value. An index without a queue reads as an unavailable queue. */
   get queueSelect(): number {
     return this.#registers.queueSelect;
   }
@@ -110,12 +110,12 @@ export class DeviceCore implements ActiveDeviceOwner {
     return this.queues.length;
   }
 
-  /** The queue `queueSelect` points at, or `null`. */
+  /** The queue that `queueSelect` selects, or `null`. */
   get selectedQueue(): QueueRegisters | null {
     return this.queues[this.queueSelect] ?? null;
   }
 
-  /** `config_generation`: moves with each change of configuration space by the device. */
+  /** `config_generation`: incremented with each change that the device makes to its configuration space. */
   get configGeneration(): number {
     return this.config.generation;
   }
@@ -125,7 +125,7 @@ export class DeviceCore implements ActiveDeviceOwner {
     return this.features.offeredPage(page, legacy);
   }
 
-  /** The negotiated features; before FEATURES_OK (or a legacy driver's DRIVER_OK) the empty set. */
+  /** The negotiated features; the empty set before FEATURES_OK (or a legacy driver's DRIVER_OK). */
   get negotiated(): bigint {
     if (!this.#rules.confirmsFeatures) return this.features.legacyOutcome;
     return (this.status & STATUS_FEATURES_OK) !== 0 ? this.features.written : 0n;
@@ -137,8 +137,8 @@ export class DeviceCore implements ActiveDeviceOwner {
   }
 
   /**
-   * Whether the driver may write the selected queue's fields: it is there, neither enabled nor being reset, and the
-   * device is not live, or is sound and lets queues be enabled while it is (4.1.4.3.2, 2.6.1.2).
+   * Whether the driver may write the selected queue's fields. The queue must exist and be neither enabled nor being
+   * reset. A live device must also be sound and allow queues to be enabled while live (4.1.4.3.2, 2.6.1.2).
    */
   get queueWritable(): boolean {
     const queue = this.selectedQueue;
@@ -156,8 +156,8 @@ export class DeviceCore implements ActiveDeviceOwner {
   // -- what the driver does
 
   /**
-   * The driver writes 32 feature bits. Ignored once negotiation is complete (2.2.1): for a legacy driver, which knows
-   * no FEATURES_OK, when the device is in use.
+   * The driver writes 32 feature bits. Ignored once negotiation is complete (2.2.1); a legacy driver has no
+   * FEATURES_OK, so its negotiation is complete once the device is in use.
    */
   writeDriverFeatures(page: number, value: number): void {
     const confirmed = this.#rules.confirmsFeatures && (this.status & STATUS_FEATURES_OK) !== 0;
@@ -165,9 +165,9 @@ export class DeviceCore implements ActiveDeviceOwner {
   }
 
   /**
-   * The driver writes `device_status`. Zero resets; other values can only add bits (2.1.1), of which SUSPEND suspends a
-   * live device and DRIVER_OK resumes a suspended one (3.5).
-   * @param legacy whether it was written through a transport's legacy interface
+   * The driver writes `device_status`. Zero resets; other values only add bits (2.1.1). SUSPEND suspends a live device,
+   * DRIVER_OK resumes a suspended one (3.5).
+   * @param legacy whether the write came through a transport's legacy interface
    */
   writeStatus(value: number, legacy = false): void {
     if (value === 0) {
@@ -187,11 +187,14 @@ export class DeviceCore implements ActiveDeviceOwner {
       for (const bit of STATUS_STEPS) {
         if ((value & bit) !== 0 && (registers.status & bit) === 0 && !this.#advance(bit)) return;
       }
-      if (registers.status === 0) registers.legacy = false; // it wrote none of the bits there are
+      if (registers.status === 0) registers.legacy = false; // no defined bit was written
     }
   }
 
-  /** Enables the selected queue: before the device is live, or, of one that does not rest, after a reset of the queue. */
+  /**
+   * Enables the selected queue: before the device is live, or after a reset of the queue while the device is not
+   * resting.
+   */
   enableQueue(): void {
     const queue = this.selectedQueue;
     if (queue === null || !this.queueWritable || queue.maxSize === 0 || this.#active?.takesQueues === false) return;
@@ -200,9 +203,9 @@ export class DeviceCore implements ActiveDeviceOwner {
   }
 
   /**
-   * The driver resets the selected queue alone, or just stops to use it: its registers are as the device came up with
-   * (2.6.1.1). `QueueRegisters.resetting` says whether it takes time. A live device that can't do it is reset as a
-   * whole. Whether VIRTIO_F_RING_RESET was negotiated is the transport's to ask.
+   * The driver resets the selected queue alone, or stops using it. Its registers return to their initial values
+   * (2.6.1.1); `QueueRegisters.resetting` tells whether the reset is still in flight. A live device that cannot reset
+   * one queue is reset as a whole. The transport checks whether VIRTIO_F_RING_RESET was negotiated.
    */
   resetQueue(): void {
     const index = this.queueSelect;
@@ -225,11 +228,11 @@ export class DeviceCore implements ActiveDeviceOwner {
   }
 
   /**
-   * A legacy driver places the selected queue, which enables it, before DRIVER_OK or after. The whole queue is one
-   * block of the size that the driver chose (2.7.2).
+   * A legacy driver places the selected queue, which enables it, before DRIVER_OK or after. The queue is one block of
+   * the size that the driver chose (2.7.2).
    *
-   * Address 0 takes the queue back. Its memory is the driver's from then on, and the legacy interface has no way to
-   * stop one queue of a device in use, so that such a device is reset: by its status or not, it has the queue.
+   * Address 0 takes the queue back, and its memory belongs to the driver from then on. The legacy interface cannot stop
+   * one queue of a device in use, so a device that has built the queue is reset, whatever its status.
    * @param align alignment of the used ring, bytes: a power of two
    */
   placeLegacyQueue(address: number, align: number): void {
@@ -237,7 +240,7 @@ export class DeviceCore implements ActiveDeviceOwner {
     if (queue === null || queue.maxSize === 0 || queue.resetting) return;
     if (this.#active?.isBuilt(this.queueSelect)) {
       if (address === 0) this.reset();
-      return; // a queue in use stays where it is
+      return; // a queue in use stays in place
     }
     const live = (this.status & LIVE) !== 0;
     if ((live && !this.#rules.setsQueuesUpLate) || this.#active?.takesQueues === false) return;
@@ -262,13 +265,13 @@ export class DeviceCore implements ActiveDeviceOwner {
       this.counters.strayKicks++;
       active?.missed(index);
       const early = this.#registers.earlyKicks;
-      // At any time before: iPXE kicks a legacy device before it has written any status at all.
+      // At any time before: iPXE kicks a legacy device before it writes any status.
       const isEarly = (this.status & LIVE) === 0 && this.queues[index] !== undefined;
       if (isEarly && !early.includes(index)) early.push(index);
     }
   }
 
-  /** Resets the device: by the driver, the bus or the machine. */
+  /** Resets the device. Called for the driver, the bus or the machine. */
   reset(): void {
     if (this.#life.at === "resetting") return;
     this.counters.resets++;
@@ -289,12 +292,12 @@ export class DeviceCore implements ActiveDeviceOwner {
     const pending = this.#steps.take(() => this.device.reset(), done, failed);
     if (pending === null) return;
     this.#life = { at: "resetting", done: pending };
-    this.#registers.status = shown; // 2.4.1: not zero before the reset is done
+    this.#registers.status = shown; // 2.4.1: not zero until the reset is done
   }
 
   // -- what the device and the machine do
 
-  /** The device, a queue or the driver failed beyond repair: DEVICE_NEEDS_RESET (2.1.2). */
+  /** The device, a queue or the driver failed beyond repair: sets DEVICE_NEEDS_RESET (2.1.2). */
   fail(fault: DeviceFault): void {
     this.counters.faults++;
     this.#lastFault = fault;
@@ -311,23 +314,26 @@ export class DeviceCore implements ActiveDeviceOwner {
     }
   }
 
-  /** The fault that set DEVICE_NEEDS_RESET last; `null` where none ever did. A reset does not clear it. */
+  /** The last fault that set DEVICE_NEEDS_RESET; `null` if there was none. A reset does not clear it. */
   get lastFault(): DeviceFault | null {
     return this.#lastFault;
   }
 
-  /** The queues of the live device by index; none while it is not live. */
+  /** The queues of the live device by index; empty while it is not live. */
   get activeQueues(): readonly (ActiveQueue | null)[] {
     return this.#active?.queues ?? [];
   }
 
-  /** Configuration space has changed by the device: moves the generation on and notifies the driver. */
+  /** The device has changed its configuration space: increments the generation and notifies the driver. */
   configChanged(): void {
     this.config.changed();
     this.#options.interrupts.config.notify();
   }
 
-  /** Whether the transport keeps the device from memory: it rests meanwhile, unseen by its driver. No work is lost. */
+  /**
+   * Whether the transport keeps the device from memory. The device then rests, its driver does not see it, and no work
+   * is lost.
+   */
   get barred(): boolean {
     return this.#barred;
   }
@@ -337,12 +343,12 @@ export class DeviceCore implements ActiveDeviceOwner {
     this.#active?.follow();
   }
 
-  /** Settles when what takes the device time now is done: a reset, a queue's start or stop; else at once. */
+  /** Settles when the asynchronous steps now in flight are done: a reset, the start or stop of a queue. */
   get settled(): Promise<void> {
     return this.#steps.settled;
   }
 
-  /** Takes the device out of the machine for good. */
+  /** Removes the device from the machine for good. */
   async remove(): Promise<void> {
     this.reset();
     if (this.#life.at === "resetting") await this.#life.done;
@@ -350,15 +356,15 @@ export class DeviceCore implements ActiveDeviceOwner {
   }
 
   /**
-   * The state of the device and of its driver's use of it, as plain data. Not to be called from within a call of
-   * the device. A device whose reset takes its time is saved as one whose reset is done.
+   * The state of the device and of its driver's use of it, as plain data. Must not be called from within a call into
+   * the device. A reset in flight is saved as done.
    */
   save(): CoreState {
     const active = this.#active;
-    const device = this.device.save?.() ?? null; // first, for it may give back buffers
+    const device = this.device.save?.() ?? null; // first, because it may return buffers
     const registers = copyRegisters(this.#registers);
     if (this.#life.at === "resetting") registers.status = 0;
-    // A legacy driver may have written more than it got; what counts then is the outcome.
+    // A legacy driver may have written more than was offered; only the outcome counts then.
     if (active !== null && this.legacy) registers.driverFeatures = pagesOf(this.negotiated);
     const phase = active?.phase;
     return {
@@ -373,10 +379,10 @@ export class DeviceCore implements ActiveDeviceOwner {
   }
 
   /**
-   * Takes back what {@link save} gave, into a device that is in reset. A live device continues at once; its queues are
+   * Restores what {@link save} returned into a device that is in reset. A live device continues at once; its queues are
    * polled in a later turn, because kicks may have been pending when it was saved. A suspended one goes live when it is
    * resumed.
-   * @throws RestoreError for anything else than saved state of a device like this one; nothing is changed then
+   * @throws RestoreError for anything but saved state of a device like this one; nothing is then changed
    */
   restore(state: unknown): void {
     if (this.status !== 0) throw new RestoreError("in-use", `a device with status ${this.status} takes no saved state`);
@@ -394,7 +400,7 @@ export class DeviceCore implements ActiveDeviceOwner {
       const goLive = (): void => (suspended ? active?.restoreSuspended() : active?.start());
       restoreDevice(this.device, next.device, before.device, goLive);
       if (active !== null) this.#life = { at: "live", active };
-      this.#registers.status |= next.status; // last: with it the device is ready
+      this.#registers.status |= next.status; // last: it makes the device ready
       if (next.underWay === "suspending") this.#suspend();
       else if (next.underWay === "resuming") this.#resume();
     } catch (cause) {
@@ -412,12 +418,12 @@ export class DeviceCore implements ActiveDeviceOwner {
     return rulesOf(this.legacy);
   }
 
-  /** Whether queues come and go while the device is live. */
+  /** Whether the driver may add and remove queues while the device is live. */
   get #addsQueues(): boolean {
     return this.#options.liveQueues === true || this.has(VIRTIO_F_RING_RESET);
   }
 
-  /** Whether a modern driver's choice of features will do. */
+  /** Whether a modern driver's choice of features is acceptable. */
   get #featuresAcceptable(): boolean {
     try {
       return this.features.acceptable && (this.device.acceptsFeatures?.(this.features.written) ?? true);
@@ -427,7 +433,7 @@ export class DeviceCore implements ActiveDeviceOwner {
     }
   }
 
-  /** Sets one status bit if it is its turn. */
+  /** Sets one status bit if the bits before it are set. */
   #advance(bit: number): boolean {
     const missing = missingBefore(bit, this.status, this.#rules);
     if (missing !== 0) {
@@ -457,12 +463,12 @@ export class DeviceCore implements ActiveDeviceOwner {
     return true;
   }
 
-  /** A legacy driver may use a queue it has set up before DRIVER_OK, and wait for the outcome (3.1.2). */
+  /** A legacy driver may use a queue before DRIVER_OK, and wait for the completion (3.1.2). */
   #usedEarly(index: number): boolean {
     return this.#rules.usesQueuesEarly && this.#life.at === "off" && this.queues[index]?.enabled === true;
   }
 
-  /** A queue that was enabled after the device went live joins the others. */
+  /** A queue that is enabled after the device went live joins the others. */
   #join(index: number): void {
     try {
       this.#active?.enableQueue(index);
@@ -488,28 +494,28 @@ export class DeviceCore implements ActiveDeviceOwner {
     });
   }
 
-  /** The queues, of these, that were kicked before DRIVER_OK; they are forgotten. */
+  /** Forgets the early kicks (before DRIVER_OK) of these queues, and returns them. */
   #takeEarly(of: readonly number[] = [...this.queues.keys()]): readonly number[] {
     const early = this.#registers.earlyKicks;
     this.#registers.earlyKicks = early.filter((index) => !of.includes(index));
     return early.filter((index) => of.includes(index));
   }
 
-  /** Back to how the device came up. */
+  /** Returns to the initial state. */
   #clear(): void {
-    // 2.5.1: the driver that comes next must not take what has changed for what has not.
+    // 2.5.1: the generation stays, so that the next driver cannot mistake changed configuration for unchanged.
     const { configGeneration } = this.#registers;
     Object.assign(this.#registers, initialRegisters(), { configGeneration });
     for (const queue of this.queues) queue.reset();
   }
 
-  /** Puts saved registers in the place of these, but for the status. */
+  /** Replaces these registers by saved ones, except for the status. */
   #put(state: CoreState): void {
     Object.assign(this.#registers, copyRegisters(state), { status: 0 });
     for (const [index, queue] of this.queues.entries()) queue.restore(state.queues[index]);
   }
 
-  /** Whether the features that a saved state says were agreed on, if any, could have been agreed on here. */
+  /** Whether the features negotiated in a saved state, if any, could have been negotiated here. */
   #agreed({ active, status, underWay }: CoreState): boolean {
     if (!this.#rules.confirmsFeatures) return !active || this.negotiated === this.features.written;
     const suspends = underWay !== null || (status & STATUS_SUSPEND) !== 0;

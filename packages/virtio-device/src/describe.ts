@@ -1,5 +1,5 @@
 /**
- * A device's state in words, for whoever looks for the reason why it does not work.
+ * A device's state as text, for people who debug a device that does not work.
  * @module
  */
 
@@ -25,7 +25,7 @@ const STATUS_NAMES: readonly (readonly [bit: number, name: string])[] = [
   [STATUS_FAILED, "FAILED"],
 ];
 
-/** The step that a driver takes next, by those it has not taken: what to look at where it stops there. */
+/** The steps of a driver, each with advice for a driver that has not taken it. */
 const NEXT_STEPS: readonly (readonly [bit: number, advice: string])[] = [
   [STATUS_ACKNOWLEDGE, "no driver has found the device: are its transport and its interrupt where the guest looks?"],
   [STATUS_DRIVER, "the guest found the device, but has no driver for it"],
@@ -34,8 +34,8 @@ const NEXT_STEPS: readonly (readonly [bit: number, advice: string])[] = [
 ];
 
 /**
- * Describes a device: status, features, queues, counters, the last fault, and what to look at next.
- * @param names of the features of the device's type, by bit number: `NET_FEATURE_NAMES` of virtio-net
+ * Describes a device: status, features, queues, counters, the last fault, and advice on the next step.
+ * @param names of the features of the device type, by bit number: `NET_FEATURE_NAMES` of virtio-net
  * @returns several lines of text, for people
  */
 export function describe(core: DeviceCore, names: Readonly<Record<number, string>> = {}): string {

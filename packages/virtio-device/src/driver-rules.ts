@@ -1,6 +1,6 @@
 /**
- * What a driver may do, by the interface it uses: the order of the status bits (VIRTIO 1.4, 2.1, 3.1.1), and what the
- * legacy interface lets its drivers do besides (3.1.2). All leniency towards legacy drivers is in this table.
+ * Rules for drivers, by interface: the order of the status bits (VIRTIO 1.4, 2.1, 3.1.1), and the further liberties of
+ * legacy drivers (3.1.2). All leniency towards legacy drivers is in this table.
  * @module
  */
 
@@ -16,9 +16,9 @@ import {
 
 /** The rules of one interface. */
 export interface DriverRules {
-  /** The bits that must be set before a step may be. */
+  /** The bits that must be set before each step. */
   readonly before: ReadonlyMap<number, number>;
-  /** Whether the driver says by FEATURES_OK that its features are complete. Otherwise they are once a queue is used. */
+  /** Whether FEATURES_OK completes feature negotiation. Otherwise the first use of a queue does. */
   readonly confirmsFeatures: boolean;
   /** Whether a queue may be used before DRIVER_OK. */
   readonly usesQueuesEarly: boolean;
@@ -53,12 +53,12 @@ const LEGACY_RULES: DriverRules = {
   suspends: false,
 };
 
-/** The rules of the interface that a driver uses. */
+/** The rules of the driver's interface. */
 export function rulesOf(legacy: boolean): DriverRules {
   return legacy ? LEGACY_RULES : MODERN_RULES;
 }
 
-/** The steps of a driver, as bits, in their order. */
+/** The steps of a driver, as bits, in order. */
 export const STATUS_STEPS: readonly number[] = [
   STATUS_ACKNOWLEDGE,
   STATUS_DRIVER,
@@ -66,7 +66,7 @@ export const STATUS_STEPS: readonly number[] = [
   STATUS_DRIVER_OK,
 ];
 
-/** Every bit a device's status can have. */
+/** Every defined bit of device status. */
 const STATUS_KNOWN: number =
   STATUS_ACKNOWLEDGE |
   STATUS_DRIVER |
@@ -76,14 +76,14 @@ const STATUS_KNOWN: number =
   STATUS_DEVICE_NEEDS_RESET |
   STATUS_FAILED;
 
-/** The bits that a step needs and a status lacks. */
+/** The bits that a step requires and a status lacks. */
 export function missingBefore(step: number, status: number, rules: DriverRules): number {
   return (rules.before.get(step) ?? 0) & ~status;
 }
 
 /**
- * Whether each step that a status holds came after those it needs. A suspended device has all of them, but shows
- * SUSPEND in the place of DRIVER_OK (3.5).
+ * Whether each step in a status came after those it requires. A suspended device has all of them, but shows SUSPEND
+ * instead of DRIVER_OK (3.5).
  */
 export function statusInOrder(status: number, rules: DriverRules): boolean {
   if ((status & ~STATUS_KNOWN) !== 0) return false;

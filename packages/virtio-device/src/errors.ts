@@ -9,7 +9,7 @@ export type ActivateErrorCode = "invalid-param" | "internal-error" | "invalid-qu
 /** A device refuses to start. The state machine resets it and sets DEVICE_NEEDS_RESET. */
 export class ActivateError extends Error {
   override readonly name = "ActivateError";
-  /** What kind of obstacle. */
+  /** The kind of obstacle. */
   readonly code: ActivateErrorCode;
   constructor(code: ActivateErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
@@ -23,7 +23,7 @@ export type ConfigErrorCode = "invalid-offset" | "plus-overflow" | "invalid-offs
 /** An access past the end of a device's configuration space. Returned, not thrown: drivers cause it. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
-  /** Which bound was broken. */
+  /** The broken bound. */
   readonly code: ConfigErrorCode;
   constructor(code: ConfigErrorCode, message: string) {
     super(message);
@@ -31,7 +31,7 @@ export class ConfigError extends Error {
   }
 }
 
-/** What a driver, or its transport, did wrong. */
+/** What a driver, a transport or a device did wrong. */
 export type DeviceFaultCode =
   | "status-order"
   | "queue-config"
@@ -41,12 +41,11 @@ export type DeviceFaultCode =
   | "device-error";
 
 /**
- * A device met something it can't go on from: it is why DEVICE_NEEDS_RESET is set. Reported to the machine,
- * never thrown at it.
+ * A fault that a device cannot continue from: the reason for DEVICE_NEEDS_RESET. Reported to the machine, never thrown.
  */
 export class DeviceFault extends Error {
   override readonly name = "DeviceFault";
-  /** What kind of fault. */
+  /** The kind of fault. */
   readonly code: DeviceFaultCode;
   constructor(code: DeviceFaultCode, message: string, options?: ErrorOptions) {
     super(message, options);
@@ -56,18 +55,18 @@ export class DeviceFault extends Error {
 
 /**
  * Why saved state was refused:
- * - `version`: not a version known here
+ * - `version`: an unknown version
  * - `shape`: a field is missing or of the wrong kind
- * - `mismatch`: saved from a device that this one is not like
+ * - `mismatch`: saved from a different kind of device
  * - `state`: it contradicts itself, or the guest's memory
- * - `in-use`: the device it was to be restored into has a driver
+ * - `in-use`: the device to restore into has a driver
  */
 export type RestoreErrorCode = "version" | "shape" | "mismatch" | "state" | "in-use";
 
-/** Saved state that is not this device's, or was tampered with. */
+/** Saved state that does not fit this device, or was tampered with. */
 export class RestoreError extends Error {
   override readonly name = "RestoreError";
-  /** What kind of flaw. */
+  /** The kind of flaw. */
   readonly code: RestoreErrorCode;
   constructor(code: RestoreErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);

@@ -1,6 +1,6 @@
 /**
- * Feature negotiation (VIRTIO 1.4, 2.2): what is offered, what the driver wrote, what was agreed on. Bits are
- * read and written in pages of 32.
+ * Feature negotiation (VIRTIO 1.4, 2.2): the offered, the written and the negotiated features. Bits are read and
+ * written in pages of 32.
  * @module
  */
 
@@ -22,9 +22,9 @@ import {
 import type { VirtioDevice } from "./device.ts";
 import { FEATURE_PAGES, type Registers } from "./registers.ts";
 
-/** Bits of a device's type: 0 to 23, 42 and 50 to 127 (2.2). The others are reserved. */
+/** Feature bits of the device types: 0 to 23, 42 and 50 to 127 (2.2). The others are reserved. */
 const DEVICE_TYPE = (1n << 128n) - (1n << 50n) + (1n << 42n) + (1n << 24n) - 1n;
-/** What the state machine and the queues do for every device. */
+/** Features that the state machine and the queues support for every device. */
 const RING = feature(
   VIRTIO_F_INDIRECT_DESC,
   VIRTIO_F_EVENT_IDX,
@@ -35,10 +35,10 @@ const RING = feature(
   VIRTIO_F_ORDER_PLATFORM,
   VIRTIO_F_SUSPEND,
 );
-/** What takes a register, or an encoding of notifications, that not every transport has. */
+/** Features that need a register, or an encoding of notifications, that not every transport has. */
 const TRANSPORT = feature(VIRTIO_F_NOTIFICATION_DATA, VIRTIO_F_NOTIF_CONFIG_DATA, VIRTIO_F_RING_RESET);
 
-/** Ring features the state machine offers for every device unless told otherwise. */
+/** Ring features that the state machine offers by default, for every device. */
 export const DEFAULT_RING_FEATURES: bigint = feature(
   VIRTIO_F_INDIRECT_DESC,
   VIRTIO_F_EVENT_IDX,
@@ -47,8 +47,8 @@ export const DEFAULT_RING_FEATURES: bigint = feature(
 );
 
 /**
- * What is offered for a device: the features of its type, those of the rings and those of the transport, none of them
- * from another's range, and only what somebody will carry out (2.2.2).
+ * The features offered for a device: those of its type, of the rings and of the transport, each within its own range,
+ * and only those that the device supports (2.2.2).
  */
 export function offeredFeatures(device: VirtioDevice, ringFeatures: bigint, transportFeatures: bigint): bigint {
   let offered = ((device.features ?? 0n) & DEVICE_TYPE) | (ringFeatures & RING) | (transportFeatures & TRANSPORT);
@@ -61,29 +61,29 @@ const LEGACY_ONLY = feature(VIRTIO_F_ANY_LAYOUT);
 
 /** The two sides of a negotiation, and its outcome. */
 export class FeatureNegotiation {
-  /** What the device offers over its modern interface. */
+  /** The features offered over the modern interface. */
   readonly offered: bigint;
   readonly #registers: Registers;
 
-  /** @param registers hold what the driver writes */
+  /** @param registers hold the driver's features */
   constructor(offered: bigint, registers: Registers) {
     this.offered = offered;
     this.#registers = registers;
   }
 
-  /** What the driver has written so far. */
+  /** The features that the driver has written so far. */
   get written(): bigint {
     return this.#registers.driverFeatures.reduceRight((high, page) => (high << 32n) | BigInt(page), 0n);
   }
 
-  /** 32 bits of what is offered. The legacy interface has the first page only, and offers ANY_LAYOUT in it. */
+  /** 32 bits of the offered features. The legacy interface has the first page only, and offers ANY_LAYOUT in it. */
   offeredPage(page: number, legacy: boolean): number {
     if (page >= (legacy ? 1 : FEATURE_PAGES)) return 0;
     const offered = legacy ? this.offered | LEGACY_ONLY : this.offered;
     return Number((offered >> BigInt(page * 32)) & PAGE);
   }
 
-  /** 32 bits of what the driver has written. */
+  /** 32 bits of the features that the driver has written. */
   writtenPage(page: number): number {
     return this.#registers.driverFeatures[page] ?? 0;
   }
@@ -98,22 +98,22 @@ export class FeatureNegotiation {
     return ((this.writtenPage(bit >>> 5) >>> (bit & 31)) & 1) === 1;
   }
 
-  /** What a legacy driver gets: of what it wrote, that which is offered. It has no way to be refused. */
+  /** The features of a legacy driver: the offered ones of those it wrote. A legacy driver cannot be refused. */
   get legacyOutcome(): bigint {
     return this.written & (this.offered | LEGACY_ONLY) & PAGE;
   }
 
   /**
-   * Whether a modern driver's choice is one: a subset of what is offered (2.2.2). It may leave VERSION_1 out, and is
-   * a legacy driver then, behind newer registers (2.2.3): 6.1 lets a device stop there or go on, and Haiku's driver
-   * needs it to go on.
+   * Whether a modern driver's choice is a subset of the offer (2.2.2). A driver may omit VERSION_1; it is then a legacy
+   * driver behind newer registers (2.2.3). 6.1 lets a device stop or continue there, and Haiku's driver needs it to
+   * continue.
    */
   get acceptable(): boolean {
     return (this.written & ~this.offered) === 0n;
   }
 }
 
-/** A set of features as numbers of 32 bits, the lowest first. */
+/** A set of features as 32-bit numbers, the lowest first. */
 export function pagesOf(features: bigint): number[] {
   return Array.from({ length: FEATURE_PAGES }, (_, page) => Number((features >> BigInt(page * 32)) & PAGE));
 }

@@ -1,5 +1,5 @@
 /**
- * The device trait, and the one state machine that every transport puts its registers over.
+ * The device trait, and the state machine under every transport's registers.
  * @module
  */
 

@@ -1,6 +1,6 @@
 /**
- * Interrupt notifiers: how a device tells its driver that buffers were used or that its configuration
- * changed (VIRTIO 1.4, 2.3), whatever the transport makes of it.
+ * Interrupt notifiers: a device tells its driver that buffers were used or that its configuration changed, over any
+ * transport (VIRTIO 1.4, 2.3).
  * @module
  */
 
@@ -13,27 +13,27 @@ export interface InterruptNotifier {
   notify(): void;
 }
 
-/** A transport's way to interrupt: one notifier for the configuration, one for each queue. */
+/** A transport's interrupts: one notifier for the configuration, one for each queue. */
 export interface TransportInterrupts {
   /** For configuration changes. */
   readonly config: InterruptNotifier;
   /** For used buffers of queue `index`. */
   queue(index: number): InterruptNotifier;
-  /** The device is reset, by whomever: nothing is pending any more. */
+  /** The device is reset: nothing is pending any more. */
   reset?(): void;
-  /** Queue `index` is reset alone: what the driver set up for its interrupts is as the device came up with. */
+  /** Queue `index` is reset alone: its interrupt set-up returns to the initial values. */
   resetQueue?(index: number): void;
 }
 
 /** Notifies nobody: for drivers that poll, and for tests. */
 export const noopNotifier: InterruptNotifier = { notify() {} };
 
-/** Interrupts that go nowhere. */
+/** Interrupts that notify nobody. */
 export const noopInterrupts: TransportInterrupts = { config: noopNotifier, queue: () => noopNotifier };
 
 /**
- * The interrupt status register and the level-triggered line that follows it: the line is up while a bit is
- * set. PCI's INTx (4.1.4.5), virtio-mmio (4.2.2) and Dragonball's legacy-IRQ notifiers are this.
+ * The interrupt status register and the level-triggered line that follows it: the line is up while a bit is set. It
+ * serves PCI's INTx (4.1.4.5), virtio-mmio (4.2.2) and Dragonball's legacy-IRQ notifiers.
  */
 export class LegacyInterrupt implements TransportInterrupts {
   readonly config: InterruptNotifier = { notify: () => this.set(ISR_CONFIG) };
@@ -64,7 +64,7 @@ export class LegacyInterrupt implements TransportInterrupts {
     this.#line.raise();
   }
 
-  /** Clears bits of the status; the line falls with the last. */
+  /** Clears bits of the status; the line falls when the last bit is cleared. */
   acknowledge(bits: number): void {
     this.#status &= ~bits;
     if (this.#status === 0) this.#line.lower();

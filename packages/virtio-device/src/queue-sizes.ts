@@ -1,6 +1,6 @@
 /**
- * The sizes of queues that a device declares, checked where its transport is made: a driver has no way to say that one
- * can't be (VIRTIO 1.4, 2.7 and 2.8). For authors of transports.
+ * The queue sizes that a device declares. Transports check them at construction, because a driver cannot report an
+ * impossible size (VIRTIO 1.4, 2.7 and 2.8). For authors of transports.
  * @module
  */
 
@@ -8,13 +8,13 @@ import { MAX_QUEUE_SIZE, QueueConfigError } from "@virtio-ts/virtio-queue";
 import type { VirtioDevice } from "./device.ts";
 
 /**
- * Largest size of each queue, entries, as the device declares them; that of its control queue comes last.
+ * Largest size of each queue, entries, as the device declares it; the control queue's comes last.
  *
- * A split queue has a power of two of entries, a packed one any number (2.7, 2.8.10.1): other sizes than powers of two
- * are for transports whose driver may learn of them only once packed queues are offered. 0 is a queue that is not
+ * A split queue has a power of two of entries, a packed one any number (2.7, 2.8.10.1). Only a transport whose driver
+ * reads the sizes when packed queues are offered may show sizes other than powers of two. 0 is a queue that is not
  * available.
- * @param packed whether the transport may show other sizes than powers of two
- * @throws QueueConfigError `size` for one that no queue can have
+ * @param packed whether the transport may show sizes other than powers of two
+ * @throws QueueConfigError `size` for an impossible size
  */
 export function declaredQueueSizes(device: VirtioDevice, packed: boolean): readonly number[] {
   const { queueMaxSizes, controlQueueMaxSize = 0 } = device;

@@ -1,6 +1,6 @@
 /**
- * The loop most devices need over a queue: take what is available, handle each chain, give back, notify as the driver
- * asked for, and never miss a notification (VIRTIO 1.4, 2.6, 2.7.7 and 2.8.10). For authors of devices.
+ * The loop that most devices run over a queue: take the available chains, handle each, return it, notify as the driver
+ * asked, and never miss a notification (VIRTIO 1.4, 2.6, 2.7.7 and 2.8.10). For authors of devices.
  * @module
  */
 
@@ -8,20 +8,20 @@ import { ChainBurst } from "@virtio-ts/virtio-queue";
 import type { ActivationContext } from "./device.ts";
 import { ActivateError, DeviceFault } from "./errors.ts";
 
-/** Chains taken at a time, and bursts handled before the rest of the machine has its turn. */
+/** Chains taken at a time, and bursts handled before the rest of the machine runs. */
 const BURST = 64;
 const BURSTS_PER_TURN = 4;
 
 /**
- * Handles chain `i` of a burst, on the spot.
+ * Handles chain `i` of a burst synchronously.
  * @returns bytes written into its device-writable part, from its start
  */
 export type ChainHandler = (burst: ChainBurst, i: number) => number;
 
 /**
- * Works through one queue whenever it is told to. Make one at activation, let go of it at reset. It holds no buffer
- * between its runs, and runs for the queue that the context has at the time: `queueReset` and `suspend` of a device of
- * workers have nothing to do.
+ * Handles one queue each time it is run. Create it at activation, drop it at reset. It holds no buffer between its
+ * runs, and always works on the queue that is in the context, so that `stopQueue` of a device that uses only workers
+ * can be empty.
  */
 export class QueueWorker {
   readonly #context: ActivationContext;
@@ -31,7 +31,7 @@ export class QueueWorker {
   #deferred = false;
 
   /**
-   * @param index the queue; one that the driver left unused has nothing to do
+   * @param index the queue; does nothing for a queue that the driver left unused
    * @throws ActivateError `invalid-param` for a queue that the device does not have
    */
   constructor(context: ActivationContext, index: number, handle: ChainHandler) {
@@ -44,7 +44,7 @@ export class QueueWorker {
     this.#burst = new ChainBurst(context.memory);
   }
 
-  /** Handles what is available, up to a turn's worth; the rest goes on in a later turn. */
+  /** Handles the available chains, at most one turn's worth; a later turn continues with the rest. */
   run(): void {
     const active = this.#context.queues[this.#index] ?? null;
     if (active === null || this.#deferred) return;
@@ -63,7 +63,10 @@ export class QueueWorker {
     });
   }
 
-  /** Handles a chain. @returns bytes written, which a driver may rely on: what is no such number is the device's fault */
+  /**
+   * Handles a chain. An impossible number of bytes is the device's fault, because a driver may rely on it. @returns
+   * bytes written
+   */
   #written(i: number): number {
     const most = this.#burst.writableBytes[i];
     const written = this.#handle(this.#burst, i);

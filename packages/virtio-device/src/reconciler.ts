@@ -1,27 +1,27 @@
 /**
- * Brings something to where it is wanted, however long each step takes and whatever is wanted meanwhile.
+ * Starts and stops something as wanted, even if a step takes long and the wish changes in the meantime.
  * @module
  */
 
 import type { Steps } from "./steps.ts";
 
-/** What a {@link Reconciler} does. */
+/** The steps of a {@link Reconciler}. */
 export interface ReconcilerSteps {
-  /** Starts it, or stops it. May take time. */
+  /** Starts or stops it. May be asynchronous. */
   move(start: boolean): void | Promise<void>;
-  /** It is where it is wanted. */
+  /** It has reached the wanted state. */
   settled(): void;
-  /** A step failed: it is tried no further. */
+  /** A step failed: no further step is tried. */
   failed(start: boolean, cause: unknown): void;
 }
 
-/** Something that is started and stopped, one step at a time. Stopped at first. */
+/** Something that is started and stopped, one step at a time. Initially stopped. */
 export class Reconciler {
   readonly #steps: Steps;
   readonly #does: ReconcilerSteps;
   #started = false;
   #wanted = false;
-  /** Stays so when a step fails. */
+  /** Stays true after a step fails. */
   #moving = false;
   #hasFailed = false;
 
@@ -30,22 +30,22 @@ export class Reconciler {
     this.#does = does;
   }
 
-  /** Whether it is started, and stays so. */
+  /** Whether it is started, and not being stopped. */
   get isStarted(): boolean {
     return this.#started && !this.#moving;
   }
 
-  /** Whether it is where it is wanted. */
+  /** Whether it is in the wanted state. */
   get isSettled(): boolean {
     return !this.#moving && this.#started === this.#wanted;
   }
 
-  /** Whether a step has failed: it moves no more. */
+  /** Whether a step has failed: it takes no further step. */
   get hasFailed(): boolean {
     return this.#hasFailed;
   }
 
-  /** Says where it is wanted. */
+  /** Sets the wanted state. */
   want(started: boolean): void {
     this.#wanted = started;
     if (this.#moving || this.isSettled) return;

@@ -1,31 +1,31 @@
 /**
- * The registers of a device as its driver has written them, but those of its queues: one plain object. A reset assigns
- * the initial one, a snapshot is a copy.
+ * The registers of a device as its driver has written them, without its queues': one plain object. A reset assigns the
+ * initial one; a snapshot is a copy.
  * @module
  */
 
-/** Pages of 32 feature bits a transport may ask for; those above read as zero. */
+/** Pages of 32 feature bits that a transport may read; those above read as zero. */
 export const FEATURE_PAGES = 4;
 
-/** What the driver has written. */
+/** The registers that the driver has written. */
 export interface Registers {
   /** `device_status`. */
   status: number;
   /** Whether the driver uses the legacy interface. */
   legacy: boolean;
-  /** The features that the driver wrote, by pages of 32 bits from the lowest up. */
+  /** The features that the driver wrote, in pages of 32 bits, the lowest first. */
   driverFeatures: number[];
   /** `queue_select`. */
   queueSelect: number;
   /** `config_generation`. */
   configGeneration: number;
-  /** Configuration space as the driver of a suspended device sees it, bytes; `null` for others (3.5). */
+  /** Configuration space as the driver of a suspended device sees it, bytes; `null` if not suspended (3.5). */
   frozenConfig: number[] | null;
-  /** Queues that were kicked before DRIVER_OK: their notification is late, not lost. */
+  /** Queues that were kicked before DRIVER_OK: their notification is delayed, not lost. */
   earlyKicks: number[];
 }
 
-/** The registers of a device that comes up. */
+/** The initial registers. */
 export function initialRegisters(): Registers {
   return {
     status: 0,
@@ -38,7 +38,7 @@ export function initialRegisters(): Registers {
   };
 }
 
-/** A copy, without whatever else the object holds. */
+/** A copy, without any other property of the object. */
 export function copyRegisters(registers: Registers): Registers {
   const { status, legacy, driverFeatures, queueSelect, configGeneration, frozenConfig, earlyKicks } = registers;
   return {

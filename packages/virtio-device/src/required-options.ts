@@ -1,12 +1,12 @@
 /**
- * What the constructor of a transport can't do without, looked for before anything else. For authors of transports.
+ * Checks that a transport's constructor got its required arguments. For authors of transports.
  * @module
  */
 
 /**
- * Looks for arguments that were left out, as code that is not type-checked does.
- * @param required each argument, or option, by the name a caller knows it by; and what it should have been
- * @returns which one is missing and what was expected; `null` where all are there
+ * Finds an argument that was omitted, as code that is not type-checked may do.
+ * @param required each argument or option, by the caller's name for it, with a description of the expected value
+ * @returns which one is missing and what was expected; `null` if none is missing
  */
 export function missingOption(
   required: Readonly<Record<string, readonly [value: unknown, expected: string]>>,

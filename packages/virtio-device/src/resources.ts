@@ -1,9 +1,9 @@
 /**
- * Resources: what a device needs of its machine besides memory, and what the machine gave it.
+ * Resources: what a device needs from its machine besides memory, and what the machine granted.
  * @module
  */
 
-/** One thing a device asks for before it is put together with a transport. */
+/** One resource that a device asks for before it gets a transport. */
 export type ResourceRequest =
   /** A range of I/O ports. */
   | { readonly kind: "ports"; readonly size: number; readonly align: number; readonly address?: number }
@@ -16,7 +16,7 @@ export type ResourceRequest =
   /** Message-signalled vectors. */
   | { readonly kind: "messages"; readonly count: number };
 
-/** What was given for a {@link ResourceRequest} of the same kind. */
+/** The grant for a {@link ResourceRequest} of the same kind. */
 export type Resource =
   | { readonly kind: "ports" | "mmio" | "shared-memory"; readonly address: number; readonly size: number }
   | { readonly kind: "interrupt-line"; readonly line: number }

@@ -1,6 +1,6 @@
 /**
- * Fields of saved state, each looked at once and checked before it is believed. For whatever takes saved state back: the
- * state machine, transports, devices.
+ * Fields of saved state, each read once and checked before use. For code that restores state: the state machine,
+ * transports, devices.
  * @module
  */
 
@@ -8,7 +8,7 @@ import { RestoreError } from "./errors.ts";
 
 /**
  * An object of saved fields.
- * @param name what it is called in the error
+ * @param name its name in the error
  * @throws RestoreError `shape`
  */
 export function savedRecord(value: unknown, name: string): Readonly<Record<string, unknown>> {
@@ -17,7 +17,7 @@ export function savedRecord(value: unknown, name: string): Readonly<Record<strin
 }
 
 /**
- * A list, of which nothing is known but that it is one.
+ * A list of unchecked elements.
  * @throws RestoreError `shape`
  */
 export function savedList(value: unknown, name: string): readonly unknown[] {
@@ -26,7 +26,7 @@ export function savedList(value: unknown, name: string): readonly unknown[] {
 }
 
 /**
- * A truth value.
+ * A boolean.
  * @throws RestoreError `shape`
  */
 export function savedFlag(value: unknown, name: string): boolean {
@@ -35,7 +35,7 @@ export function savedFlag(value: unknown, name: string): boolean {
 }
 
 /**
- * A number of 32 bits without sign.
+ * An unsigned 32-bit number.
  * @throws RestoreError `shape`
  */
 export function savedWord(value: unknown, name: string): number {
@@ -44,22 +44,22 @@ export function savedWord(value: unknown, name: string): number {
 }
 
 /**
- * A list of so many numbers of 32 bits, copied.
+ * A list of `length` unsigned 32-bit numbers, copied.
  * @throws RestoreError `shape`
  */
 export function savedWords(value: unknown, length: number, name: string): number[] {
   const found = savedList(value, name);
   if (found.length !== length) throw new RestoreError("shape", `${name} has ${found.length} elements, not ${length}`);
-  // By our own array: the holes of a sparse one must not slip through.
+  // Iterates over a new array, because `map` would skip the holes of a sparse one.
   return Array.from({ length }, (_, i) => savedWord(found[i], name));
 }
 
-/** The error of a field that is not what it has to be. */
+/** The error for a field of the wrong kind. */
 export function shapeError(name: string, wanted: string, value: unknown): RestoreError {
   return new RestoreError("shape", `${name} is ${savedText(value)}, not ${wanted}`);
 }
 
-/** A value of unknown kind and size, for a message. */
+/** A value of unknown kind and size, shortened for a message. */
 export function savedText(value: unknown): string {
   if (typeof value === "object" && value !== null) return "an object";
   return String(value).slice(0, 40);

@@ -1,14 +1,14 @@
 /**
- * Shared memory regions: memory of the device's own that the driver maps (VIRTIO 1.4, 2.10), and the
- * machine's handler through which a device adds such memory to the guest's address space.
+ * Shared memory regions: a device's own memory that the driver maps (VIRTIO 1.4, 2.10), and the machine's handler
+ * through which a device adds it to the guest's address space.
  * @module
  */
 
 import type { MemoryRegion } from "@virtio-ts/vm-memory";
 
-/** One region within the device's window of shared memory; its id is its place in the list. */
+/** One region in the device's window of shared memory. */
 export interface SharedMemoryRegion {
-  /** `shmid`: what the region is for, by the device's type. */
+  /** `shmid`: the purpose of the region, defined by the device type. */
   readonly id: number;
   /** Bytes from the start of the window. */
   readonly offset: number;
@@ -29,12 +29,12 @@ export interface SharedMemoryList {
 }
 
 /**
- * The machine's side: lets devices with memory of their own (DAX, pmem) put it before the guest. What is inserted is
- * memory like any other: the guest may give buffers in it to all devices.
+ * The machine's side: devices with their own memory (DAX, pmem) insert it into the guest. Inserted memory is like any
+ * other: the guest may give buffers in it to every device.
  */
 export interface RegionHandler {
   /** Adds a region to the guest's address space. */
   insertRegion(region: MemoryRegion): void;
-  /** Takes it out again. */
+  /** Removes it again. */
   removeRegion(region: MemoryRegion): void;
 }

@@ -1,8 +1,8 @@
 /**
- * The saved state of a device behind its state machine: what a machine keeps to go on later, elsewhere. Guest
- * memory, and the registers a transport has of its own, are saved by whoever owns them.
+ * The saved state of a device behind its state machine, from which a machine can continue later or elsewhere. Guest
+ * memory and a transport's own registers are saved by their owners.
  *
- * Who restores a snapshot need not trust who wrote it: {@link parseCoreState} believes nothing.
+ * A snapshot may come from an untrusted source: {@link parseCoreState} checks everything.
  * @module
  */
 
@@ -16,19 +16,19 @@ import { savedFlag, savedList, savedRecord, savedText, savedWord, savedWords, sh
 
 /** One queue in a {@link CoreState}. */
 export interface CoreQueueState {
-  /** Largest size: a device with another one can't take the state. */
+  /** Largest size. A device with another one refuses the state. */
   readonly maxSize: number;
-  /** Size the driver chose. */
+  /** Size that the driver chose. */
   readonly size: number;
   /** Whether the driver enabled it. */
   readonly enabled: boolean;
   /** Low and high halves of the descriptor, driver and device areas' addresses. */
   readonly halves: readonly number[];
-  /** How far the device has come in its rings; `null` while the queue is not live. */
+  /** The device's position in the rings; `null` while the queue is not live. */
   readonly position: QueueState | null;
 }
 
-/** Plain data that `DeviceCore.save` gives: survives JSON and structured clones. */
+/** Plain data that `DeviceCore.save` returns. It survives JSON and structured clones. */
 export interface CoreState extends Readonly<Registers> {
   readonly version: 1;
   /** Device id. */
@@ -37,17 +37,17 @@ export interface CoreState extends Readonly<Registers> {
   readonly queues: readonly CoreQueueState[];
   /** Whether the device was activated. */
   readonly active: boolean;
-  /** What the driver has asked for and the device takes its time over, if anything. */
+  /** An asynchronous step in flight that the driver asked for, if any. */
   readonly underWay: "suspending" | "resuming" | null;
-  /** The device's own state, `null` where it has none. */
+  /** The device's own state; `null` for a device without. */
   readonly device: unknown;
 }
 
 /**
- * Checks saved state and copies it: nothing of the original is looked at twice.
- * @param like state of the device that it is for
+ * Checks saved state and copies it: no field of the original is read twice.
+ * @param like state of the device to restore into
  * @param configSize bytes of its configuration space
- * @throws RestoreError for anything that `DeviceCore.save` of such a device does not give
+ * @throws RestoreError for anything that `DeviceCore.save` of such a device does not return
  */
 export function parseCoreState(state: unknown, like: CoreState, configSize: number): CoreState {
   const source = savedRecord(state, "the saved state");
@@ -77,7 +77,7 @@ export function parseCoreState(state: unknown, like: CoreState, configSize: numb
     queueSelect: savedWord(source.queueSelect, "queueSelect"),
     configGeneration: savedWord(source.configGeneration, "configGeneration"),
     frozenConfig: parseConfig(source.frozenConfig, suspended ? configSize : null),
-    // By our own array: the holes of a sparse one must not slip through.
+    // Iterates over the device's own queues, because `map` would skip the holes of a sparse array.
     queues: like.queues.map((queue, i) => parseQueue(queues[i], i, queue.maxSize, active)),
     earlyKicks: parseKicks(source.earlyKicks, queues.length),
     device: source.device ?? null,
@@ -85,10 +85,10 @@ export function parseCoreState(state: unknown, like: CoreState, configSize: numb
 }
 
 /**
- * Restores the device behind the state machine and has it go live.
- * @param before its state as it was: what it has again when it does not go live
+ * Restores the device behind the state machine and lets it go live.
+ * @param before its previous state, restored if it does not go live
  * @param goLive starts it
- * @throws whatever the device throws
+ * @throws what the device throws
  */
 export function restoreDevice(device: VirtioDevice, state: unknown, before: unknown, goLive: () => void): void {
   if (device.restore !== undefined) device.restore(state);
@@ -101,7 +101,7 @@ export function restoreDevice(device: VirtioDevice, state: unknown, before: unkn
   }
 }
 
-/** Whether a device that lived by the rules can have come to this point (2.1.1, 3.1). */
+/** Whether a device that followed the rules can be in this state (2.1.1, 3.1). */
 function checkLife(status: number, legacy: boolean, active: boolean): void {
   const rules = rulesOf(legacy);
   if (!statusInOrder(status, rules)) throw new RestoreError("state", `status ${status} can't be come to`);
@@ -133,7 +133,7 @@ function parseQueue(state: unknown, index: number, maxSize: number, active: bool
     size: savedWord(source.size, `${name}.size`),
     enabled,
     halves: savedWords(source.halves, 6, `${name}.halves`),
-    // The queue itself checks what it is made of.
+    // The queue checks its position itself.
     position: position as QueueState | null,
   };
 }
@@ -146,7 +146,7 @@ function parseUnderWay(value: unknown, status: number, legacy: boolean): CoreSta
   return value;
 }
 
-/** @param size bytes there have to be; `null`: none */
+/** @param size expected bytes; `null`: none */
 function parseConfig(value: unknown, size: number | null): number[] | null {
   if ((value === null) !== (size === null)) {
     throw new RestoreError("state", "configuration space is kept for a device that is not suspended, or not for one");

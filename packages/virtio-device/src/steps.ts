@@ -1,20 +1,20 @@
 /**
- * Steps of a device that may take time: reset, queue reset, suspend, resume.
+ * Steps of a device that may be asynchronous: reset, queue reset, suspend, resume.
  * @module
  */
 
-/** The steps a device takes, and those it is not done with. */
+/** The steps of a device that are in flight. */
 export class Steps {
   readonly #underWay = new Set<Promise<void>>();
 
-  /** Settles when the steps under way are done; at once where there are none. */
+  /** Settles when the steps in flight are done; at once if there are none. */
   get settled(): Promise<void> {
     return Promise.all(this.#underWay).then(() => {});
   }
 
   /**
-   * Has the device take a step, and goes on when it is done: at once where it takes no time.
-   * @returns settles when the step is done; `null` when it already is
+   * Runs a step, and calls `done` when it is done: at once if it is synchronous.
+   * @returns settles when the step is done; `null` if it already is
    */
   take(step: () => void | Promise<void>, done: () => void, failed: (cause: unknown) => void): Promise<void> | null {
     let pending: unknown;
@@ -34,7 +34,7 @@ export class Steps {
     return taken;
   }
 
-  /** Nobody waits any more for those under way: a reset overtakes them, even one that never ends. */
+  /** Forgets the steps in flight: a reset overtakes them, even one that never ends. */
   forget(): void {
     this.#underWay.clear();
   }

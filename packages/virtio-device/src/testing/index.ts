@@ -1,6 +1,5 @@
 /**
- * For tests of other packages: a device that records its life, interrupts that are counted, a scheduler that
- * waits to be told, a driver gone mad.
+ * For tests of other packages: a device that records its life, interrupts that count, a scheduler run by hand, fuzzers.
  * @module
  */
 
@@ -13,21 +12,21 @@ import type { InterruptNotifier, TransportInterrupts } from "../notifier.ts";
 export * from "./register-fuzz.ts";
 export * from "./state-fuzz.ts";
 
-/** A device that does nothing but remember what was asked of it. */
+/** A device that only records its calls. */
 export class RecordingDevice implements VirtioDevice {
   readonly deviceType: number;
   readonly queueMaxSizes: readonly number[];
   readonly features: bigint;
   readonly configSize: number;
-  /** Its configuration space: all of it writable. */
+  /** Its configuration space, all writable. */
   readonly config: ConfigSpace;
-  /** What happened, in order: "activate", "notify 1", "reset", "remove". */
+  /** The calls, in order: "activate", "notify 1", "reset", "remove". */
   readonly events: string[] = [];
-  /** The context of the last activation, kept over a reset for tests that misuse it. */
+  /** The context of the last activation. Kept across a reset, for tests that misuse it. */
   context: ActivationContext | null = null;
   /** Thrown by the next activation. */
   activationError: Error | null = null;
-  /** What the next resets wait for. */
+  /** The next resets wait for it. */
   resetPromise: Promise<void> | undefined;
 
   constructor(
@@ -68,11 +67,11 @@ export class RecordingDevice implements VirtioDevice {
   }
 }
 
-/** One that also lets its queues start and stop. Further events: "start 1", "stop 1". */
+/** A recording device whose queues also start and stop. Further events: "start 1", "stop 1". */
 export class FlexibleDevice extends RecordingDevice {
-  /** What the next starts of a queue wait for. */
+  /** The next starts of a queue wait for it. */
   startPromise: Promise<void> | undefined;
-  /** What the next stops of a queue wait for. */
+  /** The next stops of a queue wait for it. */
   stopPromise: Promise<void> | undefined;
 
   startQueue({ index }: ActiveQueue): void | Promise<void> {
@@ -86,7 +85,7 @@ export class FlexibleDevice extends RecordingDevice {
   }
 }
 
-/** Interrupts that are counted. */
+/** Interrupts that only count. */
 export class CountingInterrupts implements TransportInterrupts {
   /** Configuration change notifications. */
   configCount = 0;
@@ -105,14 +104,14 @@ export class CountingInterrupts implements TransportInterrupts {
 
 /** Keeps deferred work until {@link run}. */
 export class ManualScheduler implements Scheduler {
-  /** Work that waits. */
+  /** Pending tasks. */
   readonly tasks: (() => void)[] = [];
 
   defer(task: () => void): void {
     this.tasks.push(task);
   }
 
-  /** Does what waits now, not what that defers in turn. */
+  /** Runs the pending tasks, but not those that they defer in turn. */
   run(): void {
     for (const task of this.tasks.splice(0)) task();
   }

@@ -1,6 +1,6 @@
 /**
- * For tests of transports: a driver gone mad, who reads and writes registers at random, at any offset and width, in
- * any state of the device. What it did can be told again by its seed.
+ * For tests of transports: a driver that reads and writes registers at random, at any offset and width, in any state of
+ * the device. Its seed reproduces a run.
  * @module
  */
 
@@ -8,28 +8,28 @@ import type { AccessWidth, RegisterBlock } from "@virtio-ts/vm-device";
 import type { DeviceCore } from "../core.ts";
 import { rulesOf, statusInOrder } from "../driver-rules.ts";
 
-/** What a {@link fuzzRegisters} is to do. */
+/** Options of {@link fuzzRegisters}. */
 export interface RegisterFuzz {
-  /** Where its random numbers begin: the same seed does the same again. */
+  /** Seed of the random numbers: the same seed repeats the same run. */
   readonly seed: number;
-  /** Accesses in all. */
+  /** Total accesses. */
   readonly accesses: number;
-  /** What it accesses: each register block, and configuration space as one. */
+  /** The accessed blocks: each register block, and configuration space as one. */
   readonly blocks: readonly RegisterBlock[];
   /** The state machine behind them. */
   readonly core: DeviceCore;
   /**
-   * What happens in between, one at random every {@link STRIDE} accesses: a step that brings the device into some
-   * state, traffic, the machine's deferred work.
+   * Events, one at random every {@link STRIDE} accesses: a step that brings the device into some state, traffic, the
+   * machine's deferred work.
    */
   readonly events: readonly (() => void)[];
-  /** Bytes of guest memory, so that some of the addresses written are good ones. */
+  /** Bytes of guest memory, so that some of the written addresses are valid. */
   readonly memorySize: number;
 }
 
-/** What came of it. */
+/** The outcome of a run. */
 export interface RegisterFuzzOutcome {
-  /** Every value of device status that was seen. */
+  /** Every value of device status that was read. */
   readonly statuses: ReadonlySet<number>;
   /** How often the device went live. */
   readonly activations: number;
@@ -42,13 +42,13 @@ const WIDTHS = [1, 2, 4] as const;
 const STATUSES = [0, 1, 3, 7, 11, 15, 16, 31, 64, 128, 143, 255] as const;
 const EDGES = [0, 1, 2, 0x7f, 0x80, 0xff, 0x100, 0x7fff, 0x8000, 0xffff, 0x1_0000, 0x8000_0000, 0xffff_ffff] as const;
 const PAGE = 0x1000;
-/** Where most registers are in a block. */
+/** Most registers are below this offset in a block. */
 const NEAR = 0x80;
 
 /**
  * Accesses registers at random.
- * @throws Error naming the access after which a register threw, gave what is no value of its width, or left the state
- * machine in a state that the standard does not know
+ * @throws Error naming the access after which a register threw, returned a value outside its width, or left the state
+ * machine in a state unknown to the standard
  */
 export function fuzzRegisters(fuzz: RegisterFuzz): RegisterFuzzOutcome {
   const { blocks, core, events, memorySize } = fuzz;
@@ -87,13 +87,13 @@ export function randomNumbers(seed: number): (below: number) => number {
   };
 }
 
-/** Mostly where the registers are, in steps of the width; now and then anywhere. */
+/** Mostly in the range of the registers, aligned to the width; sometimes anywhere. */
 function randomOffset(random: (below: number) => number, size: number, width: AccessWidth): number {
   const anywhere = random(size - width + 1);
   return random(4) === 0 ? anywhere : (anywhere % NEAR) & -width;
 }
 
-/** What drivers write, what they never should, and anything. */
+/** Values that drivers write, values that they never should, and random ones. */
 function randomValue(random: (below: number) => number, memorySize: number): number {
   switch (random(6)) {
     case 0:

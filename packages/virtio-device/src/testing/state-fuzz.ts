@@ -1,9 +1,9 @@
 /**
- * For tests of whatever takes saved state back: state that somebody tampered with.
+ * For tests of code that restores state: saved state that was tampered with.
  * @module
  */
 
-/** As long as an array can be: who walks it, or makes room for as much, does not come back. */
+/** The longest possible array: code that walks it, or allocates as much, does not return. */
 const ENDLESS: readonly unknown[] = new Array(2 ** 32 - 1);
 
 const JUNK: readonly unknown[] = [
@@ -46,13 +46,13 @@ const JUNK: readonly unknown[] = [
   [0, 0, 0, 0],
   {},
 ];
-/** Places changed at most, how deep they are, and how long a list may be that is doubled. */
+/** Most places changed, their depth, and the longest list that is doubled. */
 const CHANGES = 3;
 const DEPTH = 6;
 const DOUBLED = 256;
 
 /**
- * A copy of saved state in which some places are changed, taken out, or made twice as long.
+ * A copy of saved state with some places changed, removed, or doubled in length.
  * @param random whole numbers below its argument: `randomNumbers`
  */
 export function tamperedState<T>(state: T, random: (below: number) => number): T {
@@ -61,7 +61,7 @@ export function tamperedState<T>(state: T, random: (below: number) => number): T
   return copy;
 }
 
-/** Goes down from the root, at random, and changes the place it comes to. */
+/** Descends from the root at random, and changes the place that it reaches. */
 function change(tree: unknown, random: (below: number) => number): void {
   let node = tree as Record<string, unknown>;
   for (let depth = 1 + random(DEPTH); ; depth--) {
