@@ -1,5 +1,5 @@
 /**
- * Frames of a network device, and the links that carry them: ports, a switch, capture, software offloads.
+ * Network frames and the links that carry them: ports, a switch, capture, software offloads.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Records what goes to and comes from a backend, for Wireshark to read.
+ * Records the frames to and from a backend in a format that Wireshark reads.
  * @module
  */
 
@@ -8,48 +8,49 @@ import type { NetBackend, NetPort } from "../link/port.ts";
 import { watch } from "../link/report.ts";
 import { type CaptureSink, INBOUND, OUTBOUND, PcapngWriter } from "./pcapng.ts";
 
-/** How a {@link Capture} is made. */
+/** Options of a {@link Capture}. */
 export interface CaptureOptions {
-  /** Takes the bytes of the capture in pcapng format: a file, a download, an array. They are its to keep. */
+  /** Takes the bytes of the capture in pcapng format: a file, a download, an array. It may keep them. */
   sink: CaptureSink;
   /** Name of the interface, ASCII; `virtio-net` by default. */
   name?: string;
-  /** Bytes recorded of each frame at most; 262 144 by default, which is every frame in full. */
+  /** Maximum bytes recorded per frame; 262 144 by default, which records every frame in full. */
   snapLength?: number;
   /** Bytes gathered before the sink is called; 65 536 by default. */
   chunkSize?: number;
-  /** The clock, microseconds since 1970; `Date.now` by default, whose steps are of a millisecond. */
+  /** The clock, microseconds since 1970; `Date.now` by default, with steps of a millisecond. */
   now?: () => number;
 }
 
-/** What a {@link Capture} recorded. */
+/** Counters of a {@link Capture}. */
 export interface CaptureCounters {
-  /** Frames recorded, both ways. */
+  /** Frames recorded, in both directions. */
   frames: number;
-  /** Frames that were not, since the sink had failed or the capture was closed. */
+  /** Frames not recorded, because the sink had failed or the capture was closed. */
   missed: number;
 }
 
 /**
- * A backend around a backend: frames pass through, and are recorded when they were taken, each once. Seen
- * from the NIC: its own frames are outbound. Frames are recorded as they pass here, so those which a NIC left
- * to be segmented are large, but checksums are filled in, as on the wire.
+ * A backend around a backend. Frames pass through, and each is recorded once, after it was taken. The directions are
+ * the NIC's: its own frames are outbound. Frames are recorded as they pass: those a NIC left to be segmented are large,
+ * but checksums are filled in, as on the wire.
  *
- * Frames never wait for the sink, nor fail with it: if it throws, or answers with a promise that is rejected, the capture ends and {@link error} says why.
+ * Frames never wait for the sink. If the sink throws, or returns a promise that is rejected, the capture ends,
+ * {@link error} holds the cause, and frames continue to pass.
  */
 export class Capture implements NetBackend {
-  /** What was recorded. */
+  /** Counters of the recorded frames. */
   readonly counters: CaptureCounters = { frames: 0, missed: 0 };
   /** @inheritDoc */
   readonly mtu?: number;
   /** @inheritDoc */
   readonly mac?: Uint8Array;
-  /** What the sink threw, if it did. */
+  /** The error that ended the capture, if one did. */
   error: unknown;
   readonly #inner: NetBackend;
   readonly #now: () => number;
   #writer: PcapngWriter | undefined;
-  /** Answers that came from within the handing over of what they answer: recorded after it. */
+  /** Answers that were sent from within the `take` of the frames they answer: recorded after those frames. */
   readonly #held: HeldFrames = new HeldFrames();
   #depth = 0;
 
@@ -67,7 +68,7 @@ export class Capture implements NetBackend {
     );
   }
 
-  /** What the backend accepts. */
+  /** The offloads that the backend accepts. */
   get accepts(): number {
     return this.#inner.accepts;
   }
@@ -104,12 +105,12 @@ export class Capture implements NetBackend {
     this.#inner.linkChanged?.(up);
   }
 
-  /** Hands the sink what is recorded so far. */
+  /** Hands the sink the frames recorded so far. */
   flush(): void {
     this.#guard((writer) => writer.flush());
   }
 
-  /** Hands the sink the rest and ends the capture. Frames go on passing. */
+  /** Hands the sink the rest and ends the capture. Frames continue to pass. */
   close(): void {
     this.flush();
     this.#writer = undefined;
@@ -123,7 +124,7 @@ export class Capture implements NetBackend {
       end = to.take(burst, first);
       return end;
     } finally {
-      // Also where it threw, or the frames that are held would be there for good.
+      // Also after a throw: the held frames would stay forever otherwise.
       this.#depth--;
       this.#note(burst, first, end, direction, time);
     }
@@ -165,7 +166,7 @@ export class Capture implements NetBackend {
   }
 }
 
-/** Copies of frames, with when and where they went. */
+/** Copies of frames, with their times and directions. */
 class HeldFrames {
   readonly burst = new FrameBurst();
   readonly directions: number[] = [];

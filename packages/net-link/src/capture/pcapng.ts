@@ -1,6 +1,6 @@
 /**
- * Writes pcapng (draft-ietf-opsawg-pcapng): the blocks a capture of one Ethernet interface consists of,
- * little-endian, in chunks.
+ * Writes pcapng (draft-ietf-opsawg-pcapng): the blocks of a capture of one Ethernet interface, little-endian, in
+ * chunks.
  * @module
  */
 
@@ -8,7 +8,7 @@ import type { FrameBurst } from "../frame/burst.ts";
 import { checksumAdd, checksumFold } from "../offload/checksum.ts";
 import { GSO_NONE, HDR_F_NEEDS_CSUM } from "../offload/offload.ts";
 
-/** Takes the bytes of a capture, in order. They are the sink's to keep. */
+/** Takes the bytes of a capture, in order. The sink may keep them. */
 export type CaptureSink = (bytes: Uint8Array) => void;
 
 /** Direction of a frame, as bits 0-1 of `epb_flags`. */
@@ -27,10 +27,10 @@ const EPB_FLAGS = 2;
 const IF_NAME = 2;
 const IF_TSRESOL = 9;
 const SHB_USERAPPL = 4;
-/** Bytes of an enhanced packet block that are neither frame nor comment: header, flags, end of options, trailer. */
+/** Bytes of an enhanced packet block without frame and comment: header, flags, end of options, trailer. */
 const PACKET_OVERHEAD = 28 + 8 + 4 + 4;
 
-/** Formats a capture and gathers it in chunks. */
+/** Formats a capture and collects it in chunks. */
 export class PcapngWriter {
   readonly #sink: CaptureSink;
   readonly #chunkSize: number;
@@ -40,10 +40,10 @@ export class PcapngWriter {
   #at = 0;
 
   /**
-   * @param sink takes the chunks; may throw, and whatever made it do so throws the chunk away
+   * @param sink takes the chunks; if it throws, the call that flushed throws that error, and the chunk is lost
    * @param name of the interface
-   * @param snapLength bytes recorded of each frame at most
-   * @param chunkSize bytes handed to the sink at a time, about
+   * @param snapLength maximum bytes recorded per frame
+   * @param chunkSize approximate bytes per chunk
    */
   constructor(sink: CaptureSink, name: string, snapLength: number, chunkSize: number) {
     this.#sink = sink;
@@ -55,7 +55,7 @@ export class PcapngWriter {
   }
 
   /**
-   * Adds frame `i` of a burst, with its checksum filled in where that was left to an offload.
+   * Adds frame `i` of a burst, with its checksum filled in if the sender left it to an offload.
    * @param direction {@link INBOUND} or {@link OUTBOUND}
    * @param time microseconds since 1970
    */
@@ -86,7 +86,7 @@ export class PcapngWriter {
     this.#u32(total);
   }
 
-  /** Hands the sink what is gathered. */
+  /** Hands the sink the collected bytes. */
   flush(): void {
     if (this.#at === 0) return;
     const bytes = this.#chunk.subarray(0, this.#at);
@@ -105,7 +105,7 @@ export class PcapngWriter {
     this.#u32(BYTE_ORDER_MAGIC);
     this.#u16(1);
     this.#u16(0);
-    this.#u32(0xffff_ffff); // of unknown length, low half and high half
+    this.#u32(0xffff_ffff); // section length unknown: low half and high half
     this.#u32(0xffff_ffff);
     this.#option(SHB_USERAPPL, application);
     this.#u32(OPT_END);
@@ -124,9 +124,9 @@ export class PcapngWriter {
     this.#u32(description);
   }
 
-  /** Makes room for a block in one piece: chunks end between blocks. */
+  /** Makes contiguous room for a block: chunks end between blocks. */
   #room(length: number): void {
-    while (this.#at > 0 && this.#at + length > this.#chunk.length) this.flush(); // the sink may have called us meanwhile
+    while (this.#at > 0 && this.#at + length > this.#chunk.length) this.flush(); // again: the sink may add a packet meanwhile
     if (length <= this.#chunk.length) return;
     this.#chunk = new Uint8Array(length);
     this.#view = new DataView(this.#chunk.buffer);
@@ -150,7 +150,7 @@ export class PcapngWriter {
   }
 }
 
-/** Fills in a checksum in the copy of a frame; leaves alone one that would not lie inside. */
+/** Fills in the checksum in the copy of a frame, unless the field lies outside the frame. */
 function completeChecksum(bytes: Uint8Array, at: number, length: number, start: number, offset: number): void {
   if (start + offset + 2 > length) return;
   const checksum = checksumFold(checksumAdd(0, bytes, at + start, length - start)) || 0xffff;
@@ -162,7 +162,7 @@ function pad4(length: number): number {
   return (length + 3) & ~3;
 }
 
-/** Text as bytes; what is not ASCII becomes a question mark, for an encoder is not to be had everywhere. */
+/** Text as bytes; characters outside ASCII become question marks. Not every host has a TextEncoder. */
 function ascii(text: string): Uint8Array {
   return Uint8Array.from(text, (c) => (c < "\x7f" ? c.charCodeAt(0) : 0x3f));
 }

@@ -1,7 +1,7 @@
 /**
- * A burst of Ethernet frames on its way across a link, as one structure of arrays: made once, reused for
- * ever, so that handing over a frame allocates nothing. A frame is a list of segments, each a range of
- * somebody's bytes (guest memory, a socket's buffer): frames are passed on as views, not copied.
+ * A burst of Ethernet frames that crosses a link: one structure of arrays, made once and reused, so that handing over a
+ * frame allocates nothing. A frame is a list of segments, each a range of borrowed bytes (guest memory, a socket's
+ * buffer): frames are passed on as views, not copied.
  * @module
  */
 
@@ -10,8 +10,8 @@ import { GSO_NONE } from "../offload/offload.ts";
 /**
  * Frames handed from one end of a link to the other. Frame `i` has the segments `first[i] .. first[i + 1] - 1`.
  *
- * The bytes behind the segments belong to whoever filled the burst and are only good until the call that
- * hands the burst over returns: who wants to keep a frame copies it ({@link FrameBurst.copyFrame}).
+ * The bytes behind the segments belong to the sender of the burst. They are valid only until the call that hands over
+ * the burst returns: to keep a frame, copy it ({@link FrameBurst.copyFrame}).
  */
 export class FrameBurst {
   /** Frames in the burst. */
@@ -40,15 +40,15 @@ export class FrameBurst {
   offsets!: Uint32Array;
   /** Length of each segment, bytes. */
   segmentLengths!: Uint32Array;
-  /** Views from here on are {@link EMPTY}, but for those of the burst as it is now. */
+  /** From this index on, views that the current burst does not use are {@link EMPTY}. */
   #written = 0;
-  /** Room that {@link release} leaves. */
+  /** Frames that {@link release} keeps room for. */
   readonly #keptFrames: number;
   readonly #keptSegments: number;
 
   /**
-   * @param frames frames to make room for; grows by itself
-   * @param segments segments to make room for; grows by itself
+   * @param frames initial capacity in frames; the burst grows as needed
+   * @param segments initial capacity in segments; the burst grows as needed
    */
   constructor(frames = 64, segments: number = frames * 4) {
     this.#keptFrames = Math.max(frames, KEPT_FRAMES);
@@ -65,8 +65,8 @@ export class FrameBurst {
   }
 
   /**
-   * Empties the burst and drops every view it holds, so that their memory can be freed; gives back room that only an
-   * unusually large burst needs.
+   * Empties the burst and drops all its views, so that their memory can be freed. Shrinks arrays that an unusually
+   * large burst has grown.
    */
   release(): void {
     this.clear();
@@ -88,7 +88,7 @@ export class FrameBurst {
     this.lengths[this.count] = (i === this.first[this.count] ? 0 : this.lengths[this.count]) + length;
   }
 
-  /** Ends the frame being built, with its offloads; without arguments it is a plain frame. */
+  /** Ends the frame being built and sets its offloads; without arguments the frame is a plain one. */
   endFrame(flags = 0, gsoType: number = GSO_NONE, hdrLen = 0, gsoSize = 0, csumStart = 0, csumOffset = 0): void {
     const i = this.count;
     if (i === this.lengths.length) this.#growFrames();
@@ -154,7 +154,7 @@ export class FrameBurst {
    * Copies bytes of frame `i` out.
    * @param from first byte of the frame to copy
    * @param length bytes to copy at most
-   * @returns bytes copied: fewer when the frame ends before
+   * @returns bytes copied: fewer than `length` if the frame ends first
    */
   copyFrame(i: number, from: number, target: Uint8Array, targetOffset: number, length: number): number {
     let skip = from;
@@ -176,7 +176,7 @@ export class FrameBurst {
     return length - left;
   }
 
-  /** Segments are about to be forgotten, but their views are still there. */
+  /** Called before segments are dropped: their views stay in the array. */
   #noteWritten(): void {
     if (this.segments > this.#written) this.#written = this.segments;
   }
@@ -221,6 +221,6 @@ export class FrameBurst {
 }
 
 const EMPTY = new Uint8Array(0);
-/** Room for this many frames and segments stays once it was needed: as many as a NIC and Linux make of a burst. */
+/** Capacity that `release` keeps once it was needed: a burst of a NIC under Linux fits. */
 const KEPT_FRAMES = 256;
 const KEPT_SEGMENTS = 2048;

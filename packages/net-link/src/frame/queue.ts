@@ -1,6 +1,6 @@
 /**
- * A bounded queue in front of a port, for sources that can't wait: what the port doesn't take at once is
- * copied and offered again, what finds no room is dropped and counted.
+ * A bounded queue in front of a port, for sources that can't wait: frames that the port does not take at once are
+ * copied and offered again; frames that do not fit are dropped and counted.
  * @module
  */
 
@@ -10,22 +10,22 @@ import { attempt, type OnError, reportToHost } from "../link/report.ts";
 import { enterTurn, inLaterTurn, leaveTurn } from "../link/turn.ts";
 import { FrameBurst } from "./burst.ts";
 
-/** How a {@link FrameQueue} is made. */
+/** Options of a {@link FrameQueue}. */
 export interface FrameQueueOptions {
-  /** Frames it holds at most; 512 by default. */
+  /** Maximum number of frames it holds; 512 by default. */
   frames?: number;
-  /** Bytes it holds at most, allocated with the first frame that has to wait; 1 MiB by default. */
+  /** Maximum number of bytes it holds, allocated with the first frame that has to wait; 1 MiB by default. */
   bytes?: number;
-  /** Told of what the target throws; the host by default, where it shows uncaught errors. */
+  /** Called with each error that the target throws; by default errors go where the host shows uncaught ones. */
   onError?: OnError;
   /**
-   * Told that frames have to wait though the target is not full: what this turn of the event loop may hand over is
-   * handed over, the rest goes on in the next.
+   * Called when frames have to wait although the target is not full: this turn of the event loop has handed over all it
+   * may, the rest follows in a later turn.
    */
   onPostponed?: () => void;
 }
 
-/** What became of the frames given to a {@link FrameQueue}. */
+/** Counters of the frames given to a {@link FrameQueue}. */
 export interface FrameQueueCounters {
   /** Frames the port took, at once or later. */
   frames: number;
@@ -33,23 +33,23 @@ export interface FrameQueueCounters {
   bytes: number;
   /** Frames that had to wait. */
   queued: number;
-  /** Frames dropped since the queue was full. */
+  /** Frames dropped because the queue was full. */
   droppedFull: number;
   /** Frames dropped by {@link FrameQueue.clear}. */
   droppedCleared: number;
-  /** Frames lost with a `take` of the target that threw. */
+  /** Frames lost because the target's `take` threw. */
   droppedFailed: number;
 }
 
-/** Frames offered at a time. */
+/** Frames offered to the target in one call. */
 const BATCH = 64;
 
 /**
- * A queue as a port: it takes every frame. Its bytes are a ring in which each frame lies in one piece, so that
- * handing them over needs no second copy; nothing is allocated while it runs.
+ * A queue as a port: it takes every frame. Each frame lies in one piece in a ring of bytes, so that handing it over
+ * needs no second copy. Nothing is allocated once the ring exists.
  */
 export class FrameQueue implements NetPort {
-  /** What became of the frames. */
+  /** Counters of the frames. */
   readonly counters: FrameQueueCounters = {
     frames: 0,
     bytes: 0,
@@ -64,27 +64,29 @@ export class FrameQueue implements NetPort {
   readonly #capacity: number;
   readonly #size: number;
   #ring: Uint8Array | undefined;
-  /** The frames that wait are the slots `#head .. #head + #count - 1`, modulo the capacity. */
+  /** Waiting frames are the slots `#head .. #head + #count - 1`, modulo the capacity. */
   #head = 0;
   #count = 0;
-  /** Bytes of the ring from `#start`, the oldest frame, to `#end`, where the next one would go. */
+  /** Offsets in the ring: `#start`, where the oldest frame starts, and `#end`, where the newest one ends. */
   #start = 0;
   #end = 0;
   readonly #at: Uint32Array;
   readonly #lengths: Uint32Array;
-  /** As in {@link FrameBurst}, five to a slot: flags and GSO type, hdrLen, gsoSize, csumStart, csumOffset. */
+  /**
+   * Offload fields as in {@link FrameBurst}, five per slot: flags and GSO type, hdrLen, gsoSize, csumStart, csumOffset.
+   */
   readonly #offloads: Uint16Array;
   readonly #out = new FrameBurst(BATCH, BATCH);
-  /** The oldest frames, of which the target has views in hand: they stay until it has answered. */
+  /** How many of the oldest frames the target holds views of: they stay until its `take` returns. */
   #inHand = 0;
   /** The target left frames, and has not called {@link flush} since. */
   #full = false;
-  /** Something was called while the target had frames in hand: {@link flush}, {@link clear}. */
+  /** {@link flush} (`#again`) or {@link clear} (`#cleared`) was called during the target's `take`. */
   #again = false;
   #cleared = false;
   #postponed = false;
 
-  /** @param target whom the frames are for */
+  /** @param target the port that the frames go to */
   constructor(target: NetPort, options: FrameQueueOptions = {}) {
     this.#onError = options.onError ?? reportToHost;
     this.#target = new Handover(target, this.#onError);
@@ -96,19 +98,19 @@ export class FrameQueue implements NetPort {
     this.#offloads = new Uint16Array(this.#capacity * 5);
   }
 
-  /** What the target accepts. */
+  /** The offloads that the target accepts. */
   get accepts(): number {
     return this.#target.accepts;
   }
 
-  /** Frames that wait. */
+  /** Number of waiting frames. */
   get length(): number {
     return this.#count;
   }
 
   /**
-   * Hands frames to the target, or keeps copies of them. Only frames that a source sends from within the
-   * target's own `take` may overtake those of the burst in hand that this `take` then leaves.
+   * Hands frames to the target, or keeps copies of them. Frames stay in order, with one exception: frames sent from
+   * within the target's own `take` may overtake those that this `take` leaves.
    * @returns `burst.count`, always
    */
   take(burst: FrameBurst, first: number): number {
@@ -116,19 +118,20 @@ export class FrameQueue implements NetPort {
     let i = first;
     if (this.#count === 0 && this.#target.ready) i = this.#give(burst, first);
     for (; i < count; i++) this.push(burst, i);
-    // Who is not full won't call for what waits: it came from within its take, or when the turn was spent.
+    // A target that is not full never calls flush. Frames can wait all the same: they came from within its take, or the
+    // turn was spent.
     if (!this.#full) this.#drain();
     return count;
   }
 
-  /** The source has room again for what the target sends: tells the target. */
+  /** Tells the target that the source has room again. */
   resume(): void {
     this.#target.resume();
   }
 
   /**
-   * Copies frame `i` of a burst to the end of the queue, to be handed over by the next {@link flush}.
-   * @returns whether there was room; the frame is dropped and counted otherwise
+   * Copies frame `i` of a burst to the end of the queue; the next {@link flush} hands it over.
+   * @returns whether there was room; if not, the frame is dropped and counted
    */
   push(burst: FrameBurst, i: number): boolean {
     const length = burst.lengths[i];
@@ -156,8 +159,8 @@ export class FrameQueue implements NetPort {
   }
 
   /**
-   * Hands over what waits, as far as the target takes it: to be called when the target has room again.
-   * @returns whether nothing waits any longer
+   * Hands over waiting frames until the target is full. Call it when the target has room again.
+   * @returns whether the queue is empty now
    */
   flush(): boolean {
     this.#full = false;
@@ -165,7 +168,7 @@ export class FrameQueue implements NetPort {
     return this.#drain();
   }
 
-  /** Drops all that waits, and what the target leaves of the frames it has in hand. */
+  /** Drops all waiting frames. Those in the target's hands are dropped if it does not take them. */
   clear(): void {
     this.counters.droppedCleared += this.#count - this.#inHand;
     this.#count = this.#inHand;
@@ -177,7 +180,7 @@ export class FrameQueue implements NetPort {
   }
 
   #drain(): boolean {
-    if (this.#target.inHand) return false; // that call goes on with it
+    if (this.#target.inHand) return false; // the drain under way continues
     enterTurn();
     try {
       while (this.#count > 0 && !this.#full) {
@@ -208,7 +211,7 @@ export class FrameQueue implements NetPort {
     attempt(() => this.#onPostponed?.(), this.#onError);
   }
 
-  /** Gives the target a burst, of the source's or of those that waited. @returns the first frame that stays */
+  /** Gives the target a burst, the source's or one of waiting frames. @returns the first frame not taken */
   #give(burst: FrameBurst, first: number): number {
     const { count } = burst;
     const target = this.#target;
@@ -231,7 +234,7 @@ export class FrameQueue implements NetPort {
     return next;
   }
 
-  /** @returns where in the ring `length` bytes in one piece are free, -1 if nowhere */
+  /** @returns the offset in the ring of `length` contiguous free bytes, -1 if there are none */
   #room(length: number): number {
     const size = this.#size;
     if (length === 0 || length > size) return -1;

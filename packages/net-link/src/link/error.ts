@@ -1,5 +1,5 @@
 /**
- * What is wrong with a link, or with what stands at its end.
+ * Errors in the use of a link or of its ends.
  * @module
  */
 
@@ -7,11 +7,11 @@
 export type LinkErrorCode =
   /** Both ends of the link are the same. */
   | "SAME_END"
-  /** An end is no backend: it has no `take`, or no `attach`. */
+  /** An end is not a backend: it lacks `take` or `attach`. */
   | "BAD_END"
-  /** An end is at a link already. */
+  /** An end is already attached to a link. */
   | "END_TAKEN"
-  /** `take` answered with something else than the number of the first frame it did not take. */
+  /** `take` did not return the number of the first frame it did not take. */
   | "BAD_ANSWER";
 
 /** A fault in the use of a link. The message names the value and what was expected. */

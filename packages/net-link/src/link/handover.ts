@@ -1,7 +1,7 @@
 /**
- * Hands frames to a port whose code is not ours. The rules of that, which links, queues and sockets share: a port has
- * one burst in hand at a time; it may throw, and then the burst is lost, but nothing else is; what follows from it in
- * one turn is bounded.
+ * Hands frames to a port whose code is not ours, by the rules that links, queues and sockets share. A port has one
+ * burst in hand at a time. If it throws, that burst is lost, but nothing else. The work that follows in one turn is
+ * bounded.
  * @module
  */
 
@@ -11,29 +11,29 @@ import type { NetPort } from "./port.ts";
 import { attempt, type OnError, report, reportToHost, watch } from "./report.ts";
 import { enterTurn, leaveTurn, spendTurn, turnIsSpent } from "./turn.ts";
 
-/** One port, as it is called by one owner. */
+/** One port, called by one owner. */
 export class Handover implements NetPort {
-  /** Frames that were lost because the port threw, or gave an answer that makes no sense. */
+  /** Frames lost because the port's `take` threw or returned an invalid number. */
   failed = 0;
   readonly #port: NetPort;
   readonly #onError: OnError;
   #inHand = false;
 
   /**
-   * @param port whom frames are for
-   * @param onError told of what it throws; the host by default
+   * @param port the port that frames go to
+   * @param onError called with each error that it throws; by default errors go to the host
    */
   constructor(port: NetPort, onError: OnError = reportToHost) {
     this.#port = port;
     this.#onError = onError;
   }
 
-  /** Whether the port is in the middle of its `take`: then it may not be given another burst. */
+  /** Whether the port is in the middle of its `take`: it must not be given another burst then. */
   get inHand(): boolean {
     return this.#inHand;
   }
 
-  /** Whether it may be given a burst now. Where not: from within its `take`, or in a later turn. */
+  /** Whether the port may be given a burst now: it is not inside its `take`, and the turn is not spent. */
   get ready(): boolean {
     return !this.#inHand && !turnIsSpent();
   }

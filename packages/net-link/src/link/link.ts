@@ -1,8 +1,8 @@
 /**
- * A link: joins two ends, a NIC and a backend, two NICs or two backends, so that frames flow both ways. What
- * one end leaves undone and the other can't do itself is done in between ({@link SoftwareOffload}).
+ * A link: joins two ends, a NIC and a backend, two NICs or two backends, so that frames flow both ways. The link does
+ * the offloads that one end requests and the other does not accept ({@link SoftwareOffload}).
  *
- * The ends are code that is not ours: nothing they throw gets further than this.
+ * The code of the ends is not ours: the link catches and reports what it throws while frames flow.
  * @module
  */
 
@@ -14,7 +14,7 @@ import type { NetBackend, NetPort } from "./port.ts";
 import { attempt, type OnError, reportToHost } from "./report.ts";
 import { enterTurn, inLaterTurn, leaveTurn, spendTurn, turnIsSpent } from "./turn.ts";
 
-/** What went over one direction of a link. */
+/** Counters of one direction of a link. */
 export interface LinkCounters extends OffloadCounters {
   /** Frames handed over, in the form their sender gave them (before segmentation). */
   frames: number;
@@ -22,11 +22,11 @@ export interface LinkCounters extends OffloadCounters {
   droppedDown: number;
 }
 
-/** How a {@link Link} is made. */
+/** Options of a {@link Link}. */
 export interface LinkOptions {
   /**
-   * Told of what an end throws when it is called. The burst that it had in hand is lost, and counted; all else goes on.
-   * By default errors go where the host shows uncaught ones, which ends nothing.
+   * Called with each error that an end throws. The burst it had in hand is lost and counted; everything else continues.
+   * By default errors go where the host shows uncaught ones, without ending the process.
    */
   readonly onError?: OnError;
 }
@@ -36,13 +36,13 @@ export interface LinkOptions {
  * @param a one end, most often a NIC
  * @param b the other end, most often a backend
  * @returns the link, up
- * @throws LinkError `SAME_END`, `BAD_END`, `END_TAKEN`; what an end throws that does not want to be attached
+ * @throws LinkError `SAME_END`, `BAD_END`, `END_TAKEN`; the error of an end whose `attach` throws
  */
 export function connect(a: NetBackend, b: NetBackend, options: LinkOptions = {}): Link {
   return new Link(a, b, options);
 }
 
-/** Ends that are at a link. */
+/** Ends that are attached to a link. */
 const taken = new WeakSet<NetBackend>();
 
 /** Two ends joined by {@link connect}. */
@@ -89,17 +89,20 @@ export class Link {
     }
   }
 
-  /** What went from the first end to the second: the counters as they are now. */
+  /** A snapshot of the counters from the first end to the second. */
   get aToB(): LinkCounters {
     return this.#towardsB.counters();
   }
 
-  /** What went from the second end to the first: the counters as they are now. */
+  /** A snapshot of the counters from the second end to the first. */
   get bToA(): LinkCounters {
     return this.#towardsA.counters();
   }
 
-  /** Whether frames flow. A link that is down takes frames and drops them, like a pulled cable; both ends are told. */
+  /**
+   * Whether frames flow. A link that is down takes and drops frames, like a pulled cable. Setting it calls
+   * `linkChanged` of both ends.
+   */
   get up(): boolean {
     return this.#up;
   }
@@ -113,7 +116,7 @@ export class Link {
     if (!value) this.#letGo();
   }
 
-  /** Parts the two ends for good: both are detached, and what they still send is dropped and counted. */
+  /** Detaches both ends for good; frames they still send are dropped and counted. */
   disconnect(): void {
     if (!this.#connected) return;
     this.#connected = false;
@@ -134,14 +137,14 @@ export class Link {
     this.#towardsB.offload.discard();
   }
 
-  /** An end that was told to wait would wait for ever: what it holds is due to be dropped now. */
+  /** Resumes both ends: an end that waits for room would wait forever. Frames it sends now are dropped. */
   #letGo(): void {
     this.#towardsA.offload.resume();
     this.#towardsB.offload.resume();
   }
 }
 
-/** One direction of a link: what the sender sees as its peer. */
+/** One direction of a link: the peer that the sender sees. */
 class Direction implements NetPort {
   readonly offload: SoftwareOffload;
   open = true;
@@ -184,14 +187,14 @@ class Direction implements NetPort {
 
   resume(): void {
     if (!this.open) return;
-    // The sender of this direction has room: what the other direction kept for it goes first.
+    // The sender of this direction has room: frames that the other direction kept for it go first.
     this.reverse.offload.flush();
     this.reverse.#tell();
   }
 
-  /** Tells the sender that it may go on, where the target will not or has. */
+  /** Resumes the sender if it was refused and nothing else will resume it. */
   #tell(): void {
-    if (this.#telling) return; // it sent, and was refused, from within being told: the loop goes on
+    if (this.#telling) return; // the sender sent, and was refused, from within its resume: the loop continues
     this.#telling = true;
     enterTurn();
     try {

@@ -1,10 +1,10 @@
 /**
- * What becomes of errors in code that is called but not ours: backends, sinks, callbacks. Such an error is reported,
- * never passed on to whoever happened to send a frame.
+ * Reports errors of called code that is not ours: backends, sinks, callbacks. Such an error never reaches the caller
+ * that happened to send a frame.
  * @module
  */
 
-/** Told of an error in code that was called. */
+/** Called with each error of code that is not ours. */
 export type OnError = (cause: unknown) => void;
 
 interface ErrorHost {
@@ -12,14 +12,14 @@ interface ErrorHost {
   readonly console?: { error(...values: unknown[]): void };
 }
 
-/** Shows an error where the host shows uncaught ones, without ending anything. */
+/** Shows an error where the host shows uncaught ones, without ending the process. */
 export function reportToHost(cause: unknown): void {
   const host = globalThis as unknown as ErrorHost;
   if (host.reportError !== undefined) host.reportError(cause);
   else host.console?.error("virtio-ts: a network backend threw:", cause);
 }
 
-/** Calls code that is not ours. What it throws, at once or as a promise, is reported; so is what `onError` throws. */
+/** Calls code that is not ours. Reports its error, thrown or as a rejected promise, and any error of `onError`. */
 export function attempt(call: () => unknown, onError: OnError): void {
   try {
     watch(call(), onError);
@@ -28,7 +28,7 @@ export function attempt(call: () => unknown, onError: OnError): void {
   }
 }
 
-/** Reports an error; what the reporter throws goes to the host. */
+/** Reports an error. If `onError` throws, that error goes to the host. */
 export function report(cause: unknown, onError: OnError): void {
   try {
     watch(onError(cause) as unknown, reportToHost);
@@ -37,7 +37,7 @@ export function report(cause: unknown, onError: OnError): void {
   }
 }
 
-/** An answer that should be none may be a promise, of an asynchronous function: reports it if it is rejected. */
+/** Reports the rejection of a result that is a promise: a callback may be an asynchronous function. */
 export function watch(answer: unknown, onError: OnError): void {
   if (answer instanceof Promise) answer.catch((cause: unknown) => report(cause, onError));
 }

@@ -1,13 +1,13 @@
 /**
- * How much frames may set in motion before the rest of the program gets its turn. Every end may answer from within
- * `take`, and ends that answer each other, or links that form a loop, would go on for ever: so what follows from one
- * call is bounded, and what is left is done in a later turn of the event loop.
+ * Bounds the work that frames cause in one turn of the event loop. An end may answer from within `take`; ends that
+ * answer each other, and links that form a loop, would run forever. So the work that follows from one call is bounded,
+ * and the rest is done in a later turn.
  * @module
  */
 
-/** Frames handed over in a turn, about a millisecond or two of work. */
+/** Frames handed over per turn, one or two milliseconds of work. */
 const FRAMES = 16_384;
-/** Frames handed over from within the handing over of others, and so on: deeper, a call stack might not hold. */
+/** Maximum nesting of handovers: deeper ones might overflow the call stack. */
 const DEPTH = 64;
 
 interface Platform {
@@ -18,27 +18,30 @@ interface Platform {
 let depth = 0;
 let left = 0;
 
-/** Begins a piece of work; the outermost begins a turn. Each needs its {@link leaveTurn}. */
+/** Begins a piece of work; the outermost call begins a turn. Each call needs a {@link leaveTurn}. */
 export function enterTurn(): void {
   if (depth++ === 0) left = FRAMES;
 }
 
-/** Ends what the last {@link enterTurn} began. */
+/** Ends the piece of work that the last {@link enterTurn} began. */
 export function leaveTurn(): void {
   depth--;
 }
 
-/** Frames are handed over. */
+/** Counts frames that are handed over. */
 export function spendTurn(frames: number): void {
   left -= frames;
 }
 
-/** Whether more is to wait for a later turn ({@link inLaterTurn}). Never at the outermost, or nothing would go on. */
+/**
+ * Whether further frames must wait for a later turn ({@link inLaterTurn}). Never true outside a turn, or nothing would
+ * continue.
+ */
 export function turnIsSpent(): boolean {
   return depth > 0 && (left <= 0 || depth >= DEPTH);
 }
 
-/** Runs a task, which must not throw, in a later turn of the event loop: others come first. */
+/** Runs a task, which must not throw, in a later turn of the event loop, after other tasks. */
 export function inLaterTurn(task: () => void): void {
   const { setImmediate, setTimeout } = globalThis as unknown as Platform;
   if (setImmediate !== undefined) setImmediate(task);

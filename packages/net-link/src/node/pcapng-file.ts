@@ -5,20 +5,20 @@
 
 import { closeSync, openSync, writeSync } from "node:fs";
 
-/** A capture file, open for writing; made by {@link pcapngFile}. */
+/** A capture file open for writing; {@link pcapngFile} creates it. */
 export interface PcapngFile {
   /**
-   * Appends bytes: what `Capture` wants as its `sink`. Done when it returns, so that nothing piles up in memory.
+   * Appends bytes; pass it to `Capture` as `sink`. The write is synchronous, so nothing piles up in memory.
    * @throws what the file system reports: no space left, file closed
    */
   sink(bytes: Uint8Array): void;
-  /** Closes the file; close the capture before. A second call does nothing. */
+  /** Closes the file; close the capture first. A second call does nothing. */
   close(): void;
 }
 
 /**
- * Creates a capture file, or empties the one there is.
- * @param path where
+ * Creates a capture file, or truncates an existing one.
+ * @param path path of the file
  * @throws what the file system reports
  */
 export function pcapngFile(path: string): PcapngFile {

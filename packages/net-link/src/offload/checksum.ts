@@ -1,31 +1,30 @@
 /**
- * The internet checksum (RFC 1071): the ones' complement sum of 16-bit words that IPv4, TCP, UDP and ICMP
- * carry. For software offloads, and for whoever builds packets.
+ * The internet checksum (RFC 1071): the ones' complement sum of 16-bit words that IPv4, TCP, UDP and ICMP carry. For
+ * software offloads and for code that builds packets.
  *
- * A *partial sum* is a plain number to which words, as they read most significant byte first, may be added
- * by hand (those of a pseudo header): below 2^31 it stays exact. {@link checksumFold} makes the checksum of it.
+ * A *partial sum* is a plain number. Big-endian words, such as those of a pseudo header, may be added to it directly:
+ * it stays exact below 2^31. {@link checksumFold} turns it into the checksum.
  * @module
  */
 
 import type { FrameBurst } from "../frame/burst.ts";
 
-/** Below this many bytes, pairs of bytes are read: asking a view for its buffer costs more than words save. */
+/** Shorter ranges are read in pairs of bytes: getting the buffer of a view costs more than words save. */
 const SMALL = 64;
-/** Bytes whose 32-bit words a double sums without loss: 2^20 words below 2^32 stay below 2^53. */
+/** Bytes whose 32-bit words a double sums exactly: 2^20 words below 2^32 stay below 2^53. */
 const CHUNK = 0x40_0000;
 
 /**
- * Each buffer as words. Weakly, or a cache would keep a dead machine's memory alive; a WeakMap's look-up costs
- * 3 ns, a WeakRef of the last one 20, a new view per call 18 and garbage (bench/checksum.ts).
+ * Each buffer as words. The map is weak: a strong one would keep a dead machine's memory alive. A WeakMap look-up costs
+ * 3 ns, a WeakRef of the last buffer 20 ns, a new view per call 18 ns and garbage (bench/checksum.ts).
  */
 const wordsOf = new WeakMap<ArrayBufferLike, Uint32Array>();
 
 /**
- * Adds a range of bytes to a partial sum. The range must start at an even position of the data that is
- * summed, wherever it lies in memory; of an odd length only the last range may be
- * ({@link checksumFrame} takes care of both).
+ * Adds a range of bytes to a partial sum. The range must start at an even position of the summed data, at any address
+ * in memory. Only the last range may have an odd length ({@link checksumFrame} handles both).
  *
- * The range must lie inside the view: that is not checked here.
+ * The range must lie inside the view; this is not checked.
  * @param sum the partial sum so far, 0 at first
  * @param view the bytes, over any buffer, shared ones and WebAssembly's included
  * @param offset where the range starts in `view`, bytes
@@ -46,15 +45,15 @@ export function checksumAdd(sum: number, view: Uint8Array, offset: number, lengt
 
 /**
  * Ends a partial sum.
- * @returns the checksum, 16 bits, to be stored most significant byte first. Of data that contains its own
- * right checksum it is 0.
+ * @returns the checksum, 16 bits; store it most significant byte first. It is 0 for data that contains its own correct
+ * checksum.
  */
 export function checksumFold(sum: number): number {
   return ~fold16(sum) & 0xffff;
 }
 
 /**
- * Adds a range of a frame to a partial sum, across its segments, of whatever length they are.
+ * Adds a range of a frame to a partial sum, across segments of any length.
  *
  * The range must lie inside the frame; bytes past its end count as zero.
  * @param burst the burst
@@ -79,8 +78,8 @@ export function checksumFrame(burst: FrameBurst, i: number, from: number, length
     if (((length - left) & 1) === 0) {
       sum = checksumAdd(sum, burst.views[s], start, n);
     } else {
-      // At an odd position every byte is in the other half of its word: the sum of the range has its halves
-      // swapped too (RFC 1071, 2 (B)).
+      // At an odd position each byte lies in the other half of its word, so the sum of the range is byte-swapped too
+      // (RFC 1071, 2 (B)).
       sum += swap16(fold16(checksumAdd(0, burst.views[s], start, n)));
     }
     left -= n;
@@ -98,8 +97,8 @@ function addPairs(sum: number, view: Uint8Array, offset: number, length: number)
 }
 
 /**
- * Heads and tails byte by byte, what lies between as aligned 32-bit words. The words are little-endian, like
- * every machine with a JavaScript engine: the sum of swapped words is the swapped sum (RFC 1071, 2 (B)).
+ * Sums head and tail by bytes, the middle by aligned 32-bit words. The words are little-endian, as on every machine
+ * with a JavaScript engine: the sum of swapped words is the swapped sum (RFC 1071, 2 (B)).
  */
 function addWords(sum: number, view: Uint8Array, offset: number, length: number): number {
   const address = view.byteOffset + offset;
@@ -129,11 +128,11 @@ function addWords(sum: number, view: Uint8Array, offset: number, length: number)
   const low = total >>> 0;
   const high = (total - low) / 0x1_0000_0000;
   const folded = fold16((low & 0xffff) + (low >>> 16) + high);
-  // From an odd address on, memory's pairs are the data's pairs shifted by one byte, and so already swapped.
+  // At an odd address the pairs in memory are the data's pairs shifted by one byte, so they are already swapped.
   return (start & 1) !== 0 ? sum + folded + (view[offset] << 8) : sum + swap16(folded);
 }
 
-/** Words summed into a double need no carries. A function of its own, for its indices then stay integers. */
+/** Words summed into a double need no carries. This is a separate function so that its indices stay integers. */
 function sumWords(words: Uint32Array, from: number, to: number): number {
   let total = 0;
   let w = from;
@@ -144,7 +143,7 @@ function sumWords(words: Uint32Array, from: number, to: number): number {
   return total;
 }
 
-/** All words of a buffer, at least up to byte `end`: one that can grow outgrows what was made of it before. */
+/** All words of a buffer, at least up to byte `end`: a growable buffer may have outgrown the cached array. */
 function wordsIn(buffer: ArrayBufferLike, end: number): Uint32Array {
   let words = wordsOf.get(buffer);
   if (words === undefined || words.byteLength + 3 < end) {

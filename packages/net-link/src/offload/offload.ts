@@ -1,16 +1,16 @@
 /**
- * Offloads of one frame: what a NIC may leave to whoever takes the frame next. The values are those of
- * `struct virtio_net_hdr` (VIRTIO 1.4, 5.1.6 Device Operation), which Linux TAP shares; this package owns
- * them because a frame keeps them on its whole way, whatever device or backend it meets.
+ * Offloads of one frame: work that a NIC may leave to the next taker of the frame. The values are those of
+ * `struct virtio_net_hdr` (VIRTIO 1.4, 5.1.6 Device Operation), which Linux TAP shares; this package owns them because
+ * a frame keeps them on its whole way, through any device or backend.
  * @module
  */
 
-/** Header flag: `csumStart` and `csumOffset` say where a checksum is still to be filled in. */
+/** Header flag: a checksum must still be filled in, at `csumStart` and `csumOffset`. */
 export const HDR_F_NEEDS_CSUM = 1;
-/** Header flag: the checksum of the frame was verified by whoever sent it. */
+/** Header flag: the sender has verified the checksum of the frame. */
 export const HDR_F_DATA_VALID = 2;
 
-/** The frame is a plain one, not to be segmented. */
+/** The frame is a plain one; it is not segmented. */
 export const GSO_NONE = 0;
 /** A TCP over IPv4 frame to be cut into segments of `gsoSize` payload bytes. */
 export const GSO_TCPV4 = 1;
@@ -29,12 +29,12 @@ export const OFFLOAD_TSO6 = 4;
 export const OFFLOAD_ECN = 8;
 /** All of them. */
 export const OFFLOAD_ALL = 15;
-/** What a frame of an unknown GSO type needs: nobody accepts it, so the link drops the frame. */
+/** Needed by a frame of unknown GSO type. No end accepts it, so the link drops the frame. */
 export const OFFLOAD_UNKNOWN = 0x80;
 
 /**
- * The offloads whoever takes a frame must be able to do, as a set of `OFFLOAD_*` bits;
- * {@link OFFLOAD_UNKNOWN} among them for a GSO type that isn't known here.
+ * The offloads that the taker of a frame must accept, as a set of `OFFLOAD_*` bits. It includes {@link OFFLOAD_UNKNOWN}
+ * if the GSO type is unknown.
  * @param flags the frame's header flags
  * @param gsoType the frame's GSO type
  */

@@ -1,19 +1,19 @@
 /**
- * Room for the bytes that a burst's segments point to: handed out from one array, all taken back at once.
+ * Memory for the bytes of a burst's segments: handed out from one array, taken back all at once.
  * @module
  */
 
-/** Bytes that stay: more, which only an unusual burst needs, is given back. */
+/** Bytes kept by `clear`: a larger array, which only an unusual burst needs, is released. */
 const KEPT = 0x1_0000;
 
-/** A growing array that is handed out piece by piece. */
+/** A growing array, handed out in pieces. */
 export class Scratch {
   /** The array the last piece lies in. */
   bytes: Uint8Array = new Uint8Array(4096);
   #used = 0;
 
   /**
-   * Hands out `length` bytes, not cleared. What was handed out before stays good, even where `bytes` changes.
+   * Hands out `length` bytes, not zeroed. Earlier pieces stay valid, even if `bytes` changes.
    * @returns where they start in `bytes`
    */
   reserve(length: number): number {

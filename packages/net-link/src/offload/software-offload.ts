@@ -1,8 +1,8 @@
 /**
- * Does in software what the taker of a frame can't do itself: fills in checksums, cuts TCP frames into
- * segments. What VIRTIO 1.4, 5.1.6.2 "Packet Transmission" lets a driver leave to the device.
+ * Software offloads: fills in checksums and cuts TCP frames into segments for a taker that can't. These are the
+ * offloads that VIRTIO 1.4, 5.1.6.2 "Packet Transmission" lets a driver leave to the device.
  *
- * Nothing is copied but headers: a segment is a header of ours and views of the sender's payload.
+ * Only headers are copied: a segment is a new header and views of the sender's payload.
  * @module
  */
 
@@ -15,41 +15,41 @@ import { GSO_NONE, HDR_F_NEEDS_CSUM, OFFLOAD_ALL, OFFLOAD_CSUM, OFFLOAD_UNKNOWN,
 import { Scratch } from "./scratch.ts";
 import { type SegmentFault, TcpSegmenter } from "./tcp-segmenter.ts";
 
-/** What software did, and what it could not do. Frames a sender got wrong are dropped, each counted by its fault. */
+/** Counters of the offloads done in software. Invalid frames are dropped, each counted by its fault. */
 export interface OffloadCounters {
   /** Frames whose checksum was filled in. */
   checksummed: number;
   /** Frames that were segmented. */
   segmented: number;
-  /** Segments made of them. */
+  /** Segments made from them. */
   segments: number;
-  /** Segments that had to be copied, since the taker was full in the middle of a frame. */
+  /** Segments that had to be copied because the taker was full in the middle of a frame. */
   kept: number;
-  /** Segments kept for a taker that went away, or threw. */
+  /** Kept segments that were lost: the link went down, or the taker threw. */
   discarded: number;
-  /** Frames lost with a `take` that threw. */
+  /** Frames lost because `take` threw. */
   droppedFailed: number;
   /** Dropped: the checksum field does not lie inside the frame. */
   droppedChecksum: number;
   /** Dropped: an unknown GSO type. */
   droppedGsoType: number;
-  /** Dropped: segments of no bytes, of too many, or too many of them. */
+  /** Dropped: segments that are empty, too long or too many. */
   droppedGsoSize: number;
-  /** Dropped: to be segmented, but not TCP over the said version of IP, cut short or fragmented. */
+  /** Dropped: to be segmented, but not TCP over the declared version of IP, truncated or fragmented. */
   droppedHeaders: number;
 }
 
 type Fault = SegmentFault | "droppedChecksum" | "droppedGsoType";
 
-/** Frames that are gathered before the target is called. */
+/** Frames collected before the target is called. */
 const BATCH = 64;
 
 /**
- * A port in front of another that accepts every offload. Frames the target accepts pass untouched; where a
- * whole burst does, it is the target that sees it.
+ * A port that accepts every offload, in front of another. Frames the target accepts pass unchanged; a burst of only
+ * such frames is handed over as it is.
  */
 export class SoftwareOffload implements NetPort {
-  /** What was done here. */
+  /** Counters of the offloads. */
   readonly counters: OffloadCounters = {
     checksummed: 0,
     segmented: 0,
@@ -62,15 +62,15 @@ export class SoftwareOffload implements NetPort {
     droppedGsoSize: 0,
     droppedHeaders: 0,
   };
-  /** Frames dropped so far, by whatever fault: the sum of the counters. */
+  /** Frames dropped so far for any fault: the sum of the `dropped*` counters. */
   dropped = 0;
   readonly #target: Handover;
   readonly #out = new FrameBurst(BATCH, BATCH * 4);
   readonly #headers = new Scratch();
   readonly #segmenter = new TcpSegmenter();
-  /** First frame of #out that was made of each frame gathered. */
+  /** For each collected frame, the first frame of #out made from it. */
   readonly #starts = new Uint32Array(BATCH);
-  /** The rest of a frame of which the target took but the first segments. */
+  /** The remaining segments of a frame of which the target took only the first ones. */
   readonly #kept = new FrameBurst(BATCH, BATCH);
   readonly #keptBytes = new Scratch();
   #keptNext = 0;
@@ -78,21 +78,21 @@ export class SoftwareOffload implements NetPort {
   #discarding = false;
 
   /**
-   * @param target whom frames go to, as it accepts them
-   * @param onError told of what it throws; the host by default
+   * @param target the port that frames go to, in the form it accepts
+   * @param onError called with each error that it throws; by default errors go to the host
    */
   constructor(target: NetPort, onError?: OnError) {
     this.#target = new Handover(target, onError);
   }
 
-  /** Every offload there is. */
+  /** All offloads. */
   get accepts(): number {
     return OFFLOAD_ALL;
   }
 
   /**
-   * Whether the sender is to be told that it may go on, by whoever owns this; to be set to false then. It was refused
-   * for another reason than that the target is full, or the target has room again.
+   * Whether the owner must resume the sender; the owner then sets it to false. True if the sender was refused for
+   * another reason than a full target, or the target has room again.
    */
   get owes(): boolean {
     return this.#owes && !this.#target.inHand && this.#kept.count === 0;
@@ -105,7 +105,7 @@ export class SoftwareOffload implements NetPort {
   /** @inheritDoc */
   take(burst: FrameBurst, first: number): number {
     if (!this.#target.ready) {
-      // The target answered from within its take, and was answered: the frames come after those in hand.
+      // The sender answers an answer that the target sent from within its take: these frames come after those in hand.
       this.#owes = true;
       return first;
     }
@@ -122,21 +122,21 @@ export class SoftwareOffload implements NetPort {
     return end;
   }
 
-  /** The sender has room again for what the target sends: tells the target. */
+  /** Tells the target that the sender has room again. */
   resume(): void {
     this.#target.resume();
   }
 
   /**
-   * The target has room again: gives it what was kept.
-   * @returns whether all of it went, so that the sender may be told ({@link owes})
+   * The target has room again: gives it the kept segments.
+   * @returns whether none is left, so that the sender may be resumed ({@link owes})
    */
   flush(): boolean {
     this.#owes = true;
     return !this.#target.inHand && this.#giveKept();
   }
 
-  /** Drops what was kept, and what the target leaves of the frames that it is being given. */
+  /** Drops the kept segments, and those the target leaves of a burst it has in hand. */
   discard(): void {
     this.#discarding = true;
     if (!this.#target.inHand) this.#settle();
@@ -155,7 +155,7 @@ export class SoftwareOffload implements NetPort {
     return true;
   }
 
-  /** After a call of the target: does what was asked for meanwhile. */
+  /** After a call of the target: performs a {@link discard} requested meanwhile. */
   #settle(): void {
     if (!this.#discarding) return;
     this.#discarding = false;
@@ -174,7 +174,7 @@ export class SoftwareOffload implements NetPort {
     this.dropped += frames;
   }
 
-  /** The slow road: gathers frames as the target accepts them, and hands them over in batches. */
+  /** The slow path: collects frames in the form the target accepts, and hands them over in batches. */
   #convert(burst: FrameBurst, first: number, lacking: number): number {
     let base = first;
     try {
@@ -182,14 +182,15 @@ export class SoftwareOffload implements NetPort {
         this.#starts[i - base] = this.#out.count;
         const fault = this.#gather(burst, i, lacking);
         if (fault === undefined && this.#out.count < BATCH) continue;
-        // A faulty frame is dropped in its turn only, or one of a burst that is offered again would count twice.
+        // A faulty frame is dropped only when the frames before it are taken: a burst that is offered again would count
+        // it twice.
         const to = fault === undefined ? i + 1 : i;
         const end = this.#send(burst, base, to);
         if (end !== to || this.#kept.count !== 0) return end;
         if (fault !== undefined) this.#drop(fault, 1);
         base = i + 1;
         if (!this.#target.ready && base < burst.count) {
-          this.#owes = true; // the turn is spent: what one burst is cut into may be a thousand times as long
+          this.#owes = true; // the turn is spent: segmentation may make a burst a thousand times as long
           return base;
         }
         this.#begin();
@@ -200,13 +201,13 @@ export class SoftwareOffload implements NetPort {
     }
   }
 
-  /** Lets go of what was gathered. */
+  /** Releases the collected frames. */
   #begin(): void {
     this.#out.release();
     this.#headers.clear();
   }
 
-  /** Adds a frame, as the target accepts it, to what is gathered. @returns why it can't be; nothing was added then */
+  /** Adds a frame, in the form the target accepts, to #out. @returns why it can't be added; #out is unchanged then */
   #gather(burst: FrameBurst, i: number, lacking: number): Fault | undefined {
     const needed = offloadsNeeded(burst.flags[i], burst.gsoType[i]);
     if ((needed & lacking) === 0) {
@@ -218,7 +219,7 @@ export class SoftwareOffload implements NetPort {
     return this.#segmenter.segment(burst, i, this.#out, this.#headers, (lacking & OFFLOAD_CSUM) !== 0);
   }
 
-  /** Adds the frame with its checksum filled in: a copy of the bytes up to it, and views of those behind. */
+  /** Adds the frame with its checksum filled in: a copy of the bytes up to the field's end, and views of the rest. */
   #checksum(burst: FrameBurst, i: number): "droppedChecksum" | undefined {
     const start = burst.csumStart[i];
     const field = start + burst.csumOffset[i];
@@ -236,8 +237,8 @@ export class SoftwareOffload implements NetPort {
   }
 
   /**
-   * Hands over what was gathered of the frames `base .. end - 1`.
-   * @returns the first frame of them that stays with the sender, `end` when none does
+   * Hands over #out, made from the frames `base .. end - 1`.
+   * @returns the first of these frames that stays with the sender, `end` if none does
    */
   #send(burst: FrameBurst, base: number, end: number): number {
     const out = this.#out;
@@ -251,7 +252,7 @@ export class SoftwareOffload implements NetPort {
     return next;
   }
 
-  /** Counts what was done to frames of which `taken` of #out were taken. @returns as {@link #send} */
+  /** Counts the offloads of the taken frames; `taken` frames of #out were taken. @returns as {@link #send} */
   #account(burst: FrameBurst, base: number, end: number, taken: number): number {
     for (let i = base; i < end; i++) {
       const from = this.#starts[i - base];
@@ -278,8 +279,8 @@ export class SoftwareOffload implements NetPort {
   }
 
   /**
-   * Copies segments: to their sender the frame is taken, so its bytes are no longer ours to point to. Their
-   * checksums are filled in, for the target may have changed its mind by the time it takes them.
+   * Copies segments: their frame counts as taken, so the sender may reuse its bytes. Fills in their checksums, because
+   * the target may accept fewer offloads by the time it takes them.
    */
   #keep(from: number, to: number): void {
     const out = this.#out;
@@ -298,7 +299,10 @@ export class SoftwareOffload implements NetPort {
   }
 }
 
-/** Stores a checksum. 0 is "no checksum" in UDP (RFC 768), and both zeros are the same to the other protocols. */
+/**
+ * Stores a checksum. 0 means "no checksum" in UDP (RFC 768), so it stores 0xffff, which is equal to 0 in the other
+ * protocols.
+ */
 function writeChecksum(bytes: Uint8Array, at: number, sum: number): void {
   const checksum = checksumFold(sum) || 0xffff;
   bytes[at] = checksum >>> 8;

@@ -2,10 +2,10 @@
  * Cuts one large TCP frame into segments, as a NIC with TCP segmentation offload does (VIRTIO 1.4, 5.1.6.2:
  * `VIRTIO_NET_HDR_GSO_TCPV4`, `_TCPV6`, `_ECN`).
  *
- * All of the frame is the guest's word: headers are parsed here, `hdrLen`, `csumStart` and `csumOffset` are
- * not believed. The checksum field holds the sum of the pseudo header (5.1.6.2.1): that is its sender's to know, for
- * where a packet has stops on its way (RFC 8200, 8.1; RFC 1122, 4.2.3.8) its last destination is not in the header.
- * Linux's kernel goes by it too; a sender that lies has but its own segments refused.
+ * The guest wrote all of the frame: headers are parsed here; `hdrLen`, `csumStart` and `csumOffset` are not trusted.
+ * The checksum field holds the sum of the pseudo header (5.1.6.2.1) and is trusted: if a packet has stops on its way
+ * (RFC 8200, 8.1; RFC 1122, 4.2.3.8), its last destination is not in the header, and only the sender knows it. Linux's
+ * kernel uses it too; a sender that lies only gets its own segments refused.
  * @module
  */
 
@@ -14,18 +14,21 @@ import { checksumAdd, checksumFold, checksumFrame } from "./checksum.ts";
 import { GSO_ECN, GSO_NONE, GSO_TCPV4, HDR_F_NEEDS_CSUM } from "./offload.ts";
 import type { Scratch } from "./scratch.ts";
 
-/** Why a frame can't be segmented: a segment size that makes no sense, headers that make none. */
+/** Why a frame can't be segmented: an invalid segment size or invalid headers. */
 export type SegmentFault = "droppedGsoSize" | "droppedHeaders";
 
-/** Headers that are read at first: all but those with long IPv6 extensions. */
+/** Header bytes read at first: enough for all frames but those with long IPv6 extensions. */
 const USUAL_HEADERS = 256;
-/** Longest headers, Ethernet to TCP: four IPv6 extension headers of 2 KiB, which Linux lets a program set, and the rest. */
+/**
+ * Maximum header bytes, Ethernet to TCP: four IPv6 extension headers of 2 KiB, which Linux lets a program set, and the
+ * rest.
+ */
 const MAX_HEADERS = 9216;
-/** Segments of one frame: 64 KiB in segments of 8 bytes, of which Linux makes none smaller (`tcp_min_snd_mss`). */
+/** Maximum segments of one frame: 64 KiB in segments of 8 bytes; Linux makes none smaller (`tcp_min_snd_mss`). */
 const MAX_SEGMENTS = 8192;
-/** Bytes of all headers that are made of one frame. More, or more segments, is an attack by amplification. */
+/** Maximum header bytes of all segments of one frame. More, or more segments, would be an amplification attack. */
 const MAX_HEADER_BYTES = 0x40_0000;
-/** VLAN tags, as many as Linux looks behind. */
+/** Maximum VLAN tags, as in Linux. */
 const MAX_TAGS = 8;
 
 const ETHERTYPE_IPV4 = 0x0800;
@@ -35,24 +38,27 @@ const ETHERTYPE_SERVICE_VLAN = 0x88a8;
 const PROTOCOL_TCP = 6;
 /** IPv4: "more fragments" and the fragment offset (RFC 791, 3.1). */
 const FRAGMENT_MASK = 0x3fff;
-/** TCP: offset of the flags and of the checksum; the flags that belong to one end of a frame (RFC 9293, 3.1). */
+/**
+ * TCP: offset of the flags and of the checksum; the flags that belong only to the first or the last segment (RFC 9293,
+ * 3.1).
+ */
 const TCP_FLAGS = 13;
 const TCP_CHECKSUM = 16;
 const FIN_PSH = 0x09;
 const CWR = 0x80;
 
-/** Segments frames, one at a time; reused for all of them. */
+/** Segments frames, one at a time; one instance serves all frames. */
 export class TcpSegmenter {
   #head = new Uint8Array(USUAL_HEADERS);
-  /** Where the IP header and the TCP header start, and where the payload does. */
+  /** Offsets of the IP header, the TCP header and the payload. */
   #l3 = 0;
   #l4 = 0;
   #payload = 0;
 
   /**
    * Adds the segments of frame `i` to `out`: headers from `scratch`, payload as views of the frame's bytes.
-   * @param checksums whether to fill in TCP checksums; segments ask for it to be done otherwise
-   * @returns why it was not done; nothing was added then
+   * @param checksums whether to fill in TCP checksums; if not, each segment gets `HDR_F_NEEDS_CSUM`
+   * @returns why the frame was not segmented; nothing was added then
    */
   segment(
     burst: FrameBurst,
@@ -76,7 +82,7 @@ export class TcpSegmenter {
     if (headers - l3 + Math.min(size, payload) > 0xffff) return "droppedGsoSize";
 
     const headView = head.subarray(0, headers);
-    // What the pseudo header comes to without the length, which is that of the whole frame.
+    // The pseudo header's sum without the length: the field's sum includes the length of the whole frame.
     const seed = read16(head, l4 + TCP_CHECKSUM) + checksumFold(frameLength - l4);
     const sequence = read32(head, l4 + 4);
     const id = read16(head, l3 + 4);
@@ -99,7 +105,7 @@ export class TcpSegmenter {
         write16(bytes, ip + 4, headers - l3 - 40 + n);
       }
       write32(bytes, tcp + 4, sequence + k * size);
-      // The end of the data is the last segment's to tell, the answer to a congestion mark the first one's.
+      // Only the last segment may carry FIN and PSH, only the first one CWR.
       bytes[tcp + TCP_FLAGS] = flags & ~(k < count - 1 ? FIN_PSH : 0) & ~(k > 0 ? CWR : 0);
 
       out.addSegment(bytes, at, headers);
@@ -129,7 +135,7 @@ export class TcpSegmenter {
     return undefined;
   }
 
-  /** Finds the headers in the first `max` bytes of frame `i`, and keeps them. */
+  /** Copies the first `max` bytes of frame `i` and finds the headers in them. */
   #read(burst: FrameBurst, i: number, max: number, ipv4: boolean): boolean {
     const length = Math.min(burst.lengths[i], max);
     if (length > this.#head.length) this.#head = new Uint8Array(max);
@@ -139,7 +145,7 @@ export class TcpSegmenter {
   /** Finds the headers in the first `length` bytes of a frame. */
   #parse(length: number, ipv4: boolean): boolean {
     const head = this.#head;
-    let l3 = 14; // a frame that ends before it has no IP header either
+    let l3 = 14; // a shorter frame fails the checks of the IP header
     let type = read16(head, 12);
     for (let tags = 0; tags < MAX_TAGS && (type === ETHERTYPE_VLAN || type === ETHERTYPE_SERVICE_VLAN); tags++) {
       l3 += 4;
@@ -156,7 +162,7 @@ export class TcpSegmenter {
     return true;
   }
 
-  /** @returns where the TCP header starts, 0 if there is none */
+  /** @returns the offset of the TCP header, 0 if there is none */
   #parseIpv4(l3: number, length: number): number {
     const head = this.#head;
     if (l3 + 20 > length || head[l3] >>> 4 !== 4 || head[l3 + 9] !== PROTOCOL_TCP) return 0;
@@ -165,7 +171,7 @@ export class TcpSegmenter {
     return size < 20 || l3 + size > length ? 0 : l3 + size;
   }
 
-  /** Walks the extension headers each segment may repeat (RFC 8200, 4). @returns as for IPv4 */
+  /** Skips the extension headers that each segment may repeat (RFC 8200, 4). @returns as for IPv4 */
   #parseIpv6(l3: number, length: number): number {
     const head = this.#head;
     let l4 = l3 + 40;

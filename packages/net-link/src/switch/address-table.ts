@@ -1,14 +1,14 @@
 /**
- * The filtering database of a switch (IEEE 802.1Q, 8.8): which station was last heard where. Bounded, in all
- * and for each port, so that a guest which invents addresses crowds out its own only.
+ * The filtering database of a switch (IEEE 802.1Q, 8.8): the port on which each station was last heard. It is bounded,
+ * in total and per port, so that a guest which invents addresses crowds out only its own.
  * @module
  */
 
 /** Bounds of an {@link AddressTable}. */
 export interface AddressTableOptions {
-  /** Addresses learned at most, in all; 4096 by default. */
+  /** Maximum number of addresses in total; 4096 by default. */
   maxAddresses?: number;
-  /** Addresses learned at most on one port; 1024 by default. */
+  /** Maximum number of addresses per port; 1024 by default. */
   maxAddressesPerPort?: number;
   /** How long an address is remembered after it was heard last, milliseconds; 300 000 by default (802.1Q, table 8-6). */
   ageing?: number;
@@ -21,9 +21,9 @@ interface Entry<Port> {
   heard: number;
 }
 
-/** Remembers on which port an address was heard. `Port` is whatever ports are told apart by. */
+/** Remembers on which port an address was heard. `Port` is any object that identifies a port. */
 export class AddressTable<Port extends object> {
-  /** Addresses that were not learned since the table, or the port's share of it, was full. */
+  /** Addresses not learned because the table, or the port's share of it, was full. */
   refused = 0;
   readonly #entries = new Map<number, Entry<Port>>();
   readonly #perPort = new Map<Port, number>();
@@ -42,13 +42,14 @@ export class AddressTable<Port extends object> {
     this.#swept = this.#now();
   }
 
-  /** Addresses in the table, those included that are too old to count. */
+  /** Addresses in the table, expired ones included. */
   get size(): number {
     return this.#entries.size;
   }
 
   /**
-   * Reads the clock, once for a whole burst, and sweeps out what is too old when that was not done lately.
+   * Reads the clock, once per burst. Removes expired addresses if a quarter of the ageing time has passed since the
+   * last sweep.
    * @returns the time, for {@link learn} and {@link find}
    */
   tick(): number {
@@ -60,7 +61,7 @@ export class AddressTable<Port extends object> {
     return now;
   }
 
-  /** An address was heard on a port: the one it is on from now on. */
+  /** Notes that an address was heard on a port. */
   learn(address: number, port: Port, now: number = this.#now()): void {
     const entry = this.#entries.get(address);
     if (entry !== undefined && entry.port === port) {
@@ -70,7 +71,7 @@ export class AddressTable<Port extends object> {
     const count = this.#perPort.get(port) ?? 0;
     if (count >= this.#maxPerPort || (entry === undefined && this.#entries.size >= this.#max)) {
       this.refused++;
-      // Heard elsewhere than we believe: better unknown, and flooded, than sent the wrong way.
+      // The old entry is wrong now. Removing it floods the frames; keeping it would send them to the wrong port.
       if (entry !== undefined) this.#remove(address, entry);
       return;
     }
@@ -79,7 +80,7 @@ export class AddressTable<Port extends object> {
     this.#perPort.set(port, count + 1);
   }
 
-  /** The port an address is on, if it was heard lately. */
+  /** The port of an address, unless the address is unknown or expired. */
   find(address: number, now: number = this.#now()): Port | undefined {
     const entry = this.#entries.get(address);
     return entry === undefined || this.#old(entry, now) ? undefined : entry.port;

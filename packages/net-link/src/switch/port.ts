@@ -1,5 +1,5 @@
 /**
- * One port of a switch: a backend, to be joined to a NIC or a network.
+ * One port of a switch: a backend that a link joins to a NIC or a network.
  * @module
  */
 
@@ -8,29 +8,29 @@ import { FrameQueue, type FrameQueueCounters, type FrameQueueOptions } from "../
 import type { NetBackend, NetPort } from "../link/port.ts";
 import { OFFLOAD_ALL } from "../offload/offload.ts";
 
-/** What went through one port of a switch. */
+/** Counters of one port of a switch. */
 export interface SwitchPortCounters {
-  /** Frames the switch took from whoever is connected. */
+  /** Frames the switch took from the peer. */
   taken: number;
-  /** Frames that were for this port while nobody was connected, and those that it got after it was removed. */
+  /** Frames dropped: for this port while it had no peer, or taken after the port was removed. */
   droppedDetached: number;
-  /** Frames on their way to whoever is connected; all zero while nobody is. */
+  /** Frames on their way to the peer; all zero before the first peer. */
   given: FrameQueueCounters;
 }
 
-/** What a port knows of its switch. */
+/** The switch as its ports see it. */
 export interface SwitchFabric {
   /** Passes on the frames of a burst, from frame `first` on. */
   forward(from: SwitchPort, burst: FrameBurst, first: number): void;
-  /** Nobody is connected to the port any longer, or the link is down: nothing is to be looked for there. */
+  /** The port has lost its peer, or its link is down: forgets the addresses learned there. */
   forget(port: SwitchPort): void;
-  /** Frames for whoever is connected to the port go on in a later turn of the event loop. */
+  /** Frames for the peer of the port continue in a later turn of the event loop. */
   postponed(port: SwitchPort): void;
 }
 
 /**
- * A port of a switch; made by {@link Switch.addPort}. It is never full: what its own peer doesn't take waits
- * in its queue or is dropped, and other ports don't notice.
+ * A port of a switch; {@link Switch.addPort} creates it. It is never full: frames that its peer does not take wait in
+ * its queue or are dropped, and other ports are not affected.
  */
 export class SwitchPort implements NetBackend {
   readonly #fabric: SwitchFabric;
@@ -49,12 +49,12 @@ export class SwitchPort implements NetBackend {
     this.#queueOptions = { ...queue, onPostponed: () => fabric.postponed(this) };
   }
 
-  /** All offloads: a switch passes on what it gets, and the link behind the other port does what is needed there. */
+  /** All offloads: a switch passes frames on unchanged, and the link behind the other port does what its end can't. */
   get accepts(): number {
     return OFFLOAD_ALL;
   }
 
-  /** The counters as they are now. Those of `given` start anew with each peer. */
+  /** The counters as they are now. `given` starts at zero with each peer. */
   get counters(): SwitchPortCounters {
     return { taken: this.#taken, droppedDetached: this.#droppedDetached, given: { ...this.#given } };
   }
@@ -94,15 +94,15 @@ export class SwitchPort implements NetBackend {
     this.#fabric.forget(this);
   }
 
-  /** A station is not to be looked for behind a link that is down (IEEE 802.1Q, 8.8). */
+  /** Forgets the stations behind a link that goes down (IEEE 802.1Q, 8.8). */
   linkChanged(up: boolean): void {
     if (!up) this.#fabric.forget(this);
   }
 
   /**
-   * Adds a frame to what this port gives its peer with the next {@link deliver}, which must come before the call that
-   * lent the frame returns. For the switch.
-   * @returns whether it is the first one
+   * For the switch: adds a frame to the burst that the next {@link deliver} gives the peer. Call `deliver` before the
+   * call that lent the frame returns.
+   * @returns whether it is the first frame of that burst
    */
   add(burst: FrameBurst, i: number): boolean {
     if (this.#queue === undefined) {
@@ -110,7 +110,8 @@ export class SwitchPort implements NetBackend {
       return false;
     }
     if (this.#delivering) {
-      // The peer is being given a burst, and this comes of what it answered: the burst is not ours to change.
+      // The peer sent this from within its take. The burst it is taking must not change, so the frame goes to the
+      // queue.
       this.#queue.push(burst, i);
       return false;
     }
@@ -118,7 +119,7 @@ export class SwitchPort implements NetBackend {
     return this.#out.count === 1;
   }
 
-  /** Gives the peer what was added. For the switch. */
+  /** For the switch: gives the peer the added frames. */
   deliver(): void {
     const queue = this.#queue;
     const out = this.#out;
@@ -130,10 +131,10 @@ export class SwitchPort implements NetBackend {
       out.release();
       this.#delivering = false;
     }
-    if (this.#queue !== queue) this.#queue?.flush(); // another peer came meanwhile, and frames for it
+    if (this.#queue !== queue) this.#queue?.flush(); // a new peer was attached meanwhile, and frames for it are queued
   }
 
-  /** Takes and gives nothing any more. For the switch. */
+  /** For the switch: detaches the port for good. */
   close(): void {
     this.#closed = true;
     this.detach();

@@ -1,6 +1,6 @@
 /**
- * A learning Ethernet switch in memory (IEEE 802.1Q, 8.6 to 8.8, without VLANs and spanning tree): joins any
- * number of NICs and networks. Frames are passed on as views, offloads and all.
+ * A learning Ethernet switch in memory (IEEE 802.1Q, 8.6 to 8.8, without VLANs and spanning tree): joins any number of
+ * NICs and networks. Frames are passed on as views, with their offloads.
  * @module
  */
 
@@ -10,43 +10,45 @@ import type { FrameQueueOptions } from "../frame/queue.ts";
 import { AddressTable, type AddressTableOptions } from "./address-table.ts";
 import { SwitchPort } from "./port.ts";
 
-/** How a {@link Switch} is made. */
+/** Options of a {@link Switch}. */
 export interface SwitchOptions extends AddressTableOptions {
-  /** Bounds of the queue in front of each port, and who is told of what somebody connected to one throws. */
+  /**
+   * Options of the queue in front of each port: its bounds, and the callback for errors that the port's peer throws.
+   */
   queue?: Omit<FrameQueueOptions, "onPostponed">;
   /**
-   * Told that more frames came in a turn of the event loop than may be handed over in one, with the port whose frames
-   * go on in the next; about once a turn while that lasts. Most often links form a loop, in which every broadcast goes
-   * round for ever: take one of them down.
+   * Called when more frames arrive in a turn of the event loop than it may hand over, with the port whose frames
+   * continue in a later turn; about once a turn while that lasts. The usual cause is a loop of links, in which every
+   * broadcast circulates forever: take one of them down.
    */
   onStorm?: (port: SwitchPort) => void;
 }
 
-/** What a {@link Switch} did with the frames its ports took. */
+/** Counters of a {@link Switch}. */
 export interface SwitchCounters {
-  /** Frames that went to the one port their destination was learned on. */
+  /** Frames sent to the one port on which their destination was learned. */
   forwarded: number;
-  /** Frames that went to every other port: broadcast, multicast, destination unknown. */
+  /** Frames sent to every other port: broadcast, multicast, destination unknown. */
   flooded: number;
-  /** Frames whose destination is on the port they came from: the switch has nothing to do with them. */
+  /** Frames not sent anywhere, because their destination is on the port they came from. */
   filtered: number;
   /**
-   * Times that a port's frames had to go on in a later turn of the event loop. It grows all the time while links form a
+   * Times that a port's frames had to continue in a later turn of the event loop. It keeps growing while links form a
    * loop.
    */
   postponed: number;
   /** Dropped: shorter than an Ethernet header. */
   droppedShort: number;
-  /** Dropped: for an address that bridges don't forward, such as pause frames and spanning tree. */
+  /** Dropped: sent to an address that bridges don't forward, such as pause frames and spanning tree. */
   droppedReserved: number;
 }
 
 /**
- * A switch. A port that is full does not hold up the others: it has a bounded queue, and drops what doesn't
- * fit. Like any switch it believes source addresses: a guest may claim its neighbour's.
+ * A switch. A full port does not hold up the others: it has a bounded queue, and drops frames that don't fit. Like any
+ * switch it trusts source addresses: a guest can claim its neighbour's.
  */
 export class Switch {
-  /** What became of the frames. Each port has counters of its own. */
+  /** Counters of the frames. Each port has counters of its own. */
   readonly counters: SwitchCounters = {
     forwarded: 0,
     flooded: 0,
@@ -60,7 +62,7 @@ export class Switch {
   readonly #queue: Omit<FrameQueueOptions, "onPostponed">;
   readonly #onStorm: (port: SwitchPort) => void;
   readonly #ports: SwitchPort[] = [];
-  /** Ports that frames were added to: `#dueFirst .. #dueEnd - 1` have yet to give them to their peers. */
+  /** Ports with added frames: `#dueFirst .. #dueEnd - 1` have not delivered theirs yet. */
   readonly #due: (SwitchPort | undefined)[] = [];
   #dueFirst = 0;
   #dueEnd = 0;
@@ -73,12 +75,12 @@ export class Switch {
     this.addresses = new AddressTable(options);
   }
 
-  /** The ports there are. */
+  /** The ports, in the order they were added. */
   get ports(): readonly SwitchPort[] {
     return this.#ports;
   }
 
-  /** Adds a port, to be joined to a NIC or a network by {@link connect}. */
+  /** Adds a port. Join it to a NIC or a network with {@link connect}. */
   addPort(): SwitchPort {
     const port = new SwitchPort(
       {
@@ -95,7 +97,7 @@ export class Switch {
     return port;
   }
 
-  /** Removes a port and forgets its addresses. Frames it still takes are dropped. Disconnect its link first. */
+  /** Removes a port and forgets its addresses. Frames it takes afterwards are dropped. Disconnect its link first. */
   removePort(port: SwitchPort): void {
     const i = this.#ports.indexOf(port);
     if (i < 0) return;
@@ -136,8 +138,8 @@ export class Switch {
   }
 
   /**
-   * Lets every port that is due give its frames. They are lent: a peer that sends from within its `take` does not get
-   * back before all of them are given, those of the calls around its own included.
+   * Makes every due port deliver its frames. Frames are lent: when a peer sends from within its `take`, that nested
+   * call delivers all of them before it returns, including those added by the calls around it.
    */
   #deliver(): void {
     const due = this.#due;

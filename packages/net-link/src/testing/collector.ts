@@ -1,5 +1,5 @@
 /**
- * A backend that copies what it takes, and takes as much as it is told to.
+ * A backend for tests that copies the frames it takes, up to a set number.
  * @module
  */
 
@@ -7,7 +7,7 @@ import { FrameBurst } from "../frame/burst.ts";
 import type { NetBackend, NetPort } from "../link/port.ts";
 import { OFFLOAD_ALL } from "../offload/offload.ts";
 
-/** A copy of one frame, with the offloads that it carried, named as in `FrameBurst`. */
+/** A copy of one frame with its offloads, named as in `FrameBurst`. */
 export interface Collected {
   bytes: Uint8Array;
   flags: number;
@@ -19,19 +19,19 @@ export interface Collected {
 
 /** An end of a link that keeps a copy of each frame it takes. */
 export class Collector implements NetBackend {
-  /** The offloads it says it does; all by default. */
+  /** The offloads it accepts; all by default. */
   accepts: number = OFFLOAD_ALL;
-  /** Frames it still takes before it is full. */
+  /** Frames it will take before it is full. */
   room: number = Number.POSITIVE_INFINITY;
   /** The frames it took. */
   frames: Collected[] = [];
-  /** The other end, while there is one. */
+  /** The other end while attached. */
   peer: NetPort | undefined;
-  /** How often it was told that the other end has room again. */
+  /** Number of `resume` calls. */
   resumed = 0;
-  /** How often it was given a burst. */
+  /** Number of `take` calls. */
   calls = 0;
-  /** Called for each frame taken, while it is taken. */
+  /** Called with each frame, from within `take`. */
   onFrame: ((frame: Collected) => void) | undefined;
 
   /** @inheritDoc */

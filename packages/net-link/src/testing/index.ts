@@ -1,5 +1,5 @@
 /**
- * For tests of this package and of others: an end of a link that shows what came to it.
+ * For tests of this package and of others: an end of a link that keeps the frames it takes.
  * @module
  */
 

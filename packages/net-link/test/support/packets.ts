@@ -1,6 +1,6 @@
 /** Builds and checks packets, slowly and independently of the code under test. */
 
-/** The checksum of RFC 1071 as its text says it: 16-bit words, end-around carry, complement. */
+/** The checksum of RFC 1071 as its text defines it: 16-bit words, end-around carry, complement. */
 export function slowChecksum(bytes: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < bytes.length; i++) {

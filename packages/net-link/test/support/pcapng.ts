@@ -1,4 +1,4 @@
-/** Reads pcapng, as little of it as a capture of ours has; throws on what a reader could not make sense of. */
+/** Reads the part of pcapng that our captures use; throws on anything a reader could not parse. */
 
 export interface PcapngPacket {
   bytes: Uint8Array;

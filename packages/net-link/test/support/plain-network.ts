@@ -1,7 +1,7 @@
 /**
  * Ends, links and switches driven by a script, beside a plain model of them: a bridge as IEEE 802.1D, 7.7 to 7.9
- * describes it, frames as copied arrays of bytes, a list of who is still to get which. It knows nothing of how the code
- * under test goes about it, and checks it at each call.
+ * describes it, frames as copied byte arrays, a list of the frames each end must still get. The model is independent of
+ * the code under test, and checks it at each call.
  */
 import {
   connect,
@@ -13,7 +13,7 @@ import {
   type SwitchPort,
 } from "../../src/index.ts";
 
-/** The script: numbers that say what happens; when it has ended, nothing but what is plain does. */
+/** The script: numbers that select what happens. After its end only plain sending and taking happens. */
 export class Script {
   #at = 0;
   readonly #words: readonly number[];
@@ -46,14 +46,14 @@ interface Sent {
   readonly bytes: readonly number[];
 }
 
-/** A port of the modelled bridge: whom it leads to, and what is on its way there. */
+/** A port of the modelled bridge: the end it leads to, and the frames on their way there. */
 interface Way {
   readonly end: End;
-  /** Frames the model says are for the end and that it has not had, oldest first. */
+  /** Frames that the model expects for the end and that have not arrived, oldest first. */
   due: Sent[];
   /** Frames that were due and must have been counted as lost. */
   lost: number;
-  /** Counted by code under test, of what was there before a link or port went. */
+  /** Losses that the code under test counted when a link or port was removed. */
   counted: () => number;
 }
 
@@ -74,7 +74,7 @@ class Jack {
   readonly bridge: Bridge;
   readonly port: SwitchPort;
   way: Way | undefined;
-  /** The last way there was, whose losses its port counts until there is another. */
+  /** The last way; the port counts its losses until there is another. */
   last: Way | undefined;
   removed = false;
   nobody = 0;
@@ -99,7 +99,7 @@ class End implements NetBackend {
   /** What it could not send yet. */
   waiting: Sent[] = [];
   sending = false;
-  /** It was told to go on in the middle of a send. */
+  /** `resume` was called in the middle of a send. */
   told = false;
   full = false;
   taking = false;
@@ -185,7 +185,7 @@ export class World {
   #ids = 0;
   #calls = 0;
   #depth = 0;
-  /** The sum of what was lost on ways that are no more, and of what was counted for them. */
+  /** The losses on ways that are gone, and the losses that were counted for them. */
   readonly #past: Way[] = [];
 
   constructor(script: Script, allowed: readonly Deed[] = ALL_DEEDS) {
@@ -267,7 +267,7 @@ export class World {
     this.send(end);
   }
 
-  /** Sends what waits, as far as it is taken; the memory it was lent is overwritten as soon as the call is over. */
+  /** Sends waiting frames until one is refused; overwrites the lent memory as soon as the call is over. */
   send(end: End): void {
     const { peer, link } = end;
     if (end.sending || end.waiting.length === 0 || peer === undefined) return;
@@ -307,9 +307,9 @@ export class World {
   }
 
   /**
-   * What the model says of frames that an end sends now: a bridge takes all of them, at once, before anything else
-   * happens; a direct link as many as the other end does. Whether they come to a bridge at all is seen by its own count
-   * of frames, once: a link whose port has others' frames in hand refuses them.
+   * What the model expects of frames that an end sends now: a bridge takes all of them, at once, before anything else
+   * happens; a direct link takes as many as the other end does. The bridge's own count of frames shows, once, whether
+   * they reached it: a link whose port has another sender's frames in hand refuses them.
    */
   #expectations(end: End, sent: readonly Sent[]): (taken: number) => void {
     const { jack, opposite, isUp } = end;
@@ -329,7 +329,7 @@ export class World {
     }
     const way = opposite?.way;
     if (way === undefined) return () => {};
-    // All are on offer; who takes them marks them as arrived, the rest is not on its way.
+    // All are offered; the taker marks those it takes as arrived. The rest is not on its way.
     way.due.push(...sent);
     return (taken) => {
       const left = new Set(sent.slice(taken).map(({ id }) => id));
@@ -360,7 +360,7 @@ export class World {
   arrived(way: Way, bytes: readonly number[]): void {
     const i = way.due.findIndex((frame) => same(frame.bytes, bytes));
     if (i < 0) this.#fault(`end ${way.end.number} got a frame that is not for it, or that it had: ${bytes}`);
-    // Those of the same sender that were due before were dropped on the way, for they come in order.
+    // Frames come in order: earlier due frames of the same sender were dropped on the way.
     const { by } = way.due[i];
     const rest = way.due.filter((frame, k) => k > i || (k < i && frame.by !== by));
     way.lost += way.due.length - rest.length - 1;
@@ -448,7 +448,7 @@ export class World {
     jack.way = undefined;
   }
 
-  /** Plays the script, then lets everybody take and send what is left, and compares what is left then: nothing. */
+  /** Plays the script, then lets every end take and send all frames that are left, and checks that none remain. */
   run(): void {
     const host = globalThis as { setImmediate?: unknown };
     const { setImmediate } = host;
