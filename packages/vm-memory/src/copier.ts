@@ -73,7 +73,7 @@ export class Copier {
   private views = 0;
 
   /**
-   * Copies into a region, and tells its tracker. If either range is incomplete, because memory was detached or has
+   * Copies into a region and calls its tracker. If either range is incomplete, because memory was detached or has
    * shrunk, nothing is copied.
    * @param region refreshed by the caller
    * @param offset from the region's start, bytes

@@ -1,5 +1,5 @@
 /**
- * The pages of a region written since the log was last read. A live migration copies them again.
+ * The pages of a region that were written since the log was last read. A live migration copies them again.
  * @module
  */
 

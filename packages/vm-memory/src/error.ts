@@ -8,7 +8,7 @@
  * - `region-misaligned`: start, size and the view's byte offset are multiples of 8
  * - `region-address`: a region starts at 0 or above and ends at 2^53 - 1 or below
  * - `region-resized`: the replacement bytes are fewer than the region's size
- * - `region-detached`: the bytes of a region were detached, and it was made without a function that returns them anew
+ * - `region-detached`: the bytes of a region were detached, and the region has no function that returns them anew
  * - `regions-overlap`, `too-many-regions`: no two regions share an address; a memory has at most 65,535 regions
  * - `out-of-range`: an access reaches outside memory, or crosses a hole
  * - `value-too-large`: a 64-bit field read as a number is above 2^53 - 1

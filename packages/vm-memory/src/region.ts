@@ -35,7 +35,7 @@ export class MemoryRegion {
   u16: Uint16Array;
   /** The region by little-endian 32-bit words. */
   u32: Uint32Array;
-  /** Told of every write that a device makes. With `null` nothing is tracked, at no cost. */
+  /** Called after every write of a device. `null`, the default, tracks nothing and costs nothing. */
   tracker: WriteTracker | null = null;
   /** The bytes that the views were made from. */
   private bytes: Uint8Array;

@@ -1,10 +1,10 @@
 /**
- * Write tracking: tells others that a device wrote into guest memory. A migration keeps a log of dirty pages; an
- * emulator discards code that it compiled from the changed bytes.
+ * Write tracking: reports each write of a device into guest memory. A migration logs dirty pages; an emulator discards
+ * code that it compiled from the changed bytes.
  * @module
  */
 
-/** Told of every write into a region, after the write. */
+/** Called after every write into a region. */
 export interface WriteTracker {
   /**
    * @param offset first byte written, from the region's start
@@ -13,7 +13,7 @@ export interface WriteTracker {
   written(offset: number, length: number): void;
 }
 
-/** A tracker that tells two others. */
+/** A tracker that passes each write on to two others. */
 export class TrackerPair implements WriteTracker {
   private readonly first: WriteTracker;
   private readonly second: WriteTracker;
