@@ -39,5 +39,5 @@ export const VIRTIO_ID_SOUND = 25;
 export const VIRTIO_ID_FS = 26;
 /** Persistent memory device (5.19). */
 export const VIRTIO_ID_PMEM = 27;
-/** L4Re's own socket protocol, on its transport alone: no id of the standard, and not {@link VIRTIO_ID_VSOCK}. */
+/** L4Re's own socket protocol, only on L4-VIRTIO. Not in the standard, and different from {@link VIRTIO_ID_VSOCK}. */
 export const L4VIRTIO_ID_SOCK = 0x9999;

@@ -1,6 +1,6 @@
 /**
- * Reserved feature bits, as bit numbers: VIRTIO 1.4, 6 Reserved Feature Bits. Sets of features are bigints;
- * {@link feature} makes one of a bit number.
+ * Reserved feature bits, as bit numbers: VIRTIO 1.4, 6 Reserved Feature Bits. A set of features is a bigint;
+ * {@link feature} makes a set from bit numbers.
  * @module
  */
 
@@ -20,13 +20,13 @@ export const VIRTIO_F_ACCESS_PLATFORM = 33;
 export const VIRTIO_F_RING_PACKED = 34;
 /** Buffers are used in the order in which they were made available (2.7.9, 2.8.9). */
 export const VIRTIO_F_IN_ORDER = 35;
-/** Memory accesses are ordered as the platform's are for devices. */
+/** Memory accesses are ordered in the way the platform orders accesses of devices. */
 export const VIRTIO_F_ORDER_PLATFORM = 36;
 /** Single root I/O virtualization. */
 export const VIRTIO_F_SR_IOV = 37;
 /** The driver passes extra data in its notifications. */
 export const VIRTIO_F_NOTIFICATION_DATA = 38;
-/** The driver uses the device's data as virtqueue identification in notifications. */
+/** Driver notifications identify a virtqueue by data from the device instead of its index. */
 export const VIRTIO_F_NOTIF_CONFIG_DATA = 39;
 /** The driver can reset a queue on its own (2.6.1). */
 export const VIRTIO_F_RING_RESET = 40;
@@ -35,7 +35,7 @@ export const VIRTIO_F_ADMIN_VQ = 41;
 /** The device can be suspended and resumed by the device status. */
 export const VIRTIO_F_SUSPEND = 43;
 
-/** The names of the standard, by bit number. */
+/** The standard's names of the reserved features, by bit number. */
 export const RESERVED_FEATURE_NAMES: Readonly<Record<number, string>> = {
   [VIRTIO_F_NOTIFY_ON_EMPTY]: "NOTIFY_ON_EMPTY",
   [VIRTIO_F_ANY_LAYOUT]: "ANY_LAYOUT",
@@ -54,7 +54,7 @@ export const RESERVED_FEATURE_NAMES: Readonly<Record<number, string>> = {
   [VIRTIO_F_SUSPEND]: "SUSPEND",
 };
 
-/** A set holding the given feature bits. */
+/** A set of the given feature bits. */
 export function feature(...bits: readonly number[]): bigint {
   let set = 0n;
   for (const bit of bits) set |= 1n << BigInt(bit);

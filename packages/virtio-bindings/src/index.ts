@@ -1,6 +1,6 @@
 /**
- * Numbers of VIRTIO 1.4 that several packages share. A chapter's own registers and structures live in that
- * chapter's package, in its `layout`.
+ * Numbers of VIRTIO 1.4 that several packages share. A chapter's own registers and structures are in the `layout` of
+ * that chapter's package.
  * @module
  */
 

@@ -13,7 +13,7 @@ export const STATUS_DRIVER_OK = 4;
 export const STATUS_FEATURES_OK = 8;
 /** The device has been suspended by the driver (VIRTIO_F_SUSPEND). */
 export const STATUS_SUSPEND = 16;
-/** The device has met an error it can't recover from without a reset. */
+/** The device met an error from which only a reset recovers. */
 export const STATUS_DEVICE_NEEDS_RESET = 64;
 /** Something went wrong in the guest: it has given up on the device. */
 export const STATUS_FAILED = 128;
