@@ -1,19 +1,19 @@
 /**
- * What can go wrong with the operating system.
+ * The error of a call to the operating system.
  * @module
  */
 
 /**
- * - `no-libc`: the C library is not there
+ * - `no-libc`: the C library was not found
  * - `map-failed`: the system did not map the file
- * - `file`: the file could not be made, or is no such file
+ * - `file`: the file could not be opened, made or extended
  */
 export type HostErrorCode = "no-libc" | "map-failed" | "file";
 
-/** The operating system did not do what was asked of it. */
+/** A call to the operating system failed. */
 export class HostError extends Error {
   override readonly name = "HostError";
-  /** What it was. */
+  /** What failed. */
   readonly code: HostErrorCode;
 
   constructor(code: HostErrorCode, message: string, options?: ErrorOptions) {

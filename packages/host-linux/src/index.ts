@@ -1,5 +1,5 @@
 /**
- * What virtio-ts asks of Linux natively. The only package that does.
+ * Native calls to Linux. No other package of virtio-ts makes any.
  * @module
  */
 

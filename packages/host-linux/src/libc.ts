@@ -1,5 +1,5 @@
 /**
- * The C library's calls that this package makes, and no others.
+ * The calls into the C library: only those that this package needs.
  * @module
  */
 
@@ -22,7 +22,7 @@ type Mmap = (
 
 let mmap: Mmap | undefined;
 
-/** Loads the library at the first call, so that the package may be imported anywhere. */
+/** Loads the library at the first call, so that the package can be imported on any system. */
 function call(...args: Parameters<Mmap>): bigint {
   try {
     mmap ??= koffi
@@ -40,13 +40,13 @@ function call(...args: Parameters<Mmap>): bigint {
   return address;
 }
 
-/** Maps `length` bytes of an open file, shared, to read and write. @throws HostError */
+/** Maps `length` bytes of an open file, shared and writable. @throws HostError */
 export function mapShared(descriptor: number, length: number): { address: bigint; bytes: Uint8Array } {
   const address = call(null, length, PROT_READ_WRITE, MAP_SHARED, descriptor, 0);
   return { address, bytes: new Uint8Array(koffi.view(address, length)) };
 }
 
-/** Puts private zeros in a mapping's place. Views of it can't be taken back: they must not lead nowhere. */
+/** Replaces a mapping with private zeros: views of it cannot be revoked, and after an unmap they would crash. */
 export function overlay(address: bigint, length: number): void {
   call(address, length, PROT_READ_WRITE, MAP_PRIVATE_FIXED_ANONYMOUS, -1, 0);
 }

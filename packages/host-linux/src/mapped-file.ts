@@ -1,5 +1,5 @@
 /**
- * Memory that another process shares: a file, mapped. An emulator whose RAM is a file (QEMU's
+ * Memory shared with another process: a mapped file. An emulator whose RAM is a file (QEMU's
  * `memory-backend-file,share=on`) and a driver or device in this process see the same bytes.
  * @module
  */
@@ -10,14 +10,14 @@ import { mapShared, overlay } from "./libc.ts";
 
 /** A file as memory. */
 export class MappedFile {
-  /** Its bytes: loads, stores and Atomics work on them, and what another process does to them shows at once. */
+  /** The mapped bytes. Loads, stores and Atomics work on them; another process's changes are visible at once. */
   readonly bytes: Uint8Array;
   readonly #address: bigint;
   #released = false;
 
   /**
-   * Maps the first `length` bytes of the file at `path`, which is made, and made as long, where it is not. What a longer
-   * file holds behind them stays.
+   * Maps the first `length` bytes of the file at `path`. A missing file is made and a shorter one is extended; the rest
+   * of a longer file stays as it is.
    * @param length bytes, at least 1
    * @throws HostError `file`, `map-failed`, `no-libc`
    */
@@ -33,7 +33,7 @@ export class MappedFile {
     }
   }
 
-  /** Lets go of the file. Whoever still holds {@link bytes} has private memory from now on, and zeros in it. */
+  /** Unmaps the file. From now on {@link bytes} is private memory, filled with zeros. */
   release(): void {
     if (this.#released) return;
     this.#released = true;
