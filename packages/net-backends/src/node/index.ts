@@ -1,5 +1,5 @@
 /**
- * Backends whose frames leave the process. They need Node.js.
+ * Backends that carry frames to other processes. They need Node.js.
  *
  * @module
  */

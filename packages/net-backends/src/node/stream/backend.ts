@@ -1,7 +1,7 @@
 /**
- * A backend whose frames go to another process or machine over a stream socket, in the framing of QEMU's
- * `-netdev stream` and `-netdev socket`: to a guest of QEMU, to passt, to another of these. A network at the far end
- * outlives the machine, and the machine the network.
+ * A backend that carries frames to another process or machine over a stream socket, in the framing of QEMU's
+ * `-netdev stream` and `-netdev socket`: to a guest of QEMU, to passt, to another stream backend. A network at the far
+ * end outlives the machine, and the machine outlives the network.
  * @module
  */
 
@@ -22,59 +22,62 @@ import { Dialler, Listener, nameOf, type SocketSource, type SocketUser, type Str
 /** Options of {@link listenStream}. */
 export interface StreamOptions {
   /**
-   * Told each time a connection is there, and each time one is gone or could not be made: then with the reason, but for
-   * a connection that the other end closed between two frames.
+   * Called each time a connection is made, is lost or could not be made. The last two come with the error, except when
+   * the other end closed the connection between two frames.
    */
   readonly onConnection?: (connected: boolean, error?: StreamError) => void;
-  /** Told of what `onConnection` throws, or what it is attached to; the host by default, as an uncaught error. */
+  /**
+   * Called with each error of `onConnection` or of the attached end; by default errors go where the host shows uncaught
+   * ones.
+   */
   readonly onError?: OnError;
 }
 
 /** Options of {@link connectStream}. */
 export interface StreamClientOptions extends StreamOptions {
-  /** From the loss of a connection, or an attempt that failed, to the next attempt, ms. 1000 by default. */
+  /** Delay from the loss of a connection, or a failed attempt, to the next attempt, ms. 1000 by default. */
   readonly reconnectMs?: number;
 }
 
-/** What a stream backend has counted. */
+/** Counters of a stream backend. */
 export interface StreamCounters {
   /** Connections made. */
   readonly connections: number;
-  /** Connections turned away, since there was one already. */
+  /** Connections refused, because there was one already or the backend was closed. */
   readonly refused: number;
   /** Frames received. */
   readonly framesIn: number;
-  /** Frames sent, or waiting to be. */
+  /** Frames sent or waiting to be sent. */
   readonly framesOut: number;
-  /** Frames to be sent while there was no connection. */
+  /** Frames dropped on sending, because there was no connection. */
   readonly droppedDown: number;
-  /** Frames received while no link had this backend at its end. */
+  /** Frames dropped on receipt, because no link was attached. */
   readonly droppedDetached: number;
-  /** Frames, either way, without room for an Ethernet header, or longer than a stream carries. */
+  /** Frames dropped in either direction: shorter than an Ethernet header, or longer than a stream carries. */
   readonly droppedLength: number;
 }
 
 const RECONNECT_MS = 1000;
 
 /**
- * Frames over a connection to whoever listens at an address. The connection is made at once, and again whenever it was
- * lost; meanwhile frames are dropped, as on a cable that is not plugged in.
+ * Carries frames over a connection to a listener. It connects at once, and again whenever the connection is lost;
+ * meanwhile frames are dropped, as on an unplugged cable.
  */
 export function connectStream(address: StreamAddress, options: StreamClientOptions = {}): StreamBackend {
   return new StreamBackend(new Dialler(address, options.reconnectMs ?? RECONNECT_MS), options);
 }
 
 /**
- * Frames over the connection of whoever connects to an address: one at a time, others are turned away.
+ * Listens at an address and carries frames over one connection at a time; further connections are refused.
  * @throws StreamError `LISTEN_FAILED`
  */
 export async function listenStream(address: StreamAddress, options: StreamOptions = {}): Promise<StreamBackend> {
   return new StreamBackend(await Listener.listen(address), options);
 }
 
-/** One end of a stream of frames: {@link connectStream} and {@link listenStream} make it. */
+/** One end of a stream of frames; {@link connectStream} and {@link listenStream} create it. */
 export class StreamBackend implements NetBackend {
-  /** None: the framing has no place for what is left undone. */
+  /** None: the framing has no field for offloads. */
   readonly accepts: number = 0;
   readonly #source: SocketSource;
   readonly #options: StreamOptions;
@@ -105,7 +108,7 @@ export class StreamBackend implements NetBackend {
     source.start(this.#user);
   }
 
-  /** Where it connects to or listens; with the port it got, where it asked for port 0. */
+  /** The address it connects to or listens on; for port 0, with the port that was assigned. */
   get address(): StreamAddress {
     return this.#source.address;
   }
@@ -129,7 +132,7 @@ export class StreamBackend implements NetBackend {
     };
   }
 
-  /** Sends frames, as far as the socket keeps up. Those that wait when the connection breaks are lost with it. */
+  /** Sends frames until the buffers are full. Frames that wait when the connection breaks are lost. */
   take(burst: FrameBurst, first: number): number {
     if (this.#connection !== undefined) return this.#connection.take(burst, first);
     this.#droppedDown += burst.count - first;
@@ -146,13 +149,13 @@ export class StreamBackend implements NetBackend {
     this.#peer = new Handover(peer, this.#onError);
   }
 
-  /** Lets go of its end of the link, not of the connection: what still comes is dropped. */
+  /** Detaches from the link but keeps the connection: frames that arrive are dropped. */
   detach(): void {
     this.#peer = undefined;
     this.#connection?.resume();
   }
 
-  /** Cuts the connection and makes no other: no socket and no timer is left. */
+  /** Closes the connection for good: no socket and no timer is left. */
   close(): void {
     this.#closed = true;
     this.#source.stop();
@@ -192,7 +195,7 @@ export class StreamBackend implements NetBackend {
     this.#droppedLength += this.#connection?.droppedLength ?? 0;
     this.#connection = undefined;
     this.#tell(false, error);
-    // What was left for want of room is due to be dropped now.
+    // Resumes a peer that waits for room: frames it sends now are dropped.
     this.#peer?.resume();
     this.#source.lost();
   }

@@ -1,5 +1,5 @@
 /**
- * One connection that carries frames: a socket, and what is on its way in and out. All of it is gone with the socket.
+ * One connection that carries frames: a socket, and the frames on their way in and out, which are lost with the socket.
  * @module
  */
 
@@ -9,16 +9,16 @@ import { StreamError } from "./error.ts";
 import { FrameDecoder } from "./frame-decoder.ts";
 import { FrameEncoder } from "./frame-encoder.ts";
 
-/** Idle so long, the other end is asked whether it is still there, ms: its machine may have vanished. */
+/** Idle time before the first TCP keep-alive probe, ms: the other machine may have vanished. */
 const KEEP_ALIVE_MS = 30_000;
 
-/** Whom a connection is made for. */
+/** The owner of a connection. */
 export interface ConnectionOwner extends Pick<NetPort, "take" | "resume"> {
-  /** The connection is gone; without an error when the other end closed it between two frames. */
+  /** The connection has ended; without an error if the other end closed it between two frames. */
   ended(error: StreamError | undefined): void;
 }
 
-/** A connection, open until its owner is told that it has ended. */
+/** A connection, open until its owner's `ended` is called. */
 export class StreamConnection {
   readonly #socket: Socket;
   readonly #owner: ConnectionOwner;
@@ -47,17 +47,17 @@ export class StreamConnection {
     socket.once("close", () => owner.ended(this.#reason(name)));
   }
 
-  /** Frames sent so far, those that wait included. */
+  /** Frames sent so far, waiting ones included. */
   get framesOut(): number {
     return this.#encoder.frames;
   }
 
-  /** Frames left out so far, either way, for their length. */
+  /** Frames dropped so far in either direction because of their length. */
   get droppedLength(): number {
     return this.#decoder.droppedShort + this.#encoder.dropped;
   }
 
-  /** Sends frames: as `NetPort.take`. */
+  /** Sends frames, like `NetPort.take`. */
   take(burst: FrameBurst, first: number): number {
     return this.#encoder.add(burst, first);
   }
@@ -68,7 +68,7 @@ export class StreamConnection {
     else if (this.#next < this.#decoder.burst.count) this.#deliver();
   }
 
-  /** Cuts it. */
+  /** Closes the connection; frames on their way are lost. */
   close(): void {
     this.#socket.destroy();
   }
@@ -80,7 +80,7 @@ export class StreamConnection {
     if (this.#decoder.error !== undefined) this.#socket.destroy();
   }
 
-  /** Hands over what was received. While some of it is left, no more is read: the other end has to wait then. */
+  /** Hands over received frames. While some are left, the socket is paused, so that the other end has to wait. */
   #deliver(): void {
     const { burst } = this.#decoder;
     this.#again = false;
@@ -92,7 +92,8 @@ export class StreamConnection {
     }
     if (this.#next < burst.count) {
       this.#socket.pause();
-      // It has room again already. In a later turn, or one that says so and takes nothing would keep us for ever.
+      // The owner already has room again. Resume in a later turn: an owner that resumes and takes nothing would loop
+      // forever.
       if (this.#again) setImmediate(() => this.resume());
     } else if (this.#socket.isPaused()) this.#socket.resume();
   }

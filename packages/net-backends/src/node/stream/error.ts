@@ -1,5 +1,5 @@
 /**
- * What can end a connection that carries frames, or keep it from being made.
+ * Errors that end a connection of a stream backend or keep it from being made.
  * @module
  */
 
@@ -7,16 +7,16 @@
 export type StreamErrorCode =
   /** The other end does not answer, or refuses. Tried again later. */
   | "CONNECT_FAILED"
-  /** The address can't be listened on. */
+  /** Listening on the address failed. */
   | "LISTEN_FAILED"
   /** The connection broke: reset, timed out; see `cause`. */
   | "CONNECTION_LOST"
   /** The other end closed it in the middle of a frame. */
   | "TRUNCATED"
-  /** The other end announced a frame longer than any can be: what follows can't be made sense of. */
+  /** The other end announced a frame above the maximum length: the rest of the stream can't be parsed. */
   | "OVERSIZED";
 
-/** A connection of a stream backend is not, or no longer, there. The message names the address or the value. */
+/** A connection of a stream backend failed or ended. The message names the address or the value. */
 export class StreamError extends Error {
   override readonly name = "StreamError";
   /** What happened. */

@@ -1,6 +1,6 @@
 /**
- * Frames out of a stream of bytes, in QEMU's framing (`-netdev stream` and `socket`): the length of each, 32 bits big
- * endian, before it.
+ * Decodes frames from a stream of bytes, in QEMU's framing (`-netdev stream` and `socket`): each frame follows its
+ * length, 32 bits big endian.
  * @module
  */
 
@@ -13,20 +13,20 @@ export const PREFIX = 4;
 export const MAX_FRAME = 0x1_1000;
 
 /**
- * Cuts a stream into frames. Those that lie in one chunk of it, nearly all, are views of that chunk; one that lies
- * across several is put together here.
+ * Cuts a stream into frames. A frame inside one chunk, as nearly all are, is a view of that chunk; a frame that spans
+ * several is joined in a buffer.
  */
 export class FrameDecoder {
-  /** What {@link feed} found. Its frames are good until the next call. */
+  /** The frames that {@link feed} found, valid until the next call. */
   readonly burst: FrameBurst = new FrameBurst();
-  /** Frames shorter than an Ethernet header, empty ones included: left out. */
+  /** Frames dropped because they are shorter than an Ethernet header, empty ones included. */
   droppedShort = 0;
-  /** A length that can't be was read: the stream is of no use from there on. */
+  /** Set when a length above the maximum was read: the rest of the stream is useless. */
   error: StreamError | undefined;
-  /** The beginning of a frame whose end is still to come. */
+  /** The start of a frame whose end has not arrived. */
   #held = new Uint8Array(PREFIX + MAX_FRAME);
   #heldLength = 0;
-  /** The frame that was last put together: it may be in the burst while the beginning of the next is held. */
+  /** The frame joined last: the burst may use it while the start of the next one is held. */
   #joined = new Uint8Array(PREFIX + MAX_FRAME);
 
   /** Whether the stream stands in the middle of a frame. */
@@ -34,7 +34,7 @@ export class FrameDecoder {
     return this.#heldLength > 0;
   }
 
-  /** Takes the next chunk of the stream, and makes a burst of the frames that are whole with it. */
+  /** Takes the next chunk of the stream, and fills the burst with the frames that it completes. */
   feed(chunk: Uint8Array): void {
     this.burst.clear();
     for (let at = 0; at < chunk.length && this.error === undefined; ) {
@@ -42,7 +42,7 @@ export class FrameDecoder {
     }
   }
 
-  /** Goes on with the frame that is held; returns how far that went into the chunk. */
+  /** Continues the held frame; returns the offset in the chunk after the bytes used. */
   #complete(chunk: Uint8Array): number {
     const at = this.#hold(chunk, 0, Math.max(0, PREFIX - this.#heldLength));
     if (this.#heldLength < PREFIX) return at;
@@ -56,7 +56,7 @@ export class FrameDecoder {
     return end;
   }
 
-  /** Cuts the frame off that begins at `at`, or holds what there is of it; returns where the next one begins. */
+  /** Cuts the frame that begins at `at`, or holds its part in the chunk; returns the offset of the next frame. */
   #cut(chunk: Uint8Array, at: number): number {
     const start = at + PREFIX;
     const length = start > chunk.length ? 0 : this.#lengthAt(chunk, at);
@@ -66,7 +66,7 @@ export class FrameDecoder {
     return start + length;
   }
 
-  /** Holds up to `length` bytes from `at`; returns where they end. */
+  /** Holds up to `length` bytes from `at`; returns the offset after them. */
   #hold(chunk: Uint8Array, at: number, length: number): number {
     const part = chunk.subarray(at, at + length);
     this.#held.set(part, this.#heldLength);

@@ -1,7 +1,7 @@
 /**
- * Frames into a stream of bytes, in the framing of {@link FrameDecoder}. Two buffers take turns: one is filled while
- * the other is on its way, so that nothing is allocated, what waits is bounded, and the slower the stream, the more
- * frames go in one write.
+ * Encodes frames into a stream of bytes, in the framing of {@link FrameDecoder}. It has two buffers: one is filled
+ * while the other is being written. So nothing is allocated, waiting bytes are bounded, and a slower stream gets more
+ * frames per write.
  * @module
  */
 
@@ -14,11 +14,11 @@ const BUFFER_BYTES = 0x4_0000;
 /** Writes bytes to the stream, and calls back when they may be overwritten. */
 export type Write = (bytes: Uint8Array, done: () => void) => void;
 
-/** What waits to be written to one stream. */
+/** The frames that wait to be written to one stream. */
 export class FrameEncoder {
-  /** Frames written, or waiting. */
+  /** Frames written or waiting. */
   frames = 0;
-  /** Frames that no stream carries, too short or too long: left out. */
+  /** Frames dropped because they are too short or too long for a stream. */
   dropped = 0;
   readonly #write: Write;
   readonly #hasRoom: () => void;
@@ -28,7 +28,7 @@ export class FrameEncoder {
   #underWay = false;
   #refused = false;
 
-  /** @param hasRoom called, after {@link add} left frames, when there is room again */
+  /** @param hasRoom called when there is room again after {@link add} left frames */
   constructor(write: Write, hasRoom: () => void) {
     this.#write = write;
     this.#hasRoom = hasRoom;
@@ -36,7 +36,7 @@ export class FrameEncoder {
 
   /**
    * Adds frames of a burst, from frame `first` on.
-   * @returns the first one for which there was no room, `burst.count` when there was for all
+   * @returns the first frame that did not fit, `burst.count` if all did
    */
   add(burst: FrameBurst, first: number): number {
     let i = first;
@@ -51,7 +51,7 @@ export class FrameEncoder {
     return i;
   }
 
-  /** Whether there is room; sends what there is on its way to make some. */
+  /** Whether there is room; if not at first, tries to write the filled buffer to make room. */
   #fits(length: number): boolean {
     const fits = (): boolean => this.#filled + PREFIX + length <= BUFFER_BYTES;
     if (fits()) return true;

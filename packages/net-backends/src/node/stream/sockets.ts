@@ -1,5 +1,5 @@
 /**
- * Where the sockets of a stream backend come from: one is dialled, again and again, or whoever connects is let in.
+ * Sources of sockets for a stream backend: one dials an address repeatedly, the other listens.
  * @module
  */
 
@@ -7,14 +7,16 @@ import { lstatSync, unlinkSync } from "node:fs";
 import { type AddressInfo, connect, createServer, type ListenOptions, type Server, type Socket } from "node:net";
 import { StreamError } from "./error.ts";
 
-/** Where one end listens: the path of a Unix socket, or a TCP port, on 127.0.0.1 unless a host is named. */
+/**
+ * The address that one end listens on: the path of a Unix socket, or a TCP port, on 127.0.0.1 unless a host is given.
+ */
 export type StreamAddress = { readonly path: string } | { readonly port: number; readonly host?: string };
 
-/** Whom sockets are for. */
+/** The user of a socket source. */
 export interface SocketUser {
   /** A connection was made. */
   connected(socket: Socket): void;
-  /** One could not be made. */
+  /** A connection could not be made. */
   failed(error: StreamError): void;
 }
 
@@ -22,17 +24,17 @@ export interface SocketUser {
 export interface SocketSource {
   /** The address that is dialled or listened on. */
   readonly address: StreamAddress;
-  /** Begins. */
+  /** Starts supplying sockets to a user. */
   start(user: SocketUser): void;
-  /** The last connection is gone: there may be another. */
+  /** The last connection is lost: another may be made. */
   lost(): void;
-  /** Ends, for good. */
+  /** Stops for good. */
   stop(): void;
 }
 
 const HOST = "127.0.0.1";
 
-/** Connects to an address, and does so again, some time after that failed or the connection was lost. */
+/** Connects to an address, and again after a delay when that failed or the connection was lost. */
 export class Dialler implements SocketSource {
   readonly address: StreamAddress;
   readonly #reconnectMs: number;
@@ -40,7 +42,7 @@ export class Dialler implements SocketSource {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #socket: Socket | undefined;
 
-  /** @param reconnectMs from a loss to the next attempt, ms */
+  /** @param reconnectMs delay from a loss to the next attempt, ms */
   constructor(address: StreamAddress, reconnectMs: number) {
     this.address = address;
     this.#reconnectMs = reconnectMs;
@@ -80,7 +82,7 @@ export class Dialler implements SocketSource {
   }
 }
 
-/** Lets in whoever connects to an address. */
+/** Accepts connections to an address. */
 export class Listener implements SocketSource {
   readonly address: StreamAddress;
   readonly #server: Server;
@@ -104,7 +106,7 @@ export class Listener implements SocketSource {
       const { message } = cause as Error;
       throw new StreamError("LISTEN_FAILED", `can't listen on ${nameOf(address)}: ${message}`, { cause });
     }
-    server.on("error", () => {}); // of a connection that could not be accepted: out of descriptors
+    server.on("error", () => {}); // an accept failed, for example for lack of file descriptors
     if ("path" in address) return new Listener(address, server);
     const bound = server.address() as AddressInfo;
     return new Listener({ host: bound.address, port: bound.port }, server);
@@ -115,7 +117,7 @@ export class Listener implements SocketSource {
   }
 
   lost(): void {
-    // Whoever was there, or another, connects when it wants to.
+    // Nothing to do: the next client connects by itself.
   }
 
   stop(): void {
@@ -135,8 +137,8 @@ function listening(where: ListenOptions): Promise<Server> {
 }
 
 /**
- * Whether a Unix socket was left by a process that did not close it, as one that was killed: nobody takes a connection.
- * Other files are refused likewise, and are nobody's to delete.
+ * Whether a process, a killed one for example, left its Unix socket behind: connections to it are refused. Connections
+ * to other files are refused too, but those must not be deleted.
  */
 async function isLeftOver(path: string): Promise<boolean> {
   if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return false;
@@ -150,7 +152,7 @@ async function isLeftOver(path: string): Promise<boolean> {
   });
 }
 
-/** An address in a message. */
+/** An address as text for messages. */
 export function nameOf(address: StreamAddress): string {
   return "path" in address ? address.path : `${address.host ?? HOST}:${address.port}`;
 }
