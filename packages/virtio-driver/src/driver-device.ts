@@ -1,6 +1,6 @@
 /**
- * A device in the hands of its driver: the order of initialization, negotiation, queues, failure and the end
- * (VIRTIO 1.4, 2.1 and 3; libvirtio's `virtio_*`). For drivers.
+ * A device as its driver uses it: initialization, negotiation, queues, failure and teardown (VIRTIO 1.4, 2.1 and 3;
+ * libvirtio's `virtio_*`). For drivers.
  *
  * ```ts
  * const device = await DriverDevice.open(connectFirst(finders, VIRTIO_ID_ENTROPY), host);
@@ -32,28 +32,28 @@ import type { DriverInterrupts, DriverTransport } from "./transport.ts";
 import { Virtqueue } from "./virtqueue.ts";
 import { checkPresent } from "./wait.ts";
 
-/** Errors that say something about an argument, not about the device: it is not given up for them. */
+/** Errors about an argument, not about the device: it is not given up for them. */
 const ARGUMENT_ERRORS: readonly DriverErrorCode[] = ["invalid", "queue-unavailable"];
 
-/** One device, from its reset to the next one. A driver that starts anew opens it anew. */
+/** One device, from its reset to the next one. A driver that starts over opens the device again. */
 export class DriverDevice {
-  /** How it is reached. */
+  /** The transport that reaches the device. */
   readonly transport: DriverTransport;
   /** The machine the driver runs on. */
   readonly host: DriverHost;
   /** Device configuration space. */
   readonly config: DeviceConfig;
-  /** The features the device offers, as they were read once. */
+  /** The features that the device offers, read once. */
   readonly offered: bigint;
   /**
-   * Told when configuration space has changed, in the host's interrupt delivery. The device is given up for what it
-   * throws.
+   * Called when configuration space has changed, in the host's interrupt delivery. If it throws, the device is given
+   * up.
    */
   onConfigChange: (() => void) | null = null;
-  /** Told once, when the device is given up while it is driven. What it throws is lost. */
+  /** Called once, when the device is given up while in use. An error that it throws is lost. */
   onFailure: ((cause: DriverError) => void) | null = null;
   #features = 0n;
-  /** Notifications say how far a queue has come. Asked for with each of them, so it is no bigint. */
+  /** Whether notifications carry the queue's position. A boolean, because each notification reads it. */
   #positioned = false;
   #negotiated = false;
   #closed = false;
@@ -69,8 +69,8 @@ export class DriverDevice {
   }
 
   /**
-   * Resets a device, says that it was noticed and that there is a driver for it, and reads what it offers (3.1.1, steps
-   * 1 to 4). When that fails, the device was told so by FAILED.
+   * Resets a device, sets ACKNOWLEDGE and DRIVER, and reads the offered features (3.1.1, steps 1 to 4). Sets FAILED if
+   * that fails.
    * @throws DriverError `timeout`, `device-gone`
    */
   static async open(transport: DriverTransport, host: DriverHost): Promise<DriverDevice> {
@@ -95,7 +95,7 @@ export class DriverDevice {
     return this.#failure;
   }
 
-  /** Whether the device was told that its driver is ready. */
+  /** Whether DRIVER_OK is set and the device is neither suspended nor given up. */
   get live(): boolean {
     return this.#queues.open;
   }
@@ -106,7 +106,7 @@ export class DriverDevice {
   }
 
   /**
-   * Chooses among the features the device offers, and has it agree (3.1.1, steps 4 to 6). Only once.
+   * Chooses among the features that the device offers, and sets FEATURES_OK (3.1.1, steps 4 to 6). Only once.
    * @returns the negotiated features
    * @throws DriverError `invalid` the second time; `no-version-1`, `not-supported`, `features-refused`, `timeout`,
    * `device-gone`: the device is then given up
@@ -131,8 +131,8 @@ export class DriverDevice {
   }
 
   /**
-   * Binds the device's interrupts, for `queues` queues; before the first queue is created. A driver that only polls
-   * leaves it out.
+   * Binds the device's interrupts, for `queues` queues, before the first queue is created. A driver that only polls
+   * omits this call.
    * @throws DriverError `refused`, ...: the device is then given up
    */
   async bindInterrupts(queues: number): Promise<void> {
@@ -146,7 +146,7 @@ export class DriverDevice {
 
   /**
    * Sets queue `index` up and enables it. Features must have been negotiated.
-   * @throws DriverError `invalid`, `queue-unavailable` for what can't be asked for; all others give the device up
+   * @throws DriverError `invalid`, `queue-unavailable` for an impossible request; all others give the device up
    */
   async createQueue<T>(index: number, options: QueueOptions = {}): Promise<Virtqueue<T>> {
     this.#check(this.#negotiated, "features are negotiated before queues are created");
@@ -167,10 +167,10 @@ export class DriverDevice {
   }
 
   /**
-   * Takes one queue back from the device, and its memory, where its transport can: with VIRTIO_F_RING_RESET all can.
-   * The index can be created anew.
-   * @throws DriverError `invalid` for a queue that is none of the device's; `not-supported`; `timeout`, ...: the device
-   * is then given up
+   * Takes one queue back from the device, with its memory, if the transport can: with VIRTIO_F_RING_RESET every
+   * transport can. The index can then be created again.
+   * @throws DriverError `invalid` for a queue that does not belong to the device; `not-supported`; `timeout`, ...: the
+   * device is then given up
    */
   async destroyQueue<T>(virtqueue: Virtqueue<T>): Promise<void> {
     const { index } = virtqueue;
@@ -180,7 +180,7 @@ export class DriverDevice {
   }
 
   /**
-   * Says that the driver is ready: DRIVER_OK (3.1.1, step 8). Notifications that were held back are sent.
+   * Tells the device that the driver is ready: DRIVER_OK (3.1.1, step 8). Sends the notifications that were held back.
    * @throws DriverError `needs-reset`, `refused`, ...: the device is then given up
    */
   async start(): Promise<void> {
@@ -194,8 +194,8 @@ export class DriverDevice {
   }
 
   /**
-   * Suspends the device (3.4), once it has used what it is at. Until {@link resume} nothing is enqueued, notified or
-   * written to configuration space.
+   * Suspends the device (3.4), once it has finished its requests in flight. Until {@link resume} nothing is enqueued,
+   * notified or written to configuration space.
    * @throws DriverError `not-supported` without VIRTIO_F_SUSPEND; `invalid` unless live; `timeout`, `needs-reset`, ...:
    * the device is then given up
    */
@@ -207,7 +207,7 @@ export class DriverDevice {
   }
 
   /**
-   * Has a suspended device go on.
+   * Resumes a suspended device.
    * @throws DriverError `invalid` unless suspended; `timeout`, `needs-reset`, ...: the device is then given up
    */
   async resume(): Promise<void> {
@@ -217,8 +217,8 @@ export class DriverDevice {
   }
 
   /**
-   * Gives the device up: FAILED is set, nothing is enqueued or notified any more, who waits is told. Its memory stays
-   * the device's until {@link close}. Harmless when done twice.
+   * Gives the device up: sets FAILED, rejects pending calls, and enqueues and notifies nothing any more. The device
+   * keeps its memory until {@link close}. A second call does nothing.
    */
   giveUp(cause: DriverError): void {
     if (this.#failure !== null || this.#closed) return;
@@ -229,15 +229,15 @@ export class DriverDevice {
     try {
       this.onFailure?.(cause);
     } catch {
-      // Nobody is left to be told.
+      // Nobody else could be told.
     }
   }
 
   /**
-   * Resets the device, lets go of its interrupts and gives its memory back. Requests the device had are there to be
-   * reclaimed. Harmless when done twice.
-   * @throws DriverError `timeout` when the device does not finish its reset: it may still write to its memory, which
-   * therefore stays its own; then to be called again
+   * Resets the device, releases its interrupts and frees its memory. Requests in flight can then be reclaimed. A second
+   * call does nothing.
+   * @throws DriverError `timeout` if the device does not finish its reset: it may still write to its memory, which
+   * therefore stays allocated; call `close` again
    */
   async close(): Promise<void> {
     if (this.#closed) return;
@@ -248,14 +248,14 @@ export class DriverDevice {
     try {
       await this.transport.reset();
     } catch (cause) {
-      // What is gone writes nowhere.
+      // A device that is gone writes nowhere.
       if (!(cause instanceof DriverError) || cause.code !== "device-gone") throw cause;
     }
     this.#closed = true;
     this.#queues.releaseAll(ended);
   }
 
-  /** A step of the device's life: where it fails the device is given up, but for `harmless` reasons. */
+  /** Runs a step of the device's life. If it fails, the device is given up, except for `harmless` reasons. */
   async #step<T>(action: () => Promise<T>, harmless: readonly DriverErrorCode[] = ARGUMENT_ERRORS): Promise<T> {
     try {
       return await action();
@@ -270,7 +270,7 @@ export class DriverDevice {
     if (!condition || this.#closed) throw new DriverError("invalid", this.#closed ? "the device was closed" : message);
   }
 
-  /** Before features are negotiated configuration space is only read (3.1.1, step 4). */
+  /** Before features are negotiated, configuration space is read-only (3.1.1, step 4). */
   #configBarrier(): DriverError | null {
     if (this.#negotiated) return this.#queues.barrier;
     return new DriverError("invalid", "configuration space is not written before features are negotiated");
@@ -301,7 +301,7 @@ export class DriverDevice {
     }
   }
 
-  /** A handler threw: neither the device nor the machine, who brought its interrupt, are to pay for it. */
+  /** A handler threw. The device is given up, and the machine that delivered the interrupt sees no error. */
   #giveUpFor(what: string, cause: unknown): void {
     this.giveUp(new DriverError("invalid", `the handler of ${what} threw`, { cause }));
   }

@@ -1,55 +1,55 @@
 /**
- * What can go wrong between a driver and its device, with the names that libvirtio and uknetdev give it.
+ * Errors between a driver and its device, with the errno names of libvirtio and uknetdev.
  * @module
  */
 
-/** Each code with the errno that Phoenix-RTOS's libvirtio (and Unikraft's uknetdev) answers in its place. */
+/** Each code with the errno that Phoenix-RTOS's libvirtio (and Unikraft's uknetdev) returns in its place. */
 export const DRIVER_ERRNO = {
-  /** There is no (further) device like that. */
+  /** No (further) device matches. */
   "not-found": "ENODEV",
-  /** What answers is no virtio device: a wrong magic number, no device type. */
+  /** Not a virtio device: a wrong magic number, no device type. */
   "bad-device": "ENODEV",
-  /** A version or a feature this side does not know. */
+  /** An unknown version or feature. */
   "not-supported": "ENOTSUP",
-  /** A capability that must be there is missing, or lies. */
+  /** A required capability is missing or wrong. */
   "bad-capability": "ENOENT",
-  /** A modern interface that does not offer VIRTIO_F_VERSION_1. */
+  /** A modern interface does not offer VIRTIO_F_VERSION_1. */
   "no-version-1": "EFAULT",
   /** The device did not keep FEATURES_OK. */
   "features-refused": "ENOTSUP",
-  /** An argument that could never be right, or a call in the wrong state. */
+  /** An argument that can never be valid, or a call in the wrong state. */
   invalid: "EINVAL",
-  /** The queue is not there, or in use already. */
+  /** The queue does not exist, or is in use already. */
   "queue-unavailable": "ENOENT",
   /** Already done. */
   busy: "EBUSY",
-  /** No memory left that devices reach. */
+  /** No memory is left that devices reach. */
   "no-memory": "ENOMEM",
-  /** An address that the transport can't express. */
+  /** The transport cannot express the address. */
   "address-range": "EFAULT",
-  /** More segments, or descriptors, than there can be. */
+  /** More segments, or descriptors, than the queue allows. */
   "too-many": "ENOSPC",
   /** More entries than a queue can have. */
   "too-many-entries": "ENOBUFS",
   /** No room now. */
   full: "EAGAIN",
-  /** The device did not take what it was told: a queue not enabled, a vector refused. */
+  /** The device did not do as told: a queue not enabled, a vector refused. */
   refused: "EIO",
-  /** The device did not do in time what it must. */
+  /** The device did not answer in time. */
   timeout: "EBUSY",
-  /** The device asks for a reset, or broke a rule: nothing goes on before one. */
+  /** The device asks for a reset, or broke a rule: only a reset helps. */
   "needs-reset": "EIO",
-  /** The device is not there any more. */
+  /** The device is gone. */
   "device-gone": "ENXIO",
 } as const;
 
-/** Which rule was broken, or what was missing: the keys of {@link DRIVER_ERRNO}. */
+/** The broken rule or the missing resource: the keys of {@link DRIVER_ERRNO}. */
 export type DriverErrorCode = keyof typeof DRIVER_ERRNO;
 
-/** Something went wrong between a driver and its device. */
+/** An error between a driver and its device. */
 export class DriverError extends Error {
   override readonly name = "DriverError";
-  /** What it was. */
+  /** The kind of error. */
   readonly code: DriverErrorCode;
 
   constructor(code: DriverErrorCode, message: string, options?: ErrorOptions) {
@@ -57,7 +57,7 @@ export class DriverError extends Error {
     this.code = code;
   }
 
-  /** The errno that libvirtio and uknetdev have for it. */
+  /** The errno of libvirtio and uknetdev. */
   get errno(): (typeof DRIVER_ERRNO)[DriverErrorCode] {
     return DRIVER_ERRNO[this.code];
   }

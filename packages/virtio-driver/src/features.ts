@@ -1,6 +1,6 @@
 /**
- * Choosing features (VIRTIO 1.4, 2.2 and 6): of what the device offers, what the driver wants and can use. For drivers,
- * by way of `DriverDevice.negotiate`.
+ * Choosing features (VIRTIO 1.4, 2.2 and 6): the offered ones that the driver wants and can use. Drivers call it
+ * through `DriverDevice.negotiate`.
  * @module
  */
 
@@ -21,7 +21,7 @@ import {
 } from "@virtio-ts/virtio-bindings";
 import { DriverError } from "./errors.ts";
 
-/** The reserved features this library knows how to use: accepted where they are offered, unless the driver says no. */
+/** The reserved features that this library can use: accepted if offered, unless the driver excludes them. */
 export const LIBRARY_FEATURES: bigint = feature(
   VIRTIO_F_ANY_LAYOUT,
   VIRTIO_F_INDIRECT_DESC,
@@ -36,28 +36,28 @@ export const LIBRARY_FEATURES: bigint = feature(
   VIRTIO_F_SUSPEND,
 );
 
-/** Bits 24 to 49 are reserved by chapter 6; what is around them belongs to device types (2.2). */
+/** Bits 24 to 49 are reserved by chapter 6; the others belong to device types (2.2). */
 const RESERVED = feature(...Array.from({ length: 26 }, (_, i) => 24 + i));
 const VERSION_1 = feature(VIRTIO_F_VERSION_1);
 const LEGACY_BITS = 0xffff_ffffn;
 const LEGACY_ONLY = feature(VIRTIO_F_ANY_LAYOUT);
 
-/** What a driver asks of its device. Bits of device types only; those of chapter 6 are the library's. */
+/** The features that a driver asks for. Bits of device types only; the library handles those of chapter 6. */
 export interface FeatureRequest {
-  /** Features it can use. */
+  /** Features that the driver can use. */
   readonly wanted?: bigint;
-  /** Features it can't do without. */
+  /** Features that the driver requires. */
   readonly required?: bigint;
-  /** Features that need another one: `[feature, needs]`, as bit numbers. */
+  /** Features that depend on another one: `[feature, needs]`, as bit numbers. */
   readonly dependencies?: readonly (readonly [bit: number, needs: number])[];
-  /** Reserved features (chapter 6) it does not want, though device and library have them. */
+  /** Reserved features (chapter 6) to exclude, although device and library support them. */
   readonly without?: bigint;
 }
 
 /**
- * What the driver accepts of what the device offers.
+ * The offered features that the driver accepts.
  * @param legacy whether the legacy interface is in use
- * @throws DriverError `no-version-1`; `not-supported` where a required feature is not offered, or can't be accepted
+ * @throws DriverError `no-version-1`; `not-supported` if a required feature is not offered or cannot be accepted
  */
 export function chooseFeatures(offered: bigint, legacy: boolean, request: FeatureRequest): bigint {
   if (!legacy && (offered & VERSION_1) === 0n) {
@@ -75,7 +75,7 @@ export function chooseFeatures(offered: bigint, legacy: boolean, request: Featur
   return chosen;
 }
 
-/** Drops what needs a feature that is not there, and then what needed that. */
+/** Drops features whose dependency is missing, and then the features that depend on those. */
 function withoutOrphans(features: bigint, dependencies: NonNullable<FeatureRequest["dependencies"]>): bigint {
   let kept = features;
   let before: bigint;

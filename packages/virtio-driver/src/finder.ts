@@ -1,22 +1,22 @@
 /**
- * Finding devices: what each transport's way to look for them has in common (libvirtio's `virtio_find`). For drivers.
+ * Finding devices, the same way on every transport (libvirtio's `virtio_find`). For drivers.
  * @module
  */
 
 import { DriverError } from "./errors.ts";
 import type { DriverTransport } from "./transport.ts";
 
-/** A virtio device that was found, and not touched yet. */
+/** A virtio device that was found, and not yet touched. */
 export interface FoundDevice {
-  /** Which transport it is on: {@link DriverTransport.kind}. */
+  /** The kind of its transport: {@link DriverTransport.kind}. */
   readonly kind: string;
   /** Device id (5): `VIRTIO_ID_*`. */
   readonly deviceType: number;
-  /** Where it is, for people: `00:03.0`, `0xd0000200`. */
+  /** Its location, for people: `00:03.0`, `0xd0000200`. */
   readonly location: string;
   /**
-   * Makes it reachable.
-   * @throws DriverError what is wrong with it; the search goes on all the same
+   * Connects to the device.
+   * @throws DriverError if the device is unusable; the search can continue
    */
   connect(): DriverTransport;
 }
@@ -24,7 +24,7 @@ export interface FoundDevice {
 /** Looks for devices in one place: on a PCI bus, in a list of MMIO devices. */
 export interface DeviceFinder {
   /**
-   * The devices there, each looked at when it is asked for. The iterator is the search's context: kept, it goes on
+   * The devices there, each probed when the iterator reaches it. The iterator is the search's context: it continues
    * where it was; a new one starts over.
    */
   devices(): Iterable<FoundDevice>;
@@ -38,8 +38,8 @@ export function* findDevices(finders: Iterable<DeviceFinder>, deviceType: number
 }
 
 /**
- * The first device of type `deviceType`, made reachable.
- * @throws DriverError `not-found`; what its {@link FoundDevice.connect} throws
+ * The first device of type `deviceType`, connected.
+ * @throws DriverError `not-found`; the errors of {@link FoundDevice.connect}
  */
 export function connectFirst(finders: Iterable<DeviceFinder>, deviceType: number): DriverTransport {
   for (const found of findDevices(finders, deviceType)) return found.connect();

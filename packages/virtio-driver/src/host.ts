@@ -1,28 +1,27 @@
 /**
- * What drivers and the driver halves of transports need of the machine they run on: memory that devices reach,
- * registers, interrupts, time. For whoever lets a driver run: a plain process, a unikernel in a page, a link to an
- * emulator.
+ * The machine that drivers, and the driver halves of transports, run on: memory that devices reach, registers,
+ * interrupts, time. For authors of such machines: a plain process, a unikernel in a page, a link to an emulator.
  * @module
  */
 
 import type { AccessWidth } from "@virtio-ts/vm-device";
 import type { GuestMemory } from "@virtio-ts/vm-memory";
 
-/** Hands out memory that devices reach. */
+/** Allocates memory that devices reach. */
 export interface DmaAllocator {
   /**
-   * Takes `length` bytes, zeroed.
+   * Allocates `length` bytes, zeroed.
    * @param align a power of two, bytes
-   * @param limit where given, the block ends at or below this address
+   * @param limit if given, the block ends at or below this address
    * @returns the guest-physical address
    * @throws DriverError `no-memory`
    */
   allocate(length: number, align: number, limit?: number): number;
-  /** Gives a block back. @throws DriverError `invalid` for an address that was not allocated */
+  /** Frees a block. @throws DriverError `invalid` for an address that was not allocated */
   free(address: number): void;
 }
 
-/** One address space of registers, by the processor's accesses: I/O ports, or memory-mapped I/O. */
+/** One address space of registers that the processor accesses: I/O ports, or memory-mapped I/O. */
 export interface RegisterAccess {
   /** Reads 1, 2 or 4 bytes, little endian, unsigned. */
   read(address: number, width: AccessWidth): number;
@@ -30,32 +29,32 @@ export interface RegisterAccess {
   write(address: number, width: AccessWidth, value: number): void;
 }
 
-/** A message a device can be told to send, and what it leads to. */
+/** An interrupt message for a device to send. */
 export interface HostMessage {
-  /** Where the device writes, below 2^53. */
+  /** The address that the device writes to, below 2^53. */
   readonly address: number;
-  /** The 32 bits it writes there. */
+  /** The 32 bits that it writes. */
   readonly data: number;
-  /** Lets go of it. */
+  /** Releases the message. */
   release(): void;
 }
 
-/** Interrupts, as drivers get them. Handlers never throw. */
+/** Interrupts for drivers. Handlers never throw. */
 export interface HostInterrupts {
   /**
-   * Calls `handler` while line `line` is asserted: until it has made its device lower it.
-   * @returns lets go of the line
+   * Calls `handler` while line `line` is asserted: until the handler has made its device lower it.
+   * @returns disconnects the handler
    */
   connectLine(line: number, handler: () => void): () => void;
-  /** A message that calls `handler`; `null` where there is none (left). */
+  /** A message that calls `handler`; `null` if none is left. */
   allocateMessage(handler: () => void): HostMessage | null;
 }
 
-/** Time, as bounded waits need it. */
+/** Time for bounded waits. */
 export interface HostClock {
-  /** Milliseconds since some moment. */
+  /** Milliseconds since an arbitrary moment. */
   now(): number;
-  /** Waits at least `ms` milliseconds, and lets devices and interrupts have their turn; 0: one turn. */
+  /** Waits at least `ms` milliseconds, and lets devices and interrupts run; 0: one turn. */
   sleep(ms: number): Promise<void>;
 }
 
@@ -63,7 +62,7 @@ export interface HostClock {
 export interface DriverHost {
   /** Memory that driver and devices share. */
   readonly memory: GuestMemory;
-  /** Blocks of it. */
+  /** Allocates blocks of that memory. */
   readonly dma: DmaAllocator;
   readonly interrupts: HostInterrupts;
   readonly clock: HostClock;

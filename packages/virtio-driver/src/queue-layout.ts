@@ -1,6 +1,6 @@
 /**
- * The one block of memory that a virtqueue takes: its three areas, and room for indirect tables (VIRTIO 1.4, 2.7, 2.8;
- * for legacy interfaces 2.7.2).
+ * The block of memory of a virtqueue: its three areas, and room for indirect tables (VIRTIO 1.4, 2.7, 2.8; for legacy
+ * interfaces 2.7.2).
  * @module
  */
 
@@ -19,30 +19,30 @@ import {
 } from "@virtio-ts/virtio-queue";
 import type { LegacyPlacement } from "./transport.ts";
 
-/** How large a queue's block is, and what lies where in it. */
+/** The size of a queue's block, and the places in it. */
 export interface QueueLayout {
   /** Bytes. */
   readonly length: number;
   /** Alignment of the block, bytes. */
   readonly align: number;
-  /** The areas, once the block has its address. */
+  /** The areas in a block at `base`. */
   areas(base: number): QueueAreas;
-  /** The indirect tables, once the block has its address; none where they have no entries. */
+  /** The indirect tables in a block at `base`; none if they have no entries. */
   tables(base: number): IndirectTables | undefined;
 }
 
-/** What decides about a layout. */
+/** The parameters of a layout. */
 export interface QueueShape {
   readonly size: number;
-  /** VIRTIO_F_RING_PACKED was negotiated. */
+  /** Whether VIRTIO_F_RING_PACKED was negotiated. */
   readonly packed: boolean;
-  /** Of a legacy interface. */
+  /** The placement on a legacy interface; `null` on a modern one. */
   readonly legacy: LegacyPlacement | null;
   /** Entries of each indirect table; 0 for none. */
   readonly indirectEntries: number;
 }
 
-/** Lays a queue out. */
+/** Computes the layout of a queue. */
 export function queueLayout(shape: QueueShape): QueueLayout {
   const { size, legacy, indirectEntries: entries } = shape;
   const ring = legacy === null ? ringLayout(size, shape.packed) : legacyLayout(size, legacy.align);

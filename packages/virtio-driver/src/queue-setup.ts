@@ -1,5 +1,5 @@
 /**
- * Setting one virtqueue up: its size, its memory, the device told of it (VIRTIO 1.4, 2.6, 4.1.5.1.3, 4.2.3.2). Part of
+ * Set-up of one virtqueue: its size, its memory, the device's registers (VIRTIO 1.4, 2.6, 4.1.5.1.3, 4.2.3.2). Part of
  * `DriverDevice.createQueue`.
  * @module
  */
@@ -11,25 +11,25 @@ import type { DriverHost } from "./host.ts";
 import { queueLayout } from "./queue-layout.ts";
 import type { DriverTransport } from "./transport.ts";
 
-/** How a queue is to be. */
+/** Options of a queue. */
 export interface QueueOptions {
   /**
-   * Entries; a power of two where the ring is split. The device's maximum by default, and where the legacy interface
-   * leaves no choice; never more than that.
+   * Entries; a power of two for a split ring. By default, and on a legacy interface that fixes the size, the device's
+   * maximum; never more than that.
    */
   readonly size?: number;
-  /** Entries of each indirect table, where VIRTIO_F_INDIRECT_DESC was negotiated; none by default. */
+  /** Entries of each indirect table, if VIRTIO_F_INDIRECT_DESC was negotiated; none by default. */
   readonly indirectEntries?: number;
-  /** The most descriptors the device takes in a chain; the queue's size by default. */
+  /** The most descriptors that the device takes in a chain; the queue's size by default. */
   readonly maxChain?: number;
   /**
-   * Called when the device has used buffers, or may have, in the host's interrupt delivery. The device is given up for
-   * what it throws.
+   * Called when the device has used buffers, or may have, in the host's interrupt delivery. If it throws, the device is
+   * given up.
    */
   readonly onUsed?: () => void;
 }
 
-/** A queue that the device knows. */
+/** A queue that is set up in the device. */
 export interface QueueSetup {
   readonly queue: DriverQueue;
   /** Address of its block. */
@@ -37,7 +37,7 @@ export interface QueueSetup {
 }
 
 /**
- * Sets queue `index` up. Where that fails its memory has been given back.
+ * Sets queue `index` up. If that fails, its memory is freed.
  * @throws DriverError `invalid`, `queue-unavailable`, `no-memory`; those of `DriverTransport.enableQueue`
  */
 export async function setUpQueue(
@@ -70,7 +70,7 @@ export async function setUpQueue(
   }
 }
 
-/** The size of a queue that is there and free. */
+/** The size of a queue that exists and is not in use. */
 function queueSize(transport: DriverTransport, packed: boolean, index: number, wanted: number | undefined): number {
   if (!Number.isInteger(index) || index < 0 || index > 0xffff) throw new DriverError("invalid", `queue ${index}`);
   if (wanted !== undefined && !isSize(wanted, packed)) {
@@ -90,7 +90,7 @@ function isSize(size: number, packed: boolean): boolean {
   return Number.isInteger(size) && size >= 1 && size <= MAX_QUEUE_SIZE && (packed || Number.isInteger(Math.log2(size)));
 }
 
-/** The largest size a queue can have when the device says it takes `max`, which may be no size at all. */
+/** The largest valid size for a device's `max`, which may itself be invalid. */
 function largest(max: number, packed: boolean): number {
   return Math.min(MAX_QUEUE_SIZE, packed ? max : 2 ** Math.floor(Math.log2(max)));
 }

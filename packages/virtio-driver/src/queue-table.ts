@@ -1,6 +1,6 @@
 /**
- * The queues of one device, and the gate before them: when requests may be enqueued, and when the device may be
- * notified (VIRTIO 1.4, 3.1.1, 3.4). Part of `DriverDevice`.
+ * The queues of one device, with the gate that tells when requests may be enqueued and the device notified (VIRTIO 1.4,
+ * 3.1.1, 3.4). Part of `DriverDevice`.
  * @module
  */
 
@@ -14,12 +14,12 @@ interface OwnedQueue {
   readonly block: number;
 }
 
-/** The queues by their indices. At first requests are taken, and their notifications held back. */
+/** The queues by index. Initially requests are taken, and their notifications held back. */
 export class QueueTable {
   readonly #dma: DmaAllocator;
   readonly #send: (queue: Virtqueue<unknown>) => void;
   readonly #queues = new Map<number, OwnedQueue>();
-  /** Queues whose notification waits until the device may have one. */
+  /** Queues whose notification waits for the gate to open. */
   readonly #held = new Set<Virtqueue<unknown>>();
   #open = false;
   #barrier: DriverError | null = null;
@@ -35,7 +35,7 @@ export class QueueTable {
     return this.#open;
   }
 
-  /** Why no request is taken, or `null`. */
+  /** Why no request may be enqueued, or `null`. */
   get barrier(): DriverError | null {
     return this.#barrier;
   }
@@ -52,7 +52,7 @@ export class QueueTable {
     this.#queues.set(virtqueue.index, { virtqueue, block });
   }
 
-  /** The device may be notified from now on: also of what was held back. */
+  /** Opens the gate: the device may be notified. Sends the notifications that were held back. */
   openGate(): void {
     this.#open = true;
     this.#barrier = null;
@@ -60,24 +60,24 @@ export class QueueTable {
     this.#held.clear();
   }
 
-  /** The device is not to be notified, and no request taken, because of `barrier`. */
+  /** Shuts the gate: no notification, and no request, because of `barrier`. */
   shutGate(barrier: DriverError): void {
     this.#open = false;
     this.#barrier = barrier;
   }
 
-  /** Notifies the device, or does so later. */
+  /** Notifies the device, now or when the gate opens. */
   notify(queue: Virtqueue<unknown>): void {
     if (this.#open) this.#send(queue);
     else this.#held.add(queue);
   }
 
-  /** Who waits is told that nothing comes any more. */
+  /** Rejects the pending calls of all queues. */
   fail(cause: DriverError): void {
     for (const { virtqueue } of this.#queues.values()) virtqueue.fail(cause);
   }
 
-  /** The device is done with a queue: ends it, and gives its memory back. */
+  /** The device is done with a queue: ends it, and frees its memory. */
   release(index: number, why: DriverError): void {
     const owned = this.#queues.get(index);
     if (owned === undefined) return;
@@ -87,7 +87,7 @@ export class QueueTable {
     this.#dma.free(owned.block);
   }
 
-  /** The device is done with all of them. */
+  /** The device is done with all queues. */
   releaseAll(why: DriverError): void {
     for (const index of [...this.#queues.keys()]) this.release(index, why);
   }

@@ -1,6 +1,6 @@
 /**
- * Requests that are answered, each a promise: for drivers of block devices, entropy sources and the like; with no limit
- * of time, also for queues that wait for the world, as a console's input.
+ * Requests as promises: for drivers of block devices, entropy sources and the like. Without a time limit they also suit
+ * queues that wait for the outside world, such as a console's input.
  * @module
  */
 
@@ -10,21 +10,21 @@ import { DriverError } from "./errors.ts";
 import type { QueueOptions } from "./queue-setup.ts";
 import type { Virtqueue } from "./virtqueue.ts";
 
-/** The longest pause between two looks, ms. */
+/** The longest pause between two polls, ms. */
 const LONGEST_PAUSE_MS = 1000;
 
-/** What a {@link RequestQueue} is made with. */
+/** Options of a {@link RequestQueue}. */
 export interface RequestQueueOptions extends QueueOptions {
   /**
-   * How long the device may take for an answer, ms: it is given up when it takes longer. Without it, or `Infinity`, an
-   * answer is waited for as long as the device lives.
+   * The longest time for an answer, ms: the device is given up when one takes longer. Without it, or with `Infinity`,
+   * answers may take as long as the device lives.
    */
   readonly timeoutMs?: number;
 }
 
 /** The answer to one request. */
 class Answer {
-  /** When it was asked for, ms. */
+  /** Time of the request, ms. */
   since = 0;
   resolve: (length: number) => void = () => {};
   reject: (cause: DriverError) => void = () => {};
@@ -34,12 +34,12 @@ class Answer {
   });
 }
 
-/** A queue of requests. Works by interrupts and, where they don't come, by looking from time to time. */
+/** A queue of requests. Works by interrupts; in case one is lost, it also polls from time to time. */
 export class RequestQueue {
   readonly #virtqueue: Virtqueue<Answer>;
   readonly #device: DriverDevice;
   readonly #timeout: number;
-  /** What was asked, the oldest first. */
+  /** Pending requests, the oldest first. */
   readonly #pending = new Set<Answer>();
   #watched = false;
 
@@ -53,7 +53,7 @@ export class RequestQueue {
 
   /**
    * Creates queue `index` of a device.
-   * @throws DriverError as `DriverDevice.createQueue`; `invalid` for a time that is none
+   * @throws DriverError as `DriverDevice.createQueue`; `invalid` for an impossible time
    */
   static async create(device: DriverDevice, index: number, options: RequestQueueOptions = {}): Promise<RequestQueue> {
     const { timeoutMs = Number.POSITIVE_INFINITY } = options;
@@ -63,10 +63,10 @@ export class RequestQueue {
 
   /**
    * Sends a request, and waits for its answer. The device must have been started.
-   * @param elements not to be changed before the promise settles
-   * @returns bytes the device wrote
-   * @throws DriverError as `Virtqueue.enqueue`; `timeout` where an answer takes longer than
-   * {@link RequestQueueOptions.timeoutMs}: the device is then given up; what it is given up for otherwise
+   * @param elements must not change before the promise settles
+   * @returns bytes that the device wrote
+   * @throws DriverError as `Virtqueue.enqueue`; `timeout` if an answer takes longer than {@link
+   * RequestQueueOptions.timeoutMs}: the device is then given up; the cause if the device is given up otherwise
    */
   async submit(elements: BufferElements): Promise<number> {
     const answer = new Answer();
@@ -79,8 +79,8 @@ export class RequestQueue {
   }
 
   /**
-   * Looks for answers whose interrupt may not come: after pauses as long as it has waited already, so that a lost
-   * interrupt at most doubles a wait below a second.
+   * Polls for answers whose interrupt was lost. Each pause is as long as the wait so far, so that a lost interrupt at
+   * most doubles a wait below a second.
    */
   async #watch(): Promise<void> {
     const { clock } = this.#device.host;

@@ -9,12 +9,12 @@ import type { HostClock } from "./host.ts";
 import type { DriverTransport } from "./transport.ts";
 import { checkPresent, waitFor } from "./wait.ts";
 
-/** Sets bits of device status; none is ever cleared but by a reset (2.1.1). @throws DriverError `device-gone` */
+/** Sets bits of device status; only a reset clears them (2.1.1). @throws DriverError `device-gone` */
 export async function addStatus(transport: DriverTransport, bits: number): Promise<void> {
   await transport.writeStatus(checkPresent(transport.readStatus()) | bits);
 }
 
-/** Device status. @throws DriverError `device-gone`, `needs-reset` */
+/** Reads device status. @throws DriverError `device-gone`, `needs-reset` */
 export function healthyStatus(transport: DriverTransport): number {
   const status = checkPresent(transport.readStatus());
   if ((status & STATUS_DEVICE_NEEDS_RESET) !== 0) {
@@ -23,7 +23,7 @@ export function healthyStatus(transport: DriverTransport): number {
   return status;
 }
 
-/** Tells the device that its driver gave it up; one that does not even take that is told nothing. */
+/** Sets FAILED: the driver has given the device up. Errors are ignored. */
 export async function tellFailed(transport: DriverTransport): Promise<void> {
   try {
     await addStatus(transport, STATUS_FAILED);
@@ -31,7 +31,7 @@ export async function tellFailed(transport: DriverTransport): Promise<void> {
 }
 
 /**
- * Suspends a device, and waits until it says that it is (3.4).
+ * Suspends a device, and waits until its status shows it (3.4).
  * @throws DriverError `timeout`, `device-gone`, `needs-reset`
  */
 export async function suspendDevice(transport: DriverTransport, clock: HostClock): Promise<void> {
@@ -40,7 +40,7 @@ export async function suspendDevice(transport: DriverTransport, clock: HostClock
 }
 
 /**
- * Has a suspended device go on, and waits until it says that it does (3.4).
+ * Resumes a suspended device, and waits until its status shows it (3.4).
  * @throws DriverError `timeout`, `device-gone`, `needs-reset`
  */
 export async function resumeDevice(transport: DriverTransport, clock: HostClock): Promise<void> {
@@ -48,7 +48,7 @@ export async function resumeDevice(transport: DriverTransport, clock: HostClock)
   await waitFor(clock, "the device's resumption", () => lifeBits(transport) === STATUS_DRIVER_OK);
 }
 
-/** Of a status, the two bits of which a device that runs, or is suspended, has one. */
+/** The status bits SUSPEND and DRIVER_OK: one of them is set in a suspended or a running device. */
 function lifeBits(transport: DriverTransport): number {
   return healthyStatus(transport) & (STATUS_SUSPEND | STATUS_DRIVER_OK);
 }

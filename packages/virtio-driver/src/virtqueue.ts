@@ -1,9 +1,9 @@
 /**
- * A virtqueue as drivers use it: requests go in with a token, and come back with it (libvirtio's `virtqueue_*`; VIRTIO
- * 1.4, 2.6 to 2.8). For drivers; made by `DriverDevice.createQueue`.
+ * A virtqueue as drivers use it: each request carries a token, and returns with it (libvirtio's `virtqueue_*`; VIRTIO
+ * 1.4, 2.6 to 2.8). For drivers; created by `DriverDevice.createQueue`.
  *
- * A driver that moves bursts works on {@link Virtqueue.queue} itself, and calls {@link Virtqueue.notify} after each:
- * then tokens are its own affair.
+ * A driver that moves bursts uses {@link Virtqueue.queue} directly, and calls {@link Virtqueue.notify} after each
+ * burst; it then keeps its own tokens.
  * @module
  */
 
@@ -19,21 +19,23 @@ import { DriverError } from "./errors.ts";
 
 /** A request that the device has used. */
 export interface UsedRequest<T> {
-  /** What it was enqueued with. */
+  /** The token that it was enqueued with. */
   readonly token: T;
-  /** Bytes the device says it wrote, from the start of the device-writable part; never more than that has. */
+  /**
+   * Bytes that the device reports as written, from the start of the device-writable part; never more than its length.
+   */
   readonly length: number;
 }
 
-/** What a {@link Virtqueue} needs of its device. */
+/** The part of the device that a {@link Virtqueue} uses. */
 export interface QueueGate {
-  /** Notifies the device of what is available, at once or when it may be. */
+  /** Notifies the device of available buffers, now or when it may be notified. */
   notify(queue: Virtqueue<unknown>): void;
   /** Why nothing can be enqueued now, or `null`. */
   readonly barrier: DriverError | null;
 }
 
-/** The code of the {@link DriverError} that says what a {@link BufferError} says. */
+/** The {@link DriverError} code for each {@link BufferError} code. */
 const BUFFER_ERRORS = {
   empty: "invalid",
   element: "invalid",
@@ -49,27 +51,27 @@ interface Waiter {
   readonly reject: (cause: DriverError) => void;
 }
 
-/** One queue of a device that is driven. */
+/** One queue of a device in use. */
 export class Virtqueue<T> {
   /** Its index. */
   readonly index: number;
   /** The ring itself, for drivers that move bursts. */
   readonly queue: DriverQueue;
   /**
-   * Called when the device has used buffers, or may have, in the host's interrupt delivery. The device is given up for
-   * what it throws.
+   * Called when the device has used buffers, or may have, in the host's interrupt delivery. If it throws, the device is
+   * given up.
    */
   onUsed: (() => void) | null;
   /**
-   * Called when nothing comes back any more: the device was given up or closed, or the queue destroyed. What it throws
-   * is lost.
+   * Called when no further buffer will come back: the device was given up or closed, or the queue destroyed. An error
+   * that it throws is lost.
    */
   onEnd: ((cause: DriverError) => void) | null = null;
   readonly #gate: QueueGate;
   readonly #tokens: (T | undefined)[];
   readonly #one = new UsedBurst();
   readonly #waiters: Waiter[] = [];
-  /** The device wants to know of what was published. */
+  /** The device wants a notification of what was published. */
   #wanted = false;
   #ended: DriverError | null = null;
 
@@ -87,11 +89,11 @@ export class Virtqueue<T> {
   }
 
   /**
-   * Makes a request available, as soon as there are descriptors for it; those that wait get them in the order of their
+   * Makes a request available as soon as there are enough descriptors. Waiting calls get them in the order of the
    * calls.
-   * @param elements not to be changed before the promise settles
+   * @param elements must not change before the promise settles
    * @throws DriverError `invalid` for a request without an element, `too-many` for one larger than the queue;
-   * `needs-reset`, `device-gone`, ... when the device is given up meanwhile
+   * `needs-reset`, `device-gone`, ... if the device is given up meanwhile
    */
   async enqueue(elements: BufferElements, token: T): Promise<void> {
     if (this.#waiters.length === 0 && this.#attempt(elements, token)) return;
@@ -101,15 +103,15 @@ export class Virtqueue<T> {
   }
 
   /**
-   * {@link enqueue} that does not wait.
-   * @returns whether the request was made available: `false` when there are too few descriptors, or others wait
+   * Like {@link enqueue}, without waiting.
+   * @returns whether the request was made available: `false` if there are too few descriptors, or other calls wait
    * @throws DriverError as {@link enqueue}
    */
   tryEnqueue(elements: BufferElements, token: T): boolean {
     return this.#waiters.length === 0 && this.#attempt(elements, token);
   }
 
-  /** Tells the device what was made available, unless it asked not to be told. */
+  /** Notifies the device of the available requests, unless it suppresses notifications. */
   notify(): void {
     if (this.queue.publish()) this.#wanted = true;
     if (!this.#wanted) return;
@@ -118,9 +120,9 @@ export class Virtqueue<T> {
   }
 
   /**
-   * Takes one used request, and wakes who waits for its descriptors.
-   * @returns `QUEUE_EMPTY` where there is none; `QUEUE_MALFORMED` where the device broke the rules: the queue has
-   * stopped, and the device was given up
+   * Takes one used request, and wakes calls that wait for its descriptors.
+   * @returns `QUEUE_EMPTY` if there is none; `QUEUE_MALFORMED` if the device broke the rules: the queue has stopped,
+   * and the device was given up
    */
   dequeue(): UsedRequest<T> | typeof QUEUE_EMPTY | typeof QUEUE_MALFORMED {
     const taken = this.queue.take(this.#one, 1);
@@ -140,22 +142,22 @@ export class Virtqueue<T> {
 
   /**
    * Asks the device to interrupt for this queue again.
-   * @returns whether something was used meanwhile: then look, for its interrupt may never come
+   * @returns whether buffers were used meanwhile: then dequeue, because their interrupt may never come
    */
   enableInterrupts(): boolean {
     return this.queue.enableNotifications();
   }
 
   /**
-   * The tokens of what the device had when the queue ended.
-   * @throws DriverError `invalid` while the queue is in use: the device may still write there
+   * The tokens of the requests that were in flight when the queue ended.
+   * @throws DriverError `invalid` while the queue is in use: the device may still write to the buffers
    */
   reclaim(): T[] {
     if (this.#ended === null) throw new DriverError("invalid", `queue ${this.index} is in use: reset the device first`);
     return this.#tokens.splice(0).filter((token) => token !== undefined);
   }
 
-  /** Who waits is told that nothing comes any more: for the device alone. */
+  /** Rejects the waiting calls and calls `onEnd`. Only `DriverDevice` calls it. */
   fail(cause: DriverError): void {
     for (const waiter of this.#waiters.splice(0)) waiter.reject(cause);
     const { onEnd } = this;
@@ -163,11 +165,11 @@ export class Virtqueue<T> {
     try {
       onEnd?.(cause);
     } catch {
-      // The other queues are still to be told.
+      // The other queues must still be failed.
     }
   }
 
-  /** The device is done with the queue: for the device alone. */
+  /** The device is done with the queue. Only `DriverDevice` calls it. */
   end(cause: DriverError): void {
     this.#ended = cause;
     this.queue.close();

@@ -8,21 +8,21 @@ import { DriverError } from "../errors.ts";
 import type { DmaAllocator } from "../host.ts";
 import { FreeList } from "./free-list.ts";
 
-/** Hands out blocks of one window of guest memory. */
+/** Allocates blocks from one window of guest memory. */
 export class DmaPool implements DmaAllocator {
   readonly #memory: GuestMemory;
   readonly #blocks: FreeList;
 
   /**
    * @param start first address of the window
-   * @param end the address past its last; all between is memory
+   * @param end the address past its last; the whole window must be memory
    */
   constructor(memory: GuestMemory, start: number, end: number) {
     this.#memory = memory;
     this.#blocks = new FreeList(start, end);
   }
 
-  /** Blocks that are out. */
+  /** Blocks allocated now. */
   get allocated(): number {
     return this.#blocks.taken;
   }

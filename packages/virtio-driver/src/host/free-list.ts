@@ -1,16 +1,16 @@
 /**
- * Hands out ranges of one window of addresses: first fit, and what is given back joins its free neighbours. For
- * allocators of memory that devices reach, and for whoever places the registers of PCI functions.
+ * Allocates ranges from one window of addresses: first fit; freed ranges merge with their free neighbours. For
+ * allocators of memory that devices reach, and for code that places the registers of PCI functions.
  * @module
  */
 
 import { DriverError } from "../errors.ts";
 
-/** The free and the taken ranges of a window. */
+/** The free and the allocated ranges of a window. */
 export class FreeList {
-  /** Free ranges by rising address, none touching the next. */
+  /** Free ranges by rising address, no two adjacent. */
   readonly #free: { start: number; end: number }[];
-  /** Length of each range taken, by its address. */
+  /** Length of each allocated range, by its address. */
   readonly #taken = new Map<number, number>();
 
   /**
@@ -21,16 +21,16 @@ export class FreeList {
     this.#free = [{ start, end }];
   }
 
-  /** Ranges that are taken. */
+  /** Ranges allocated now. */
   get taken(): number {
     return this.#taken.size;
   }
 
   /**
-   * Takes the lowest range there is.
+   * Allocates the lowest range that fits.
    * @param align a power of two
    * @param limit the range ends at or below this address
-   * @returns its address, or `null` where there is none
+   * @returns its address, or `null` if none fits
    */
   take(length: number, align: number, limit: number = Number.MAX_SAFE_INTEGER): number | null {
     for (const [i, { start, end }] of this.#free.entries()) {
@@ -48,9 +48,9 @@ export class FreeList {
   }
 
   /**
-   * Gives a range back.
+   * Frees a range.
    * @returns its length
-   * @throws DriverError `invalid` for an address where no range was taken
+   * @throws DriverError `invalid` for an address where no range was allocated
    */
   give(address: number): number {
     const length = this.#taken.get(address);

@@ -1,9 +1,10 @@
 /**
- * Interrupt lines that end in this process, by level: a machine sets them, handlers are called while they are up.
+ * Level-triggered interrupt lines that end in this process: a machine sets them, and their handlers are called while
+ * they are up.
  * @module
  */
 
-/** How often the handlers of a line are called in one go. One that none of them gets lowered is then left alone. */
+/** Most rounds of a line's handlers at a time. A line that stays up after them is left alone. */
 const MOST_ROUNDS = 1000;
 
 interface Line {
@@ -12,26 +13,26 @@ interface Line {
   readonly handlers: Set<() => void>;
 }
 
-/** Interrupt lines by number. Several devices may share one: each one's handler is called. */
+/** Interrupt lines by number. Devices may share a line: all its handlers are called. */
 export class LineTable {
-  /** Times a line stayed up whatever its handlers did: it is left alone until it went down. */
+  /** Times that a line stayed up in spite of its handlers: it is left alone until its level is set again. */
   stuck = 0;
   readonly #lines = new Map<number, Line>();
 
   /**
    * Calls `handler` while the line is up.
-   * @returns lets go of the line
+   * @returns disconnects the handler
    */
   connect(number: number, handler: () => void): () => void {
     const line = this.#line(number);
-    // A function of our own: one handler may be connected twice.
+    // A new function, because one handler may be connected twice.
     const call = (): void => handler();
     line.handlers.add(call);
     this.#serve(line);
     return () => void line.handlers.delete(call);
   }
 
-  /** The machine raised the line, or lowered it. */
+  /** The machine raised or lowered the line. */
   setLevel(number: number, up: boolean): void {
     const line = this.#line(number);
     line.up = up;
@@ -47,7 +48,7 @@ export class LineTable {
     return line;
   }
 
-  /** Handlers lower and raise the line themselves: the round that is under way goes on then. */
+  /** Handlers lower and raise the line themselves: the round in progress then sees the new level. */
   #serve(line: Line): void {
     if (line.busy) return;
     line.busy = true;

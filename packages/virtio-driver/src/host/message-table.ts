@@ -6,22 +6,22 @@
 import type { MsiSink } from "@virtio-ts/vm-device";
 import type { HostMessage } from "../host.ts";
 
-/** Where a PC's processors take messages. */
+/** The address at which a PC's processors take messages. */
 const MESSAGE_ADDRESS = 0xfee0_0000;
 
-/** Messages and the handlers they lead to. A message that leads nowhere is lost. */
+/** Messages and their handlers. A message without a handler is lost. */
 export class MessageTable implements MsiSink {
-  /** Messages that led nowhere. */
+  /** Messages without a handler. */
   strays = 0;
   readonly #handlers: ((() => void) | null)[] = [];
   readonly #capacity: number;
 
-  /** @param capacity how many messages there are; 0: devices must do with lines */
+  /** @param capacity how many messages exist; 0: devices must use lines */
   constructor(capacity: number = 2048) {
     this.#capacity = capacity;
   }
 
-  /** A message that calls `handler`; `null` where none is left. */
+  /** A message that calls `handler`; `null` if none is left. */
   allocate(handler: () => void): HostMessage | null {
     const free = this.#handlers.indexOf(null);
     const data = free < 0 ? this.#handlers.length : free;

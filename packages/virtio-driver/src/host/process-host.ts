@@ -1,6 +1,6 @@
 /**
- * The machine for drivers in a plain process: a page, a test, a link to an emulator. Put together from parts that are
- * of use alone: {@link DmaPool}, {@link MessageTable}, {@link LineTable}.
+ * A plain process as the machine for drivers: a page, a test, a link to an emulator. Its parts also work alone: {@link
+ * DmaPool}, {@link MessageTable}, {@link LineTable}.
  * @module
  */
 
@@ -11,42 +11,42 @@ import { DmaPool } from "./dma-pool.ts";
 import { LineTable } from "./line-table.ts";
 import { MessageTable } from "./message-table.ts";
 
-/** What of the host's event loop is used; none of it is part of the language. */
+/** The parts of the host's event loop in use; none of them belongs to the language. */
 interface EventLoop {
   setTimeout(task: () => void, ms: number): unknown;
   readonly performance: { now(): number };
 }
 
-/** The time of the process. */
+/** The process's clock. */
 export const processClock: HostClock = {
   now: () => (globalThis as unknown as EventLoop).performance.now(),
   sleep: (ms) => new Promise((resolve) => void (globalThis as unknown as EventLoop).setTimeout(resolve, ms)),
 };
 
-/** What a {@link ProcessHost} is made with. */
+/** Options of a {@link ProcessHost}. */
 export interface ProcessHostOptions {
-  /** Which part of memory blocks are taken from: first address, and the one past the last. All by default. */
+  /** The part of memory to allocate from: first address, and the one past the last. All by default. */
   readonly dmaWindow?: readonly [start: number, end: number];
-  /** Messages there are; 0 for a machine that has lines alone. 2048 by default. */
+  /** Number of messages; 0 for a machine with lines only. 2048 by default. */
   readonly messages?: number;
   /** {@link processClock} by default. */
   readonly clock?: HostClock;
 }
 
-/** A process as drivers' machine. Whoever has the devices sets {@link lines} and sends to {@link messages}. */
+/** A process as the machine for drivers. The owner of the devices sets {@link lines} and sends to {@link messages}. */
 export class ProcessHost implements DriverHost {
   readonly memory: GuestMemory;
   readonly dma: DmaPool;
-  /** Where devices' lines end. */
+  /** The devices' lines end here. */
   readonly lines: LineTable = new LineTable();
-  /** Where devices' messages end. */
+  /** The devices' messages end here. */
   readonly messages: MessageTable;
   readonly interrupts: HostInterrupts;
   readonly clock: HostClock;
 
   /**
-   * @param memory what devices reach; without a window, one region, of which the first page is left alone, for
-   * address 0 means "nowhere" to more than one transport
+   * @param memory the memory that devices reach. Without a window, its first region; the first page stays unused,
+   * because several transports take address 0 as "nowhere"
    * @throws DriverError `invalid` for a window that is not inside one region
    */
   constructor(memory: GuestMemory, options: ProcessHostOptions = {}) {

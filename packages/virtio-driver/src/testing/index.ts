@@ -1,6 +1,6 @@
 /**
- * For tests of transports and drivers: time that only passes while somebody waits, and a driver that tells how far it
- * came with a device that may be anything.
+ * For tests of transports: a clock that advances only in waits, and a driver that reports how far it gets with an
+ * arbitrary device.
  * @module
  */
 
@@ -9,11 +9,11 @@ import { DriverError, type DriverErrorCode } from "../errors.ts";
 import type { DriverHost, HostClock } from "../host.ts";
 import type { DriverTransport } from "../transport.ts";
 
-/** Time that passes only while somebody waits. */
+/** A clock that advances only in waits. */
 export class ManualClock implements HostClock {
   /** Milliseconds. */
   time = 0;
-  /** How often somebody waited. */
+  /** Number of waits. */
   sleeps = 0;
 
   now(): number {
@@ -27,10 +27,10 @@ export class ManualClock implements HostClock {
 }
 
 /**
- * Brings a device with two queues to life, reads 8 bytes of its configuration and lets go of it, however far that comes.
- * @param connect makes it reachable
- * @param comeToReason lets a device that would not even be reset be reset: until then its memory is its own
- * @returns what went wrong first, or `fine`. What is not a DriverError is thrown
+ * Starts a device with two queues, reads 8 bytes of its configuration and closes it, as far as it gets.
+ * @param connect connects to the device
+ * @param comeToReason makes a device that refused its reset accept one: until then it keeps its memory
+ * @returns the first error, or `fine`. Errors other than a DriverError are thrown
  */
 export async function driveAnything(
   connect: () => DriverTransport,
