@@ -1,5 +1,5 @@
 /**
- * The capabilities that tell a driver where the structures are (VIRTIO 1.4, 4.1.4).
+ * The capabilities that locate the structures for a driver (VIRTIO 1.4, 4.1.4).
  * @module
  */
 
@@ -19,7 +19,7 @@ import { VirtioPciError } from "./errors.ts";
 import type { MsixTable } from "./msix.ts";
 import type { RegisterLayout, StructurePlace } from "./register-layout.ts";
 
-/** Adds the capabilities of the structures in BAR `bar`; the configuration window's is not among them. */
+/** Adds the capabilities of the structures in BAR `bar`, without the configuration window's. */
 export function addStructureCapabilities(
   space: PciConfigSpace,
   bar: number,
@@ -46,16 +46,16 @@ export function addSharedMemoryCapabilities(space: PciConfigSpace, bar: number, 
   }
 }
 
-/** What a vendor tells the drivers it has written, or whoever looks for faults (4.1.4.8). */
+/** A vendor's data for its own drivers, or for debugging (4.1.4.8). */
 export interface VendorData {
-  /** The vendor's PCI vendor id, not that of virtio itself. */
+  /** The vendor's PCI vendor id, not virtio's. */
   readonly vendorId: number;
   /** Up to 246 bytes; zeros are appended to fill the last 4 of the capability. */
   readonly data: Uint8Array;
 }
 
 /**
- * Adds a capability of a vendor's own.
+ * Adds a capability with vendor data.
  * @throws VirtioPciError `vendor-data`
  */
 export function addVendorData(space: PciConfigSpace, { vendorId, data }: VendorData): void {

@@ -1,6 +1,6 @@
 /**
  * The common configuration structure as registers over the state machine (VIRTIO 1.4, 4.1.4.3). A write takes effect
- * when it has a field's own offset and width; a read of any width at any offset gives the bytes of the fields there.
+ * only at a field's own offset and width; a read of any width at any offset returns the bytes of the fields there.
  * @module
  */
 
@@ -9,7 +9,7 @@ import { type AccessWidth, lowBytes, type RegisterBlock } from "@virtio-ts/vm-de
 import * as field from "../layout/common-config.ts";
 import type { PciTransport } from "./transport.ts";
 
-/** Where the field that covers each byte starts, and how wide it is. */
+/** Offset and width of the field that covers each byte. */
 const FIELD_START = new Uint8Array(field.COMMON_CONFIG_SIZE);
 const FIELD_WIDTH = new Uint8Array(field.COMMON_CONFIG_SIZE);
 for (let at = 0; at < field.COMMON_CONFIG_SIZE; at += FIELD_WIDTH[at]) {
@@ -20,7 +20,7 @@ for (let at = 0; at < field.COMMON_CONFIG_SIZE; at += FIELD_WIDTH[at]) {
   FIELD_WIDTH.fill(width, at, at + width);
 }
 
-/** Which half of an area's address a field is. For a field that is none it is past the last half. */
+/** Index of the half of an area's address in a field; past the last half for other fields. */
 const halfAt = (start: number): number => (start - field.QUEUE_DESC) >>> 2;
 
 /** The common configuration registers. */
@@ -44,7 +44,7 @@ export class CommonConfig implements RegisterBlock {
   }
 
   #byte(at: number): number {
-    const start = FIELD_START[at] ?? at; // past the last field there is none, which reads as 0
+    const start = FIELD_START[at] ?? at; // past the last field `#get` returns 0
     return (this.#get(start) >>> (8 * (at - start))) & 0xff;
   }
 
@@ -136,11 +136,11 @@ export class CommonConfig implements RegisterBlock {
     } else if (start === field.QUEUE_ENABLE) {
       if (value === 1) core.enableQueue();
     } else {
-      queue.halves[halfAt(start)] = value; // nothing is written for the other fields, which are read-only
+      queue.halves[halfAt(start)] = value; // read-only fields have no half: the write is ignored
     }
   }
 
-  /** A size that can't be is not taken, so that `queue_size` never reads as one (4.1.4.3.1). */
+  /** Whether a size is valid. An invalid one is ignored, so that `queue_size` never reads as one (4.1.4.3.1). */
   #sizePossible(size: number, maxSize: number): boolean {
     if (size === 0 || size > maxSize) return false;
     return this.#transport.core.has(VIRTIO_F_RING_PACKED) || (size & (size - 1)) === 0;

@@ -1,6 +1,6 @@
 /**
- * The device-specific configuration structure: the device's configuration space, at any offset and width (VIRTIO 1.4,
- * 4.1.4.6).
+ * The device-specific configuration structure: the device's configuration space, accessed at any offset and width
+ * (VIRTIO 1.4, 4.1.4.6).
  * @module
  */
 

@@ -1,9 +1,9 @@
 /**
- * The error of asking for a PCI function that can't be. A driver's accesses never cause it.
+ * The error of building an invalid PCI function. A driver's accesses never cause it.
  * @module
  */
 
-/** What is wrong with the function that was asked for. */
+/** Which part of the requested function is invalid. */
 export type VirtioPciErrorCode =
   | "option"
   | "device-id"
@@ -14,10 +14,10 @@ export type VirtioPciErrorCode =
   | "vendor-data"
   | "express";
 
-/** A virtio PCI function can't be as it was asked for. Thrown while it is built, never afterwards. */
+/** The requested virtio PCI function is invalid. Thrown while it is built, never afterwards. */
 export class VirtioPciError extends Error {
   override readonly name = "VirtioPciError";
-  /** What is wrong. */
+  /** Which part is invalid. */
   readonly code: VirtioPciErrorCode;
   constructor(code: VirtioPciErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);

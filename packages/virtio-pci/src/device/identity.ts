@@ -1,5 +1,5 @@
 /**
- * Who the function says it is, by mode and device type (VIRTIO 1.4, 4.1.2).
+ * The identity registers of a function, by mode and device type (VIRTIO 1.4, 4.1.2).
  * @module
  */
 
@@ -7,13 +7,13 @@ import type { PciIdentity } from "@virtio-ts/vm-device";
 import * as ids from "../layout/ids.ts";
 import { VirtioPciError } from "./errors.ts";
 
-/** Which interfaces the function has: the modern one, both, or the legacy one alone. */
+/** The interfaces of a function: the modern one, both, or only the legacy one. */
 export type VirtioPciMode = "modern" | "transitional" | "legacy";
 
 /**
  * The identity of a virtio function.
- * @param overrides fields to show instead
- * @throws VirtioPciError `device-id` where a type has no transitional device id
+ * @param overrides fields that replace the standard's
+ * @throws VirtioPciError `device-id` if a type has no transitional device id
  */
 export function virtioIdentity(
   deviceType: number,
@@ -36,7 +36,7 @@ export function virtioIdentity(
   };
 }
 
-/** Whether a driver that knows legacy devices alone takes the function for one of them. */
+/** Whether a driver that knows only legacy devices takes the function for one. */
 export function bearsLegacyId({ vendorId, deviceId, revision }: Required<PciIdentity>): boolean {
   const { VIRTIO_PCI_VENDOR_ID, VIRTIO_PCI_MODERN_DEVICE_ID, VIRTIO_PCI_LEGACY_REVISION } = ids;
   return (

@@ -1,6 +1,6 @@
 /**
- * How the function interrupts: by MSI-X while the driver has that enabled, by the interrupt pin and ISR status
- * otherwise (VIRTIO 1.4, 4.1.4.5, 4.1.5.3 and 4.1.5.4). The state machine's notifiers end here.
+ * The function's interrupts: MSI-X while the driver has enabled it, else the interrupt pin and ISR status (VIRTIO 1.4,
+ * 4.1.4.5, 4.1.5.3 and 4.1.5.4). The state machine's notifiers call into this module.
  * @module
  */
 
@@ -12,7 +12,7 @@ import { IsrStatus } from "./isr.ts";
 import type { MsixTable } from "./msix.ts";
 import type { PciTransportState } from "./snapshot.ts";
 
-/** The part of saved state that is the interrupts'. */
+/** The interrupts' part of saved state. */
 type InterruptState = Pick<PciTransportState, "isr" | "configVector" | "queueVectors" | "msix">;
 
 /** The interrupts of one function. */
@@ -46,17 +46,17 @@ export class PciInterrupts implements TransportInterrupts {
     return this.#msix?.enabled ?? false;
   }
 
-  /** What a vector register reads back after `vector` was written: {@link NO_VECTOR} where there is no such vector. */
+  /** The value of a vector register after `vector` was written: {@link NO_VECTOR} if there is no such vector. */
   mappable(vector: number): number {
     return vector < (this.#msix?.vectors ?? 0) ? vector : NO_VECTOR;
   }
 
-  /** The function has no MSI-X after all: its machine takes no messages. */
+  /** Removes MSI-X, because the machine takes no messages. */
   withoutMsix(): void {
     this.#msix = null;
   }
 
-  /** The function is on a bus, or on none. Its pin is down: it was never up, or was reset. */
+  /** Connects to a bus, or to none. The pin is low: the function is new, or was reset. */
   connect(host: PciHost | null): void {
     this.#line = host?.intx ?? null;
     if (this.#msix !== null) this.#msix.sink = host?.msi ?? null;
@@ -71,19 +71,19 @@ export class PciInterrupts implements TransportInterrupts {
     this.isr.clear();
   }
 
-  /** A queue's reset unmaps it, too: its vector is set anew when the queue is (2.6.1.1, 4.1.4.3). */
+  /** A queue's reset also unmaps its vector; the driver maps it again with the queue (2.6.1.1, 4.1.4.3). */
   resetQueue(index: number): void {
     this.queueVectors[index] = NO_VECTOR;
   }
 
-  /** As plain data. */
+  /** The state as plain data. */
   save(): InterruptState {
     const { isr, configVector, queueVectors } = this;
     const msix = this.#msix?.save() ?? null;
     return { isr: isr.bits, configVector, queueVectors: Array.from(queueVectors), msix };
   }
 
-  /** Takes back what {@link save} gave, checked already. The pin follows with {@link update}. */
+  /** Restores state from {@link save}, already checked. The pin follows with {@link update}. */
   restore(state: InterruptState): void {
     this.isr.bits = state.isr;
     this.configVector = state.configVector;
@@ -91,7 +91,7 @@ export class PciInterrupts implements TransportInterrupts {
     if (state.msix !== null) this.#msix?.restore(state.msix);
   }
 
-  /** Brings the status register and the pin up to date with ISR status, INTx disable and MSI-X enable. */
+  /** Updates the status register and the pin from ISR status, INTx disable and MSI-X enable. */
   update(): void {
     const pending = this.isr.bits !== 0 && !this.msixEnabled;
     this.#space.setInterruptStatus(pending);

@@ -1,6 +1,6 @@
 /**
- * ISR status: why the interrupt pin is up; reading clears it (VIRTIO 1.4, 4.1.4.5). The modern and the legacy
- * registers show the same one.
+ * ISR status: the reason why the interrupt pin is asserted; reading clears it (VIRTIO 1.4, 4.1.4.5). The modern and
+ * the legacy registers share it.
  * @module
  */
 
@@ -21,14 +21,14 @@ export class IsrStatus {
     this.#changed();
   }
 
-  /** A driver's read: the status, which is zero afterwards. */
+  /** A driver's read: returns the status and clears it. */
   readToClear(): number {
     const status = this.bits;
     this.clear();
     return status;
   }
 
-  /** Makes it zero. */
+  /** Clears all bits. */
   clear(): void {
     this.bits = 0;
     this.#changed();

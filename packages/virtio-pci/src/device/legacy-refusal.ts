@@ -1,6 +1,6 @@
 /**
- * How a non-transitional function that bears a legacy device's id has a legacy driver give up (VIRTIO 1.4, 4.1.4.11):
- * such a driver begins with a reset by BAR0, which no other driver knows of.
+ * Makes a legacy driver give up on a non-transitional function that has a legacy device's id (VIRTIO 1.4, 4.1.4.11).
+ * Only a legacy driver begins with a reset through BAR0.
  * @module
  */
 
@@ -8,7 +8,7 @@ import type { AccessWidth, RegisterBlock } from "@virtio-ts/vm-device";
 import { LEGACY_DEVICE_STATUS } from "../layout/legacy.ts";
 import type { PciTransport } from "./transport.ts";
 
-/** BAR0, where the legacy interface would be. */
+/** BAR0, in place of the legacy interface. */
 export class LegacyRefusal implements RegisterBlock {
   readonly size = 32;
   readonly #transport: PciTransport;
@@ -26,7 +26,7 @@ export class LegacyRefusal implements RegisterBlock {
   }
 }
 
-/** The registers behind a BAR: none, once a legacy driver was refused. */
+/** The registers behind a BAR. After a legacy driver was refused, they read as zero and ignore writes. */
 export function unlessRefused(transport: PciTransport, block: RegisterBlock): RegisterBlock {
   return {
     size: block.size,

@@ -1,6 +1,6 @@
 /**
- * The legacy configuration structure, for drivers from before version 1 of the standard (VIRTIO 1.4, 4.1.4.10 and the
- * legacy sections of 4.1.5). The registers behind BAR0 of transitional and legacy functions.
+ * The registers behind BAR0 of transitional and legacy functions: the legacy configuration structure, for drivers from
+ * before version 1 of the standard (VIRTIO 1.4, 4.1.4.10 and the legacy sections of 4.1.5).
  * @module
  */
 
@@ -9,7 +9,7 @@ import { type AccessWidth, lowBytes, type RegisterBlock } from "@virtio-ts/vm-de
 import * as field from "../layout/legacy.ts";
 import type { PciTransport } from "./transport.ts";
 
-/** Where the field that covers each byte of the header starts, and how wide it is. */
+/** Offset and width of each field of the header. */
 const FIELDS: readonly (readonly [start: number, width: number])[] = [
   [field.LEGACY_DEVICE_FEATURES, 4],
   [field.LEGACY_DRIVER_FEATURES, 4],
@@ -35,8 +35,8 @@ export class LegacyRegisters implements RegisterBlock {
   readonly #transport: PciTransport;
 
   /**
-   * @param msix whether the function has MSI-X, which makes room for two more registers
-   * @param atLeast ports to decode, should the registers take fewer
+   * @param msix whether the function has MSI-X, which adds two registers
+   * @param atLeast ports to decode, if the registers need fewer
    */
   constructor(transport: PciTransport, msix: boolean, atLeast: number) {
     this.#transport = transport;
@@ -59,7 +59,7 @@ export class LegacyRegisters implements RegisterBlock {
     else if (FIELD_START[offset] === offset && FIELD_WIDTH[offset] === width) this.#set(offset, lowBytes(value, width));
   }
 
-  /** The header grows, and the device's configuration moves, while MSI-X is enabled. */
+  /** While MSI-X is enabled, the header is longer and the device's configuration starts later. */
   get #headerSize(): number {
     return this.#transport.interrupts.msixEnabled ? field.LEGACY_DEVICE_CONFIG_MSIX : field.LEGACY_DEVICE_CONFIG;
   }

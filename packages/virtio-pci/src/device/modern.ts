@@ -1,5 +1,5 @@
 /**
- * The registers of the modern interface: the BAR in which all virtio structures lie (VIRTIO 1.4, 4.1.4).
+ * The registers of the modern interface: one BAR with all virtio structures (VIRTIO 1.4, 4.1.4).
  * @module
  */
 
@@ -10,7 +10,7 @@ import { NotifyRegisters } from "./notify.ts";
 import type { RegisterLayout } from "./register-layout.ts";
 import type { PciTransport } from "./transport.ts";
 
-/** The virtio structures behind one BAR. What lies between them reads as zero and ignores writes. */
+/** The virtio structures behind one BAR. Gaps between them read as zero and ignore writes. */
 export class ModernRegisters implements RegisterBlock {
   readonly size: number;
   readonly #transport: PciTransport;
@@ -34,9 +34,9 @@ export class ModernRegisters implements RegisterBlock {
   }
 
   read(offset: number, width: AccessWidth): number {
-    // Notifications come after the device's configuration, past the end of which everything reads as zero.
+    // Notifications follow the device's configuration, which reads as zero past its end.
     if (offset >= this.#deviceOffset) return this.#device.read(offset - this.#deviceOffset, width);
-    // Only an access that takes in the status byte itself reads it, for reading clears it.
+    // Reading clears ISR status, so only an access to its own byte reads it.
     if (offset >= this.#isrOffset) return offset === this.#isrOffset ? this.#transport.interrupts.isr.readToClear() : 0;
     return this.#common.read(offset, width);
   }

@@ -1,6 +1,6 @@
 /**
- * MSI-X: the table of messages, the pending bits, and delivery (PCI Local Bus Specification 3.0, 6.8.2; VIRTIO 1.4,
- * 4.1.5.1.2). The registers behind the MSI-X BAR.
+ * The registers behind the MSI-X BAR: the table of messages, the pending bits, and delivery (PCI Local Bus
+ * Specification 3.0, 6.8.2; VIRTIO 1.4, 4.1.5.1.2).
  * @module
  */
 
@@ -18,10 +18,10 @@ import {
 import { VirtioPciError } from "./errors.ts";
 import type { MsixState } from "./snapshot.ts";
 
-/** Table and pending bits each start on a page half of their own: drivers map them by pages. */
+/** Table and pending bits each take at least half a page, so that the BAR is whole pages: drivers map it by pages. */
 const LEAST_TABLE_BYTES = 0x800;
 
-/** Bits a driver may write in each byte of an entry: address (dword aligned), data, the mask bit. */
+/** Bits that a driver may write in each byte of an entry: address (dword aligned), data, the mask bit. */
 export const MSIX_ENTRY_WRITABLE: Readonly<Uint8Array> = Uint8Array.of(
   0xfc,
   255,
@@ -50,12 +50,12 @@ export class MsixTable implements RegisterBlock {
   readonly pbaOffset: number;
   /** Whether the driver has enabled MSI-X. */
   enabled = false;
-  /** Where messages go. */
+  /** Takes the messages. */
   sink: MsiSink | null = null;
   readonly #table: Uint8Array;
   readonly #view: DataView;
   readonly #pending: Uint8Array;
-  /** Decoded entries, so that delivery only looks things up. NaN: an address no machine has. */
+  /** Decoded entries, so that delivery decodes nothing. NaN marks an address above 2^53 - 1. */
   readonly #address: Float64Array;
   readonly #data: Uint32Array;
   readonly #masked: Uint8Array;
@@ -96,7 +96,7 @@ export class MsixTable implements RegisterBlock {
     }
   }
 
-  /** Sends the message of `vector`, or leaves it pending while it is masked. Nothing while MSI-X is disabled. */
+  /** Sends the message of `vector`, or sets it pending if it is held. Does nothing while MSI-X is disabled. */
   fire(vector: number): void {
     if (!this.enabled || vector >= this.vectors) return;
     if (this.#held(vector)) this.#pending[vector >>> 3] |= 1 << (vector & 7);
@@ -110,13 +110,13 @@ export class MsixTable implements RegisterBlock {
     this.#releaseAll();
   }
 
-  /** The driver wrote the command register: a function that is no bus master can't send messages yet. */
+  /** The driver wrote the command register. Messages wait until the function is bus master. */
   setBusMaster(busMaster: boolean): void {
     this.#busMaster = busMaster;
     this.#releaseAll();
   }
 
-  /** Forgets pending messages: the virtio device was reset and sends nothing more on its old account. */
+  /** Drops pending messages, because the virtio device was reset. */
   forgetPending(): void {
     this.#pending.fill(0);
   }
@@ -131,12 +131,12 @@ export class MsixTable implements RegisterBlock {
     this.forgetPending();
   }
 
-  /** Table and pending bits, as plain data. Message control is the configuration space's. */
+  /** Table and pending bits, as plain data. Configuration space saves message control. */
   save(): MsixState {
     return { table: Array.from(this.#table), pending: Array.from(this.#pending) };
   }
 
-  /** Takes back what {@link save} gave, checked already. Sends nothing: see {@link setBusMaster}. */
+  /** Restores state from {@link save}, already checked. Sends nothing: see {@link setBusMaster}. */
   restore(state: MsixState): void {
     this.#table.set(state.table);
     this.#pending.set(state.pending);

@@ -1,5 +1,5 @@
 /**
- * The notification structure: where drivers say that buffers are available (VIRTIO 1.4, 4.1.4.4 and 4.1.5.2). Hot: a
+ * The notification structure, which drivers write when buffers are available (VIRTIO 1.4, 4.1.4.4 and 4.1.5.2). Hot: a
  * kick is two checks and a shift.
  * @module
  */
@@ -9,7 +9,7 @@ import type { DeviceCore } from "@virtio-ts/virtio-device";
 import type { AccessWidth, RegisterBlock } from "@virtio-ts/vm-device";
 import { VirtioPciError } from "./errors.ts";
 
-/** `notify_off_multiplier` unless asked for otherwise: an address for each queue, wide enough for 32-bit values. */
+/** The default `notify_off_multiplier`: an address for each queue, wide enough for 32-bit values. */
 export const DEFAULT_NOTIFY_MULTIPLIER = 4;
 
 /** Largest multiplier: a page for each queue. */
@@ -17,12 +17,12 @@ const MOST = 0x1000;
 /** The bit in the second 32 features. */
 const NOTIFICATION_DATA = 1 << (VIRTIO_F_NOTIFICATION_DATA - 32);
 
-/** Bytes of the notification structure for that many queues. */
+/** Bytes of the notification structure for `queueCount` queues. */
 export function notifyLength(queueCount: number, multiplier: number): number {
   return Math.max(queueCount - 1, 0) * multiplier + 4;
 }
 
-/** The queue notify addresses: queue `i` at `i * multiplier`, or all at 0 where the multiplier is 0. */
+/** The queue notify addresses: queue `i` at `i * multiplier`; all at 0 if the multiplier is 0. */
 export class NotifyRegisters implements RegisterBlock {
   readonly size: number;
   readonly #core: DeviceCore;
@@ -30,7 +30,7 @@ export class NotifyRegisters implements RegisterBlock {
   readonly #shift: number;
 
   /**
-   * @param multiplier `notify_off_multiplier`: 0, or a power of 2 that leaves room for one notification
+   * @param multiplier `notify_off_multiplier`: 0, or a power of 2 of at least a notification's bytes
    * @throws VirtioPciError `notify-multiplier`
    */
   constructor(core: DeviceCore, multiplier: number) {
@@ -51,7 +51,7 @@ export class NotifyRegisters implements RegisterBlock {
     return 0;
   }
 
-  /** Only whole values at a queue's own address are notifications: 16 bits, or 32 with the index in the low half. */
+  /** A notification is a whole value at a queue's own address: 16 bits, or 32 with the index in the low half. */
   write(offset: number, width: AccessWidth, value: number): void {
     if (width === 1) return;
     if (this.#multiplier === 0) {

@@ -1,6 +1,6 @@
 /**
- * The window through which a driver reaches the structures by configuration space alone, before any BAR is mapped
- * (VIRTIO 1.4, 4.1.4.9): firmware uses it.
+ * The window in configuration space through which a driver reaches the structures before any BAR is mapped (VIRTIO 1.4,
+ * 4.1.4.9). Firmware uses it.
  * @module
  */
 
@@ -9,7 +9,7 @@ import * as layout from "../layout/capabilities.ts";
 
 /**
  * Adds the PCI configuration access capability.
- * @param blocks what lies behind the BARs that hold virtio structures, by BAR index; others can't be reached
+ * @param blocks the registers behind the BARs with virtio structures, by BAR index; others are out of reach
  */
 export function addPciCfgAccess(space: PciConfigSpace, blocks: ReadonlyMap<number, RegisterBlock>): void {
   new PciCfgAccess(space, blocks);
@@ -56,7 +56,7 @@ class PciCfgAccess {
     target.write(this.#offset, width, value);
   }
 
-  /** The registers the window looks at, or `null`: asleep, no such BAR, no such width, misaligned or past the end. */
+  /** The registers in the window, or `null`: asleep, no such BAR, no such width, misaligned or past the end. */
   #target(): RegisterBlock | null {
     if (this.#space.asleep) return null;
     const length = this.#view.getUint32(layout.CAP_LENGTH, true);
@@ -70,7 +70,7 @@ class PciCfgAccess {
     return this.#view.getUint32(layout.CAP_OFFSET, true);
   }
 
-  /** Good only after {@link #target} has found the length to be one. */
+  /** Valid only after {@link #target} has checked the length. */
   get #width(): AccessWidth {
     const length = this.#view.getUint32(layout.CAP_LENGTH, true);
     return length === 1 || length === 2 ? length : 4;

@@ -1,29 +1,29 @@
 /**
- * Where each structure lies in the BAR that holds them all (VIRTIO 1.4, 4.1.4).
+ * The layout of the BAR that holds all structures (VIRTIO 1.4, 4.1.4).
  * @module
  */
 
 import { COMMON_CONFIG_SIZE } from "../layout/common-config.ts";
 import { VirtioPciError } from "./errors.ts";
 
-/** A memory BAR gives each structure pages of its own: drivers map them one by one. */
+/** In a memory BAR each structure has its own pages, because drivers map them one by one. */
 const MEMORY_PAGE = 0x1000;
-/** An I/O BAR is packed: port space is scarce, and nothing is mapped. */
+/** An I/O BAR is packed, because port space is scarce and nothing is mapped. */
 const IO_UNIT = 4;
 /** The ISR status byte, padded. */
 const ISR_LENGTH = 4;
-/** Largest I/O BAR to ask for: a PC has 64 KiB of ports, and its bridges hand them out sparingly. */
+/** Largest I/O BAR to request: a PC has 64 KiB of ports, and its bridges allocate them sparingly. */
 const MOST_IO = 0x400;
 
 /** A structure's place in the BAR, bytes. */
 export interface StructurePlace {
-  /** Where it starts. */
+  /** Offset of its first byte. */
   readonly offset: number;
-  /** How long it is. */
+  /** Its size. */
   readonly length: number;
 }
 
-/** Places of the structures. The notification structure is the last one, so that a kick is told by one comparison. */
+/** Places of the structures. The notification structure is last, so that one comparison recognizes a kick. */
 export interface RegisterLayout {
   /** Common configuration. */
   readonly common: StructurePlace;
@@ -38,8 +38,8 @@ export interface RegisterLayout {
 }
 
 /**
- * Lays the structures out.
- * @throws VirtioPciError `bar-space` where they do not fit into I/O space
+ * Lays out the structures.
+ * @throws VirtioPciError `bar-space` if they do not fit into I/O space
  */
 export function registerLayout(kind: "io" | "memory", configSize: number, notifyLength: number): RegisterLayout {
   const unit = kind === "io" ? IO_UNIT : MEMORY_PAGE;

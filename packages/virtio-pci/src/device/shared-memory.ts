@@ -1,6 +1,6 @@
 /**
- * The BAR over a device's window of shared memory (VIRTIO 1.4, 4.1.4.7). A machine that can maps the memory itself at
- * the BAR's address; these registers are for one that passes on each access.
+ * The BAR over a device's window of shared memory (VIRTIO 1.4, 4.1.4.7). A machine may map the memory itself at the
+ * BAR's address; these registers are for machines that pass on each access.
  * @module
  */
 
@@ -8,15 +8,15 @@ import type { SharedMemoryList } from "@virtio-ts/virtio-device";
 import type { AccessWidth, RegisterBlock } from "@virtio-ts/vm-device";
 import { VirtioPciError } from "./errors.ts";
 
-/** Smallest memory BAR that pages can be mapped from. */
+/** Smallest memory BAR: one page, so that it can be mapped. */
 const LEAST_SIZE = 0x1000;
 
-/** A shared memory window, access by access. What is past its end reads as zero and ignores writes. */
+/** A shared memory window, access by access. Bytes past its end read as zero and ignore writes. */
 export class SharedMemoryWindow implements RegisterBlock {
   readonly size: number;
   readonly #list: SharedMemoryList;
 
-  /** @throws VirtioPciError `shared-memory` for regions outside the window, or two of the same id */
+  /** @throws VirtioPciError `shared-memory` if a region is outside the window or two have the same id */
   constructor(list: SharedMemoryList) {
     const ids = new Set<number>();
     for (const { id, offset, length } of list.regions) {

@@ -1,6 +1,6 @@
 /**
- * The saved state of a virtio PCI function, and the checks that it has to stand before anything is made of it: who
- * restores it need not trust who wrote it.
+ * The saved state of a virtio PCI function, and its checks. Saved state is untrusted: it is checked whole before any of
+ * it is used.
  * @module
  */
 
@@ -32,7 +32,7 @@ export interface PciTransportState {
   readonly deviceFeatureSelect: number;
   /** `driver_feature_select`. */
   readonly driverFeatureSelect: number;
-  /** `config_generation` as last presented, and the state machine's that it stood for. */
+  /** `config_generation` as last presented, and the state machine's generation at that time. */
   readonly generation: readonly [presented: number, seen: number];
   /** Whether a legacy driver was refused. */
   readonly refused: boolean;
@@ -42,23 +42,23 @@ export interface PciTransportState {
   readonly configVector: number;
   /** `queue_msix_vector` of each queue. */
   readonly queueVectors: readonly number[];
-  /** The MSI-X structures; `null` where the function has none. */
+  /** The MSI-X structures; `null` if the function has none. */
   readonly msix: MsixState | null;
 }
 
-/** Plain data that `VirtioPciDevice.save` gives: survives JSON and structured clones. */
+/** The plain data that `VirtioPciDevice.save` returns. It survives JSON and structured clones. */
 export interface VirtioPciState extends PciTransportState {
   readonly version: 1;
   /** Configuration space, bytes. */
   readonly config: readonly number[];
-  /** The device and its state machine: what `DeviceCore.save` gave. */
+  /** The state of the device and its state machine, from `DeviceCore.save`. */
   readonly core: unknown;
 }
 
 /**
- * Checks saved state and copies it: nothing of the original but `core` is looked at twice.
- * @param like state of the function that it is for
- * @throws RestoreError for anything that `VirtioPciDevice.save` of such a function does not give
+ * Checks saved state and copies it, so that a later change of the original has no effect, except in `core`.
+ * @param like state of the function to restore
+ * @throws RestoreError if `VirtioPciDevice.save` of such a function cannot have returned `state`
  */
 export function parsePciState(state: unknown, like: VirtioPciState): VirtioPciState {
   const source = savedRecord(state, "the saved state");

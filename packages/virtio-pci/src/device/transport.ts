@@ -1,6 +1,6 @@
 /**
- * What the modern and the legacy registers of one function share: the state machine, the interrupts, and what
- * status writes do on top (VIRTIO 1.4, 4.1.4.3 and 4.1.4.10).
+ * The state that the modern and the legacy registers of one function share: the state machine, the interrupts, and
+ * PCI's additions to status writes (VIRTIO 1.4, 4.1.4.3 and 4.1.4.10).
  * @module
  */
 
@@ -11,7 +11,7 @@ import { NO_VECTOR } from "../layout/common-config.ts";
 import type { PciInterrupts } from "./interrupts.ts";
 import type { PciTransportState } from "./snapshot.ts";
 
-/** One function's transport state. Snapshots are of this, the configuration space and the MSI-X table. */
+/** One function's transport state. A snapshot holds this, the configuration space and the MSI-X table. */
 export class PciTransport {
   /** The state machine. */
   readonly core: DeviceCore;
@@ -23,11 +23,11 @@ export class PciTransport {
   driverFeatureSelect = 0;
   /** `config_generation` as last presented, 8 bits. */
   generation = 0;
-  /** The state machine's generation that it stood for. */
+  /** The state machine's generation at that time. */
   generationSeen = 0;
-  /** Whether a legacy driver was refused: until the function is reset every BAR reads as zero and ignores writes. */
+  /** Whether a legacy driver was refused: every BAR reads as zero and ignores writes until the function is reset. */
   refused = false;
-  /** Whether the function is on a bus; otherwise no driver can bring it to life. */
+  /** Whether the function is on a bus. Off the bus, status writes other than a reset have no effect. */
   plugged = false;
   readonly #space: PciConfigSpace;
 
@@ -48,8 +48,8 @@ export class PciTransport {
   }
 
   /**
-   * The 8 bits move on by one when anything has changed since they were last read, however often: so they can't wrap
-   * around to the value a driver has seen (4.1.4.3.1).
+   * The 8 bits advance by one if anything has changed since the last read, even if it changed many times. So they never
+   * wrap around to a value that a driver has just seen (4.1.4.3.1).
    */
   presentGeneration(): number {
     const current = this.core.configGeneration;
@@ -60,7 +60,7 @@ export class PciTransport {
     return this.generation;
   }
 
-  /** Resets the virtio device and what this transport adds to it. */
+  /** Resets the virtio device and the transport's own state. */
   reset(): void {
     this.core.reset();
     this.interrupts.reset();
@@ -69,7 +69,7 @@ export class PciTransport {
     this.refused = false;
   }
 
-  /** As plain data, without the state machine. */
+  /** The state as plain data, without the state machine's. */
   save(): PciTransportState {
     const { deviceFeatureSelect, driverFeatureSelect, generation, generationSeen, refused } = this;
     return {
@@ -81,7 +81,7 @@ export class PciTransport {
     };
   }
 
-  /** Takes back what {@link save} gave, checked already. */
+  /** Restores state from {@link save}, already checked. */
   restore(state: PciTransportState): void {
     this.deviceFeatureSelect = state.deviceFeatureSelect;
     this.driverFeatureSelect = state.driverFeatureSelect;
@@ -101,7 +101,7 @@ export class PciTransport {
     if (core.selectedQueue !== null) interrupts.queueVectors[core.queueSelect] = interrupts.mappable(vector);
   }
 
-  /** The selected queue's vector. Where there is no queue no mapping succeeds: NO_VECTOR says so. */
+  /** The selected queue's vector. NO_VECTOR if there is no such queue, because mapping it fails. */
   get queueVector(): number {
     const { interrupts, core } = this;
     return core.selectedQueue === null ? NO_VECTOR : interrupts.queueVectors[core.queueSelect];

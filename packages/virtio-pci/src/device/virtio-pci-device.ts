@@ -1,6 +1,6 @@
 /**
- * A virtio device as a PCI function (VIRTIO 1.4, 4.1): puts the registers over the state machine. For machines that
- * have a PCI bus.
+ * A virtio device as a PCI function (VIRTIO 1.4, 4.1): connects the registers to the state machine. For machines with
+ * a PCI bus.
  * @module
  */
 
@@ -48,13 +48,13 @@ import { SharedMemoryWindow } from "./shared-memory.ts";
 import { parsePciState, type VirtioPciState } from "./snapshot.ts";
 import { PciTransport } from "./transport.ts";
 
-/** What a {@link VirtioPciDevice} is made with. */
+/** The options of a {@link VirtioPciDevice}. */
 export interface VirtioPciOptions extends Omit<DeviceCoreOptions, "interrupts"> {
   /** Interfaces to offer; `modern` by default. */
   readonly mode?: VirtioPciMode;
   /**
-   * `msix` (default) offers MSI-X beside the interrupt pin, `intx` the pin alone. MSI-X is not shown on a machine
-   * that takes no messages ({@link PciHost.msi}).
+   * `msix` (default) offers MSI-X and the interrupt pin, `intx` only the pin. A machine that takes no messages sees no
+   * MSI-X ({@link PciHost.msi}).
    */
   readonly interrupt?: "msix" | "intx";
   /** The interrupt pin: 1 INTA (default) to 4 INTD. */
@@ -64,40 +64,41 @@ export interface VirtioPciOptions extends Omit<DeviceCoreOptions, "interrupts"> 
   /** MSI-X vectors, 1 to 2048; by default one for each queue and one for configuration changes. */
   readonly vectors?: number;
   /**
-   * `notify_off_multiplier`: 4 by default, another power of 2 (from 2, or 4 where NOTIFICATION_DATA is offered), or 0
-   * for one address for all queues.
+   * `notify_off_multiplier`: 4 by default, another power of 2 (from 2, or from 4 if NOTIFICATION_DATA is offered), or
+   * 0 for one address for all queues.
    */
   readonly notifyMultiplier?: number;
   /**
-   * Whether it is a PCI Express function: with power management, function level reset and 4 KiB of configuration space.
-   * Such functions have no I/O ports. Not by default.
+   * Whether it is a PCI Express function: with power management, function level reset and 4 KiB of configuration
+   * space, without I/O ports. `false` by default.
    */
   readonly express?: boolean;
   /**
-   * Ports that the legacy interface's BAR decodes, a power of two; 32 by default. More where its registers take more.
+   * Ports that the legacy interface's BAR decodes, a power of two; 32 by default. It decodes more if its registers need
+   * more.
    */
   readonly legacyPorts?: number;
-  /** Capabilities with data of vendors' own; none by default. */
+  /** Capabilities with vendor data; none by default. */
   readonly vendorData?: readonly VendorData[];
-  /** Features of notifications and queues to offer: {@link DEFAULT_TRANSPORT_FEATURES} by default. */
+  /** Features of notifications and queues to offer; {@link DEFAULT_TRANSPORT_FEATURES} by default. */
   readonly transportFeatures?: bigint;
-  /** Identity registers to show instead of the standard's. */
+  /** Identity registers that replace the standard's. */
   readonly identity?: Partial<PciIdentity>;
 }
 
-/** Features of the transport that are offered unless told otherwise: VIRTIO_F_RING_RESET. */
+/** Features that the transport offers by default: VIRTIO_F_RING_RESET. */
 export const DEFAULT_TRANSPORT_FEATURES: bigint = feature(VIRTIO_F_RING_RESET);
 
-/** What the legacy interface's BAR decodes at least. */
+/** Ports that the legacy interface's BAR decodes by default, at least. */
 const DEFAULT_LEGACY_PORTS = 32;
 
-/** The BARs: memory BARs but MSI-X's take two. The legacy interface must be in BAR0. */
+/** The BARs. A memory BAR takes two registers, except MSI-X's. The legacy interface must be in BAR0. */
 const LEGACY_BAR = 0;
 const MSIX_BAR = 1;
 const STRUCTURES_BAR = 2;
 const SHARED_MEMORY_BAR = 4;
 
-/** A virtio device as a PCI function. Once it is made nothing in it throws but {@link restore}. */
+/** A virtio device as a PCI function. After construction only {@link restore} throws. */
 export class VirtioPciDevice implements PciFunction {
   /** The state machine, with its counters. */
   readonly core: DeviceCore;
@@ -106,15 +107,15 @@ export class VirtioPciDevice implements PciFunction {
   readonly #transport: PciTransport;
   readonly #interrupts: PciInterrupts;
   readonly #msix: MsixTable | null;
-  /** Whether a legacy driver may take the function for its own, and is to be refused. */
+  /** Whether a legacy driver may mistake the function for a legacy device, and is refused. */
   readonly #refuses: boolean;
-  /** Where the MSI-X capability is. */
+  /** Offset of the MSI-X capability. */
   #msixCapability = 0;
   #host: PciHost | null = null;
 
   /**
-   * @throws VirtioPciError, PciConfigError where an option is missing, or the options do not go together with the
-   * device; QueueConfigError `size` where it declares a queue whose size is neither a power of two up to 32768 nor 0
+   * @throws VirtioPciError, PciConfigError if an option is missing, or the options do not fit the device;
+   * QueueConfigError `size` if it declares a queue whose size is neither a power of two up to 32768 nor 0
    */
   constructor(device: VirtioDevice, options: VirtioPciOptions) {
     const missing = missingOption({
@@ -125,7 +126,7 @@ export class VirtioPciDevice implements PciFunction {
     });
     if (missing !== null) throw new VirtioPciError("option", missing);
     const mode = options.mode ?? "modern";
-    // 4.1.4.3.1: queue_size shows a power of two until packed queues were agreed on.
+    // 4.1.4.3.1: queue_size is a power of two until packed queues are negotiated.
     const queues = declaredQueueSizes(device, false).length;
     this.#msix = options.interrupt === "intx" ? null : new MsixTable(options.vectors ?? queues + 1);
     const identity = virtioIdentity(device.deviceType, mode, options.identity);
@@ -183,32 +184,32 @@ export class VirtioPciDevice implements PciFunction {
     this.space.unplug();
   }
 
-  /** Bus reset, as when the machine is reset: the virtio device and all PCI registers start anew. */
+  /** Bus reset, for example with the machine's: resets the virtio device and all PCI registers. */
   reset(): void {
     this.#transport.reset();
     this.#msix?.reset();
     this.space.reset();
   }
 
-  /** Takes the function off its bus and the device out of the machine, for good. */
+  /** Unplugs the function and removes the device from the machine, for good. */
   async remove(): Promise<void> {
     this.unplug();
     await this.core.remove();
   }
 
   /**
-   * The state of the function and of the device behind it, as plain data. Guest memory is the machine's to save. Not
-   * to be called from within a call of the device.
+   * The state of the function and of its device, as plain data. The machine saves guest memory itself. Do not call this
+   * from within a call of the device.
    */
   save(): VirtioPciState {
-    const core = this.core.save(); // first, for the device may give back buffers
+    const core = this.core.save(); // first, because the device may return buffers
     return { version: 1, config: this.space.save(), ...this.#transport.save(), core };
   }
 
   /**
-   * Takes back what {@link save} gave, into a function that is plugged in and in reset. Its BARs are where they were,
-   * its interrupts as they were, and a live device goes on.
-   * @throws RestoreError for anything else than saved state of a function like this one; nothing is changed then
+   * Restores state from {@link save} into a function that is plugged in and in reset. BARs and interrupts are as they
+   * were, and a live device continues.
+   * @throws RestoreError if `state` is not the saved state of an identical function; nothing is changed then
    */
   restore(state: unknown): void {
     const { config, core, ...transport } = parsePciState(state, this.save());
@@ -220,7 +221,7 @@ export class VirtioPciDevice implements PciFunction {
     }
     const before = this.#transport.save();
     try {
-      // What the device does meanwhile stays here until the function may use the bus again.
+      // Bars DMA and holds messages back until the function may use the bus again.
       this.#setBusMaster(false);
       this.#transport.restore(transport);
       this.#msix?.control(this.#messageControl(config));
@@ -234,7 +235,7 @@ export class VirtioPciDevice implements PciFunction {
     this.space.restore(config);
   }
 
-  /** Decoding follows by itself; what the function does of its own accord is here. */
+  /** Updates DMA and interrupts. Configuration space updates decoding itself. */
   #activityChanged(): void {
     this.#setBusMaster((this.space.activity & PCI_COMMAND_BUS_MASTER) !== 0);
     this.#interrupts.update();
@@ -253,11 +254,11 @@ export class VirtioPciDevice implements PciFunction {
 
   /**
    * Adds a BAR.
-   * @returns its registers, as they are behind it
+   * @returns the registers behind it
    */
   #addBar(index: number, kind: PciBarKind, registers: RegisterBlock): RegisterBlock {
     const block = this.#refuses ? unlessRefused(this.#transport, registers) : registers;
-    // Memory alone is prefetchable: registers have reads with effects, as that of ISR status.
+    // Only memory is prefetchable: reads of registers have side effects, such as that of ISR status.
     const prefetchable = registers instanceof SharedMemoryWindow;
     this.space.addBar({ index, kind, size: block.size, prefetchable, block });
     return block;

@@ -1,6 +1,6 @@
 /**
- * The base address registers of a function: how large each is, where it is, and a place for those that firmware left
- * without one (PCI Local Bus 3.0, 6.2.5.1). For the driver half.
+ * Sizes and locates the base address registers of a function, and places those that firmware did not (PCI Local Bus
+ * 3.0, 6.2.5.1). For the driver half.
  * @module
  */
 
@@ -22,11 +22,11 @@ export interface FoundBar {
   readonly space: "ports" | "mmio";
   /** Bytes it decodes. */
   readonly size: number;
-  /** Where, or 0: it has no place. */
+  /** Its address; 0 if it is not placed. */
   readonly address: number;
 }
 
-/** Where base address registers without a place may be put. */
+/** Free addresses for base address registers that firmware did not place. */
 export interface BarWindows {
   readonly ports?: FreeList;
   readonly mmio?: FreeList;
@@ -37,10 +37,10 @@ const BAR_IO = 1;
 const TYPE_BITS = 6;
 const TYPE_64 = 4;
 
-/** Sizes the function's BARs, places those that have no place where there is room, and switches decoding and DMA on. */
+/** Sizes the function's BARs, places the unplaced ones if there is room, and enables decoding and DMA. */
 export function placeBars(fn: PciFunctionConfig, windows: BarWindows): Map<number, FoundBar> {
   const before = fn.read(PCI_COMMAND, 2);
-  fn.command(0, PCI_COMMAND_IO | PCI_COMMAND_MEMORY); // while a register is sized it would decode wherever it points
+  fn.command(0, PCI_COMMAND_IO | PCI_COMMAND_MEMORY); // a register that is being sized must not decode
   const bars = new Map<number, FoundBar>();
   let command = before | PCI_COMMAND_BUS_MASTER;
   for (let index = 0; index < BAR_COUNT; index++) {
@@ -60,7 +60,7 @@ export function placeBars(fn: PciFunctionConfig, windows: BarWindows): Map<numbe
   return bars;
 }
 
-/** Where a register points: 0 for nowhere, or nowhere a number can say. */
+/** The address in a register; 0 if it is unset or above 2^53 - 1. */
 function addressOf(fn: PciFunctionConfig, register: number, wide: boolean): number {
   const low = fn.read(register, 4);
   const base = (low & ((low & BAR_IO) === 0 ? ~15 : ~3)) >>> 0;
@@ -68,7 +68,7 @@ function addressOf(fn: PciFunctionConfig, register: number, wide: boolean): numb
   return Number.isSafeInteger(address) ? address : 0;
 }
 
-/** Has a register point to free addresses, if there are any. */
+/** Points a register to free addresses. @returns the address, or 0 if none is free */
 function place(fn: PciFunctionConfig, register: number, size: number, wide: boolean, window?: FreeList): number {
   const address = window?.take(size, size, 2 ** 32) ?? null;
   if (address === null) return 0;
@@ -77,10 +77,10 @@ function place(fn: PciFunctionConfig, register: number, size: number, wide: bool
   return address;
 }
 
-/** More than any machine has addresses for. */
+/** A larger size is invalid: no machine has that many addresses. */
 const MOST_BYTES = 2 ** 52;
 
-/** Bytes that a register decodes; 0 where there is none, or none that can be. */
+/** Bytes that a register decodes; 0 if it is absent or invalid. */
 function sizeOf(fn: PciFunctionConfig, register: number, low: number, wide: boolean): number {
   if ((low & BAR_IO) === 0 && !wide && (low & TYPE_BITS) !== 0) return 0;
   if (wide && register === PCI_BAR0 + 4 * (BAR_COUNT - 1)) return 0;
@@ -95,7 +95,7 @@ function lowestBit(mask: number): number {
   return (mask & -mask) >>> 0;
 }
 
-/** Which bits of a register can be written; it is then as it was. */
+/** The writable bits of a register, whose value is restored. */
 function probe(fn: PciFunctionConfig, register: number, value: number): number {
   fn.write(register, 4, 0xffff_ffff);
   const mask = fn.read(register, 4);

@@ -1,7 +1,7 @@
 /**
- * The two ways to PCI configuration space: mechanism 1, by an address port and a data port, and PCI Express's memory
- * window (PCI Local Bus 3.0, 3.2.2.3.2; PCI Express Base, 7.2.2). For whoever looks for devices on a bus (VIRTIO 1.4,
- * 4.1.2).
+ * The two ways to PCI configuration space: mechanism 1, through an address port and a data port, and PCI Express's
+ * memory window (PCI Local Bus 3.0, 3.2.2.3.2; PCI Express Base, 7.2.2). For code that looks for devices on a bus
+ * (VIRTIO 1.4, 4.1.2).
  * @module
  */
 
@@ -10,7 +10,7 @@ import type { AccessWidth } from "@virtio-ts/vm-device";
 
 /** Configuration space of every function, by `bdf`: bus times 256, plus device times 8, plus function. */
 export interface PciConfigAccess {
-  /** Reads 1, 2 or 4 bytes at an offset aligned to them; all ones where there is nobody. */
+  /** Reads 1, 2 or 4 bytes at an offset aligned to them; all ones if there is no function. */
   read(bdf: number, offset: number, width: AccessWidth): number;
   /** Writes 1, 2 or 4 bytes at an offset aligned to them. */
   write(bdf: number, offset: number, width: AccessWidth, value: number): void;
@@ -54,7 +54,7 @@ export class PciEcam implements PciConfigAccess {
 
   /**
    * @param registers memory-mapped I/O
-   * @param base where the page of bus 0, device 0, function 0 is
+   * @param base address of the page of bus 0, device 0, function 0
    */
   constructor(registers: RegisterAccess, base: number) {
     this.#registers = registers;

@@ -1,5 +1,5 @@
 /**
- * Finding virtio devices on PCI buses (VIRTIO 1.4, 4.1.2). For drivers.
+ * Finds virtio devices on PCI buses (VIRTIO 1.4, 4.1.2). For drivers.
  * @module
  */
 
@@ -18,13 +18,13 @@ import { LegacyPciTransport } from "./legacy.ts";
 import { ModernPciTransport } from "./modern.ts";
 import { type PciMachineAccess, PciPlace } from "./place.ts";
 
-/** What a {@link PciFinder} is made with. */
+/** The options of a {@link PciFinder}. */
 export interface PciFinderOptions extends PciMachineAccess {
   /** Configuration space of the functions. */
   readonly config: PciConfigAccess;
   /**
-   * Which interface to use: without it the modern one, and the legacy one of a device that has no other; `modern`
-   * leaves such a device alone; `legacy` also uses that of a device that has both.
+   * The interface to use. By default the modern one, or the legacy one if a device has no other. `modern` refuses such
+   * a device; `legacy` also uses the legacy interface of a device that has both.
    */
   readonly interface?: "modern" | "legacy";
 }
@@ -35,7 +35,7 @@ const HEADER_TYPE = 0x7f;
 const HEADER_BRIDGE = 1;
 const SECONDARY_BUS = 0x19;
 
-/** Looks for virtio devices on bus 0, and behind the bridges there that firmware has numbered. */
+/** Finds virtio devices on bus 0, and behind bridges that firmware has numbered. */
 export class PciFinder implements DeviceFinder {
   readonly #options: PciFinderOptions;
   readonly #host: DriverHost;
@@ -62,7 +62,7 @@ export class PciFinder implements DeviceFinder {
   }
 }
 
-/** Every function there is, bus by bus; a bus that is met twice is walked once. */
+/** Every function, bus by bus. Each bus is walked once. */
 function* functions(config: PciConfigAccess): Generator<PciFunctionConfig, void> {
   const buses = [0];
   for (const bus of buses) {
@@ -82,12 +82,12 @@ function* functions(config: PciConfigAccess): Generator<PciFunctionConfig, void>
   }
 }
 
-/** The virtio device id of a function, whatever its revision and subsystem vendor; `null` where it is none. */
+/** The virtio device id of a function of any revision and subsystem vendor; `null` if it is no virtio device. */
 function virtioDeviceType(fn: PciFunctionConfig): number | null {
   const id = fn.read(PCI_DEVICE_ID, 2);
   const virtio = id >= ids.VIRTIO_PCI_DEVICE_ID_FIRST && id <= ids.VIRTIO_PCI_DEVICE_ID_LAST;
   if (fn.read(PCI_VENDOR_ID, 2) !== ids.VIRTIO_PCI_VENDOR_ID || !virtio) return null;
   if (id > ids.VIRTIO_PCI_MODERN_DEVICE_ID) return id - ids.VIRTIO_PCI_MODERN_DEVICE_ID;
-  // Drivers from before the standard went by the subsystem: for ids that have no type of their own, so do we.
+  // Drivers from before the standard used the subsystem id. Ids without a type of their own still need it.
   return ids.transitionalDeviceType(id) ?? fn.read(PCI_SUBSYSTEM_ID, 2);
 }

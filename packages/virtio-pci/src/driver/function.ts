@@ -1,5 +1,5 @@
 /**
- * One function on a PCI bus, by its configuration space (PCI Local Bus 3.0, 6). For the driver half.
+ * One function on a PCI bus, through its configuration space (PCI Local Bus 3.0, 6). For the driver half.
  * @module
  */
 
@@ -13,7 +13,7 @@ import {
 } from "@virtio-ts/vm-device";
 import type { PciConfigAccess } from "./config-access.ts";
 
-/** A capability: what it is, and where. */
+/** A capability's id and offset. */
 export interface FoundCapability {
   /** `PCI_CAP_ID_*`. */
   readonly id: number;
@@ -32,7 +32,7 @@ export class PciFunctionConfig {
     this.bdf = bdf;
   }
 
-  /** Where it is, for people: `00:03.0`. */
+  /** Its location in readable form: `00:03.0`. */
   get location(): string {
     const hex = (value: number): string => value.toString(16).padStart(2, "0");
     return `${hex(this.bdf >>> 8)}:${hex(this.device)}.${this.bdf & 7}`;
@@ -56,7 +56,7 @@ export class PciFunctionConfig {
     this.write(PCI_COMMAND, 2, (this.read(PCI_COMMAND, 2) & ~clear) | set);
   }
 
-  /** The list of capabilities; it ends where it comes back to one it had. */
+  /** The list of capabilities. A list with a cycle ends at the first repeated entry. */
   *capabilities(): Generator<FoundCapability, void> {
     if ((this.read(PCI_STATUS, 2) & PCI_STATUS_CAPABILITIES) === 0) return;
     const seen = new Set<number>();

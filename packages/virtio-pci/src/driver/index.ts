@@ -1,5 +1,5 @@
 /**
- * The driver half: virtio devices on PCI buses, found and driven (VIRTIO 1.4, 4.1). For drivers.
+ * The driver half: finds virtio devices on PCI buses and drives them (VIRTIO 1.4, 4.1). For drivers.
  * @module
  */
 

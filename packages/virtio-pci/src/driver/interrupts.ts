@@ -1,6 +1,6 @@
 /**
- * How a function's interrupts reach its driver: a vector for each queue where there are enough messages, fewer where
- * not, and the pin where there is none (VIRTIO 1.4, 4.1.5.1.2, 4.1.5.3 and 4.1.5.4). For both interfaces.
+ * Routes a function's interrupts to its driver: a vector for each queue if there are enough messages, else shared
+ * vectors, else the pin (VIRTIO 1.4, 4.1.5.1.2, 4.1.5.3 and 4.1.5.4). For both interfaces.
  * @module
  */
 
@@ -11,15 +11,15 @@ import { NO_VECTOR } from "../layout/common-config.ts";
 import type { PciFunctionConfig } from "./function.ts";
 import type { MsixVectors } from "./msix-vectors.ts";
 
-/** What interrupts need of the interface in use. */
+/** The registers of the interface in use that interrupts need. */
 export interface InterruptRegisters {
   /** Reads ISR status, which clears it and lowers the pin. */
   readIsr(): number;
-  /** Writes `config_msix_vector`. @returns what it reads afterwards */
+  /** Writes `config_msix_vector`. @returns the register's value afterwards */
   mapConfigVector(vector: number): number;
 }
 
-/** The interrupts of one function that is driven. */
+/** The interrupts of one function. */
 export class PciDriverInterrupts {
   readonly #fn: PciFunctionConfig;
   readonly #host: HostInterrupts;
@@ -28,10 +28,10 @@ export class PciDriverInterrupts {
   readonly #registers: InterruptRegisters;
   #disconnect: (() => void) | null = null;
   #messages: readonly HostMessage[] = [];
-  /** The queues that share an interrupt, for each interrupt of queues there is: with the pin, one. */
+  /** One set of queues for each queue interrupt. The pin has one set. */
   #groups: readonly Set<number>[] = [new Set()];
 
-  /** @param line the line of the pin, or `null`: it is not wired */
+  /** @param line the line of the pin, or `null` if the pin is not wired */
   constructor(
     fn: PciFunctionConfig,
     host: HostInterrupts,
@@ -46,24 +46,24 @@ export class PciDriverInterrupts {
     this.#registers = registers;
   }
 
-  /** Whether messages are used: ISR status says nothing then. */
+  /** Whether messages are used. ISR status has no meaning then. */
   get messages(): boolean {
     return this.#messages.length > 0;
   }
 
   /**
-   * A queue comes to life: it gets an interrupt of its own, or the last one with others.
-   * @returns its vector; `NO_VECTOR` where messages are not used
+   * Gives a queue that is being enabled a free interrupt, or a share of the last one.
+   * @returns its vector; `NO_VECTOR` if messages are not used
    */
   join(queue: number): number {
     const free = this.#groups.findIndex((group) => group.size === 0);
     const at = free < 0 ? this.#groups.length - 1 : free;
     this.#groups[at].add(queue);
-    // The vectors of queues are the last ones: there may be none for configuration changes alone.
+    // Queue vectors come last: configuration changes may have no vector of their own.
     return this.messages ? this.#messages.length - this.#groups.length + at : NO_VECTOR;
   }
 
-  /** A queue is not there any more. */
+  /** Takes back the interrupt of a queue that was reset. */
   leave(queue: number): void {
     for (const group of this.#groups) group.delete(queue);
   }
@@ -83,7 +83,7 @@ export class PciDriverInterrupts {
     if (!this.#takeMessages([both])) this.#bindLine(config, shared[0]);
   }
 
-  /** Nobody is told any more. The pin is switched off, for others may be on its line. */
+  /** Stops all interrupts. Disables the pin too, because other functions may share its line. */
   unbind(): void {
     this.#fn.command(PCI_COMMAND_INTX_DISABLE, 0);
     this.#msix?.enable(false);
@@ -94,7 +94,7 @@ export class PciDriverInterrupts {
     this.#disconnect = null;
   }
 
-  /** Makes `count` groups of queues, and what tells each group. */
+  /** Makes `count` groups of queues, and a handler for each. */
   #tellers(interrupts: DriverInterrupts, count: number): readonly (() => void)[] {
     this.#groups = Array.from({ length: Math.max(count, 1) }, () => new Set<number>());
     return this.#groups.map((group) => () => {
@@ -102,7 +102,7 @@ export class PciDriverInterrupts {
     });
   }
 
-  /** Binds a message to each handler, if there are as many. @throws DriverError `refused` */
+  /** Binds a message to each handler, if there are enough messages. @throws DriverError `refused` */
   #takeMessages(handlers: readonly (() => void)[]): boolean {
     const msix = this.#msix;
     if (msix === null || handlers.length > msix.count) return false;

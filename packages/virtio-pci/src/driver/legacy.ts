@@ -1,6 +1,6 @@
 /**
- * A virtio device on PCI, through its legacy interface in BAR0 (VIRTIO 1.4, 4.1.4.10 and the legacy sections of 4.1.5).
- * For the driver library.
+ * Drives a virtio device on PCI through its legacy interface in BAR0 (VIRTIO 1.4, 4.1.4.10 and the legacy sections of
+ * 4.1.5). For the driver library.
  * @module
  */
 
@@ -35,7 +35,7 @@ export class LegacyPciTransport implements DriverTransport {
   readonly #interrupts: PciDriverInterrupts;
   readonly #queues = new Set<number>();
 
-  /** @throws DriverError `bad-capability` where BAR0 is no I/O BAR, or out of reach, or too small */
+  /** @throws DriverError `bad-capability` if BAR0 is not an I/O BAR, out of reach, or too small */
   constructor(place: PciPlace, deviceType: number) {
     const registers = place.legacyRegisters();
     this.deviceType = deviceType;
@@ -140,7 +140,7 @@ export class LegacyPciTransport implements DriverTransport {
     return null;
   }
 
-  /** The header grows, and the device's configuration moves, while MSI-X is enabled. */
+  /** While MSI-X is enabled, the header is longer and the device's configuration starts later. */
   get #header(): number {
     return this.#interrupts.messages ? field.LEGACY_DEVICE_CONFIG_MSIX : field.LEGACY_DEVICE_CONFIG;
   }
@@ -149,7 +149,7 @@ export class LegacyPciTransport implements DriverTransport {
     this.#registers.write(field.LEGACY_QUEUE_SELECT, 2, index);
   }
 
-  /** Maps an event to a vector. @returns what the register reads afterwards: `NO_VECTOR` where that failed */
+  /** Maps an event to a vector. @returns the register's value afterwards: `NO_VECTOR` if that failed */
   #map(at: number, vector: number): number {
     this.#registers.write(at, 2, vector);
     return this.#registers.read(at, 2);

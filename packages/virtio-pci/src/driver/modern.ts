@@ -1,5 +1,5 @@
 /**
- * A virtio device on PCI, through its modern interface (VIRTIO 1.4, 4.1.4 and 4.1.5). For the driver library.
+ * Drives a virtio device on PCI through its modern interface (VIRTIO 1.4, 4.1.4 and 4.1.5). For the driver library.
  * @module
  */
 
@@ -25,11 +25,11 @@ import * as field from "../layout/common-config.ts";
 import type { PciDriverInterrupts } from "./interrupts.ts";
 import type { PciPlace } from "./place.ts";
 
-/** How a queue is notified. */
+/** Where and with which value a queue is notified. */
 interface Doorbell {
   /** Offset in the notification structure. */
   readonly offset: number;
-  /** The queue's index, or what the device wants in its place (VIRTIO_F_NOTIF_CONFIG_DATA). */
+  /** The queue's index, or the device's value in its place (VIRTIO_F_NOTIF_CONFIG_DATA). */
   readonly value: number;
 }
 
@@ -190,7 +190,7 @@ export class ModernPciTransport implements DriverTransport {
     return { address: bar.address + found.offset, length: found.length };
   }
 
-  /** Where a queue is notified. @throws DriverError `bad-capability` where that is outside the structure */
+  /** The doorbell of a queue. @throws DriverError `bad-capability` if it is misaligned or outside the structure */
   #doorbell(index: number): Doorbell {
     const offset = this.#common.read(field.QUEUE_NOTIFY_OFF, 2) * this.#multiplier;
     const width = this.#has(VIRTIO_F_NOTIFICATION_DATA) ? 4 : 2;
@@ -219,7 +219,7 @@ export class ModernPciTransport implements DriverTransport {
     this.#common.write(at + 4, 4, Math.floor(address / 2 ** 32));
   }
 
-  /** Maps an event to a vector. @returns what the register reads afterwards: `NO_VECTOR` where that failed */
+  /** Maps an event to a vector. @returns the register's value afterwards: `NO_VECTOR` if that failed */
   #map(at: number, vector: number): number {
     this.#common.write(at, 2, vector);
     return this.#common.read(at, 2);

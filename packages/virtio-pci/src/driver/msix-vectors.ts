@@ -1,5 +1,5 @@
 /**
- * MSI-X, as a driver programs it (PCI Local Bus 3.0, 6.8.2; VIRTIO 1.4, 4.1.5.1.2). For the driver half.
+ * The driver's side of MSI-X (PCI Local Bus 3.0, 6.8.2; VIRTIO 1.4, 4.1.5.1.2). For the driver half.
  * @module
  */
 
@@ -11,7 +11,7 @@ import type { PciFunctionConfig } from "./function.ts";
 
 /** The MSI-X table of one function. */
 export class MsixVectors {
-  /** Vectors there are. */
+  /** Number of vectors. */
   readonly count: number;
   readonly #fn: PciFunctionConfig;
   readonly #capability: number;
@@ -25,9 +25,9 @@ export class MsixVectors {
   }
 
   /**
-   * The table of a function; `null` where there is none, or none that can be reached: it is then driven by its pin.
-   * Messages are off, whatever firmware left: while they are on the pin is dead, and legacy registers lie elsewhere.
-   * @param reach gives the registers at a place in a BAR, or `null`
+   * The table of a function; `null` if it has none or the table is out of reach, so that the pin is used. Switches
+   * messages off, because firmware may have left them on: that disables the pin and moves the legacy registers.
+   * @param reach returns the registers at an offset in a BAR, or `null`
    */
   static find(
     fn: PciFunctionConfig,
@@ -50,7 +50,7 @@ export class MsixVectors {
     return null;
   }
 
-  /** Puts a message into the table; the vector is unmasked. */
+  /** Writes a message into the table and unmasks the vector. */
   program(vector: number, message: HostMessage): void {
     const entry = vector * layout.MSIX_ENTRY_SIZE;
     const table = this.#table;

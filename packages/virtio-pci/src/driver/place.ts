@@ -1,6 +1,5 @@
 /**
- * A function made ready for its driver: its BARs placed, its registers within reach, its interrupts known. What both
- * interfaces are built on.
+ * Prepares a function for its driver: places its BARs, finds its structures and its interrupts. For both interfaces.
  * @module
  */
 
@@ -16,15 +15,15 @@ import { type FoundStructure, VirtioStructures } from "./structures.ts";
 
 /** The machine around a PCI bus, as a driver sees it. */
 export interface PciMachineAccess {
-  /** I/O ports; `null` on a machine without. */
+  /** I/O ports; `null` if the machine has none. */
   readonly ports: RegisterAccess | null;
-  /** Memory-mapped I/O; `null` on a machine without. */
+  /** Memory-mapped I/O; `null` if the machine has none. */
   readonly mmio: RegisterAccess | null;
-  /** Where BARs are put that firmware gave no place; without windows they stay without. */
+  /** Free addresses for BARs that firmware did not place. Without windows those BARs stay unplaced. */
   readonly windows?: BarWindows;
   /**
-   * The line a device's pin (1 INTA to 4 INTD) is wired to, where firmware has not left it in the interrupt line
-   * register; `null`: to none.
+   * The line that a device's pin (1 INTA to 4 INTD) is wired to, or `null` for none. For machines whose firmware does
+   * not set the interrupt line register.
    */
   readonly lineOf?: (device: number, pin: number) => number | null;
 }
@@ -49,8 +48,8 @@ export class PciPlace {
   }
 
   /**
-   * The registers of a structure: in its BAR, or through the window in configuration space where that is out of reach.
-   * @throws DriverError `bad-capability` where neither leads there
+   * The registers of a structure: in its BAR, or through the window in configuration space if the BAR is out of reach.
+   * @throws DriverError `bad-capability` if both are out of reach
    */
   reach(structure: FoundStructure): RegisterAccess {
     const { bar, offset } = structure;
@@ -62,8 +61,8 @@ export class PciPlace {
   }
 
   /**
-   * The registers of the legacy interface: in BAR0, I/O (4.1.4.10).
-   * @throws DriverError `bad-capability` where there are none
+   * The registers of the legacy interface, in an I/O BAR0 (4.1.4.10).
+   * @throws DriverError `bad-capability` if there are none
    */
   legacyRegisters(): RegisterAccess {
     const bar = this.bars.get(0);
@@ -74,7 +73,7 @@ export class PciPlace {
 
   /** The function's interrupts, for the interface in use. */
   interrupts(registers: InterruptRegisters): PciDriverInterrupts {
-    // The window is for virtio structures alone (4.1.4.9.2): not for the table of messages.
+    // The window reaches virtio structures only (4.1.4.9.2), not the MSI-X table.
     const msix = MsixVectors.find(this.fn, this.bars, (bar, offset) => this.#inBar(bar, offset));
     return new PciDriverInterrupts(this.fn, this.host.interrupts, msix, this.#line(), registers);
   }

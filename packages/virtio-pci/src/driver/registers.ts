@@ -1,5 +1,5 @@
 /**
- * Registers behind a structure or a BAR, however they are reached. For the driver half.
+ * Access to the registers of a structure or a BAR: directly, or through configuration space. For the driver half.
  * @module
  */
 
@@ -8,12 +8,12 @@ import type { AccessWidth } from "@virtio-ts/vm-device";
 import { CAP_BAR, CAP_LENGTH, CAP_OFFSET, CFG_CAP_DATA } from "../layout/capabilities.ts";
 import type { PciFunctionConfig } from "./function.ts";
 
-/** The registers from some place in a BAR on: offsets count from there. */
+/** Registers in a BAR that is reached directly. Offsets count from `address`. */
 export class BarRegisters implements RegisterAccess {
   readonly #space: RegisterAccess;
   readonly #address: number;
 
-  /** @param address where offset 0 is */
+  /** @param address address of offset 0 */
   constructor(space: RegisterAccess, address: number) {
     this.#space = space;
     this.#address = address;
@@ -28,7 +28,7 @@ export class BarRegisters implements RegisterAccess {
   }
 }
 
-/** The same through the window in configuration space (VIRTIO 1.4, 4.1.4.9), for a BAR that can't be reached. */
+/** Registers in a BAR that is reached only through the window in configuration space (VIRTIO 1.4, 4.1.4.9). */
 export class WindowRegisters implements RegisterAccess {
   readonly #fn: PciFunctionConfig;
   readonly #capability: number;
@@ -37,7 +37,7 @@ export class WindowRegisters implements RegisterAccess {
 
   /**
    * @param capability offset of the window's capability
-   * @param start where in the BAR offset 0 is
+   * @param start offset in the BAR of offset 0
    */
   constructor(fn: PciFunctionConfig, capability: number, bar: number, start: number) {
     this.#fn = fn;

@@ -1,6 +1,6 @@
 /**
- * The virtio structures of a function, by the capabilities that tell where they are (VIRTIO 1.4, 4.1.4). What a
- * capability says is believed only where it can be: inside a BAR that is there, large enough, aligned.
+ * Finds the virtio structures of a function from its capabilities (VIRTIO 1.4, 4.1.4). A structure is used only if it
+ * is aligned, large enough, and inside an existing BAR.
  * @module
  */
 
@@ -10,35 +10,35 @@ import * as layout from "../layout/capabilities.ts";
 import type { FoundBar } from "./bars.ts";
 import type { PciFunctionConfig } from "./function.ts";
 
-/** A virtio capability, and the structure it tells of. */
+/** A virtio capability, and the structure it describes. */
 export interface FoundStructure {
   /** `cfg_type`. */
   readonly type: number;
   /** The BAR it is in. */
   readonly bar: number;
-  /** `id`, of shared memory regions. */
+  /** `id` of a shared memory region. */
   readonly id: number;
-  /** Where in the BAR, bytes. */
+  /** Offset in the BAR, bytes. */
   readonly offset: number;
   /** Bytes. */
   readonly length: number;
-  /** Where its capability is in configuration space. */
+  /** Offset of its capability in configuration space. */
   readonly capability: number;
 }
 
-/** What a kind of structure must be for a driver to use it. */
+/** The requirements on one kind of structure. */
 interface Shape {
   readonly name: string;
-  /** Bytes of the capability, bytes of the structure, alignment: at the least. */
+  /** Least bytes of the capability, least bytes of the structure, least alignment. */
   readonly capability: number;
   readonly length: number;
   readonly align: number;
 }
 
-/** Of the common structure: up to `queue_device`. Later fields are there with the features they belong to. */
+/** The common structure up to `queue_device`. Later fields depend on features. */
 const COMMON_LEAST = 0x38;
 
-/** BARs above are reserved. */
+/** Higher BAR numbers are reserved. */
 const LAST_BAR = 5;
 
 const SHAPES: ReadonlyMap<number, Shape> = new Map([
@@ -58,26 +58,26 @@ export class VirtioStructures {
   readonly #bars: ReadonlyMap<number, FoundBar>;
   readonly #found: readonly FoundStructure[];
 
-  /** @param bars the BARs that are there */
+  /** @param bars the existing BARs, by index */
   constructor(fn: PciFunctionConfig, bars: ReadonlyMap<number, FoundBar>) {
     this.#fn = fn;
     this.#bars = bars;
     this.#found = [...virtioCapabilities(fn)];
   }
 
-  /** Whether there is any: a function without has a legacy interface only (4.1.2.1). */
+  /** Whether there are any. A function without them has only a legacy interface (4.1.2.1). */
   get present(): boolean {
     return this.#found.length > 0;
   }
 
-  /** The capability of the window in configuration space: its offset, or `null`. */
+  /** Offset of the capability of the window in configuration space, or `null`. */
   get window(): number | null {
     return this.#found.find(({ type }) => type === layout.VIRTIO_PCI_CAP_PCI_CFG)?.capability ?? null;
   }
 
   /**
-   * The first structure of a type that can be used; `null` where there is none of that type at all.
-   * @throws DriverError `bad-capability` where there are some, and none can be used
+   * The first usable structure of a type; `null` if the function has none of that type.
+   * @throws DriverError `bad-capability` if it has some, but none is usable
    */
   find(type: number, id: number | null = null): FoundStructure | null {
     let reason: string | null = null;
@@ -113,18 +113,18 @@ export class VirtioStructures {
   }
 }
 
-/** The virtio capabilities of a function, but those with reserved types and BARs (4.1.4.1). */
+/** The virtio capabilities of a function, without those of reserved types and BARs (4.1.4.1). */
 function* virtioCapabilities(fn: PciFunctionConfig): Generator<FoundStructure, void> {
   for (const { id, offset: capability } of fn.capabilities()) {
     if (id !== PCI_CAP_ID_VENDOR) continue;
     const type = fn.read(capability + layout.CAP_CFG_TYPE, 1);
     const window = type === layout.VIRTIO_PCI_CAP_PCI_CFG;
-    // Of what is not known not even the layout is: vendors' data has other fields where `bar` is.
+    // An unknown type may have another layout: vendor data has other fields at the offset of `bar`.
     const shape = SHAPES.get(type);
     if (shape === undefined && !window) continue;
     if (capability + (shape?.capability ?? layout.CFG_CAP_SIZE) > PCI_CONFIG_SIZE) continue;
     const bar = fn.read(capability + layout.CAP_BAR, 1);
-    if (bar > LAST_BAR && !window) continue; // the window's is the driver's to write
+    if (bar > LAST_BAR && !window) continue; // a driver writes the window's `bar` itself
     const wide = type === layout.VIRTIO_PCI_CAP_SHARED_MEMORY_CFG;
     const high = (at: number): number => (wide ? fn.read(capability + at, 4) * 2 ** 32 : 0);
     yield {

@@ -1,6 +1,6 @@
 /**
- * The virtio structure PCI capabilities: `struct virtio_pci_cap` and those that begin with it (VIRTIO 1.4, 4.1.4).
- * Offsets count from the start of the capability. For both halves.
+ * The virtio structure PCI capabilities: `struct virtio_pci_cap` and the structures that begin with it (VIRTIO 1.4,
+ * 4.1.4). Offsets count from the start of the capability. For both halves.
  * @module
  */
 
@@ -12,7 +12,7 @@ export const VIRTIO_PCI_CAP_NOTIFY_CFG = 2;
 export const VIRTIO_PCI_CAP_ISR_CFG = 3;
 /** `cfg_type`: device-specific configuration. */
 export const VIRTIO_PCI_CAP_DEVICE_CFG = 4;
-/** `cfg_type`: access to BARs by configuration space. */
+/** `cfg_type`: access to BARs through configuration space. */
 export const VIRTIO_PCI_CAP_PCI_CFG = 5;
 /** `cfg_type`: a shared memory region. */
 export const VIRTIO_PCI_CAP_SHARED_MEMORY_CFG = 8;
@@ -51,7 +51,7 @@ export const CFG_CAP_DATA = 16;
 /** Size of `struct virtio_pci_cfg_cap`. */
 export const CFG_CAP_SIZE = 20;
 
-/** `vendor_id` of `struct virtio_pci_vndr_data`, 16 bits: who says what the data after it means. */
+/** `vendor_id` of `struct virtio_pci_vndr_data`, 16 bits: the vendor that defines the data after it. */
 export const VENDOR_CAP_VENDOR_ID = 4;
-/** Where the vendor's own data begins in `struct virtio_pci_vndr_data`. */
+/** Offset of the vendor's own data in `struct virtio_pci_vndr_data`. */
 export const VENDOR_CAP_DATA = 6;

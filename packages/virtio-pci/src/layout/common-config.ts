@@ -1,5 +1,5 @@
 /**
- * Offsets of `struct virtio_pci_common_cfg` (VIRTIO 1.4, 4.1.4.3). 64-bit fields are two of 32 bits. For both halves.
+ * Offsets of `struct virtio_pci_common_cfg` (VIRTIO 1.4, 4.1.4.3). A 64-bit field is two of 32 bits. For both halves.
  * @module
  */
 

@@ -1,6 +1,6 @@
 /**
- * How a virtio device is found on a PCI bus: vendor, device and revision ids, class codes (VIRTIO 1.4, 4.1.2).
- * For both halves.
+ * The numbers that identify a virtio device on a PCI bus: vendor, device and revision ids, class codes (VIRTIO 1.4,
+ * 4.1.2). For both halves.
  * @module
  */
 
@@ -29,7 +29,7 @@ export const VIRTIO_PCI_MODERN_REVISION = 1;
 /** Revision id of transitional and legacy devices. */
 export const VIRTIO_PCI_LEGACY_REVISION = 0;
 
-/** Those of the standard (4.1.2.1), and vsock's, which QEMU and seL4's VMM give it. */
+/** The ids of the standard (4.1.2.1), and the id that QEMU and seL4's VMM give vsock. */
 const TRANSITIONAL_IDS: ReadonlyMap<number, number> = new Map([
   [VIRTIO_ID_NET, 0x1000],
   [VIRTIO_ID_BLOCK, 0x1001],
@@ -41,12 +41,12 @@ const TRANSITIONAL_IDS: ReadonlyMap<number, number> = new Map([
   [VIRTIO_ID_VSOCK, 0x1012],
 ]);
 
-/** The transitional PCI device id of a virtio device id, or `null` where there is none. */
+/** The transitional PCI device id of a virtio device id, or `null` if it has none. */
 export function transitionalDeviceId(deviceType: number): number | null {
   return TRANSITIONAL_IDS.get(deviceType) ?? null;
 }
 
-/** The virtio device id of a transitional PCI device id, or `null` where it is none. */
+/** The virtio device id of a transitional PCI device id, or `null` if the id is not transitional. */
 export function transitionalDeviceType(pciDeviceId: number): number | null {
   for (const [deviceType, id] of TRANSITIONAL_IDS) if (id === pciDeviceId) return deviceType;
   return null;
@@ -63,7 +63,7 @@ const CLASS_CODES: ReadonlyMap<number, number> = new Map([
   [VIRTIO_ID_GPU, 0x03_8000],
 ]);
 
-/** The usual PCI class code (24 bits) of a virtio device id. Drivers of virtio devices do not look at it. */
+/** The usual PCI class code (24 bits) of a virtio device id. Drivers of virtio devices do not read it. */
 export function defaultClassCode(deviceType: number): number {
   return CLASS_CODES.get(deviceType) ?? CLASS_OTHER;
 }

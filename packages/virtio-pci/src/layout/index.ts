@@ -1,5 +1,5 @@
 /**
- * What both halves of the PCI transport share: ids, capabilities, registers (VIRTIO 1.4, 4.1).
+ * The numbers that both halves of the PCI transport share: ids, capabilities, registers (VIRTIO 1.4, 4.1).
  * @module
  */
 

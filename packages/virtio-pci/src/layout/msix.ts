@@ -1,14 +1,14 @@
 /**
- * The MSI-X capability and the structures it points to (PCI Local Bus Specification 3.0, 6.8.2), used as VIRTIO 1.4,
- * 4.1.5.1.2 says. For both halves.
+ * The MSI-X capability and the structures it points to (PCI Local Bus Specification 3.0, 6.8.2), as VIRTIO 1.4,
+ * 4.1.5.1.2 uses them. For both halves.
  * @module
  */
 
 /** Message control, 16 bits, offset in the capability. */
 export const MSIX_CONTROL = 2;
-/** Place of the table, 32 bits: BAR in the low 3 bits, offset in the others. */
+/** Location of the table, 32 bits: BAR in the low 3 bits, offset in the others. */
 export const MSIX_TABLE = 4;
-/** Place of the pending bit array, 32 bits, as {@link MSIX_TABLE}. */
+/** Location of the pending bit array, 32 bits, like {@link MSIX_TABLE}. */
 export const MSIX_PBA = 8;
 /** Size of the capability. */
 export const MSIX_CAP_SIZE = 12;
@@ -17,9 +17,9 @@ export const MSIX_CAP_SIZE = 12;
 export const MSIX_CONTROL_SIZE = 0x07ff;
 /** Message control: every vector is masked. */
 export const MSIX_CONTROL_MASK = 0x4000;
-/** Message control: MSI-X is enabled, the interrupt pin is not used. */
+/** Message control: MSI-X is enabled and replaces the interrupt pin. */
 export const MSIX_CONTROL_ENABLE = 0x8000;
-/** Most vectors a function can have. */
+/** The most vectors that a function can have. */
 export const MSIX_MAX_VECTORS = 0x800;
 
 /** Size of a table entry. */
