@@ -1,23 +1,23 @@
 /**
- * What a NIC counts.
+ * Counters of a NIC.
  * @module
  */
 
 /** One direction's frames. */
 export interface DirectionCounters {
-  /** Frames that went through. */
+  /** Frames passed on. */
   frames: number;
   /** Their bytes, without the virtio header. */
   bytes: number;
-  /** Frames among them that carried several segments (TSO). */
+  /** Of these frames, those with several segments (TSO). */
   gso: number;
-  /** Notifications: of the driver by us (used buffers), or asked of us (available buffers). */
+  /** Notifications: sent to the driver (used buffers), or received from it (available buffers). */
   notifications: number;
   /** Times this direction stopped because the other side was full. */
   stalls: number;
 }
 
-/** Why frames were dropped, by the driver's doing or for want of a driver. */
+/** Frames dropped, by cause: an error of the driver, or no driver. */
 export interface DropCounters {
   /** Transmit: a chain shorter than the header. */
   txShortHeader: number;
@@ -31,15 +31,15 @@ export interface DropCounters {
   txNoLink: number;
   /** Receive: no driver, or the link is down. */
   rxNotReady: number;
-  /** Receive: a frame above the negotiated MTU, not to be segmented. */
+  /** Receive: a frame above the negotiated MTU, and not to be segmented. */
   rxLongFrame: number;
   /** Receive: a frame larger than the driver's buffers. */
   rxTooLarge: number;
-  /** Receive: not frames but buffers, too small for a header: given back empty. */
+  /** Receive: buffers, not frames; too small for a header, and returned empty. */
   rxBadBuffers: number;
 }
 
-/** All a NIC counts since it was made. */
+/** All counters of a NIC since it was created. */
 export interface NetCounters {
   /** From the driver to the link. */
   readonly tx: DirectionCounters;

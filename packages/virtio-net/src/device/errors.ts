@@ -3,13 +3,13 @@
  * @module
  */
 
-/** Which option was out of range. */
+/** The option that was out of range. */
 export type NetConfigErrorCode = "mac" | "mtu" | "queue-size";
 
-/** A NIC can't be made as asked for. */
+/** An option of a NIC is out of range. */
 export class NetConfigError extends Error {
   override readonly name = "NetConfigError";
-  /** Which option. */
+  /** The option. */
   readonly code: NetConfigErrorCode;
   constructor(code: NetConfigErrorCode, message: string) {
     super(message);

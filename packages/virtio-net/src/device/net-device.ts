@@ -1,6 +1,6 @@
 /**
- * The network device: VIRTIO 1.4, 5.1. One receive queue, one transmit queue, and a link to whatever its
- * frames go to. For authors of machines.
+ * The network device: VIRTIO 1.4, 5.1. One receive queue, one transmit queue, and a link to the other end of its
+ * frames. For authors of machines.
  * @module
  */
 
@@ -45,7 +45,7 @@ import { NetConfigError } from "./errors.ts";
 import { QueuePair } from "./queue-pair.ts";
 import { type NetDeviceState, parseNetState } from "./saved-state.ts";
 
-/** Every feature of the network device that is built. */
+/** All features of the network device that are implemented. */
 export const NET_FEATURES: bigint = feature(
   VIRTIO_NET_F_CSUM,
   VIRTIO_NET_F_GUEST_CSUM,
@@ -59,26 +59,29 @@ export const NET_FEATURES: bigint = feature(
   VIRTIO_NET_F_STATUS,
 );
 
-/** What a {@link NetDevice} is made with. */
+/** Options of a {@link NetDevice}. */
 export interface NetDeviceOptions {
-  /** Its address: 6 bytes, not text, not a multicast address. A random, locally administered one by default. */
+  /**
+   * The MAC address: a Uint8Array of 6 bytes, not text, not a multicast address. A random, locally administered one by
+   * default.
+   */
   readonly mac?: Uint8Array;
   /** Largest IP packet, bytes: 68 to 65535; 1500 by default. */
   readonly mtu?: number;
   /** Entries of each queue: a power of two; 256 by default. */
   readonly queueSize?: number;
   /**
-   * When frames that the driver announces by a kick are sent: `at-once`, the default; or `gathered`: those of the
-   * first kick in a turn of the event loop at once, those of further ones together in a later turn. That is for
-   * machines whose guest runs in turns of the same event loop: a guest that sends a lot is interrupted, and leaves its
-   * code, once a turn instead of once a frame.
+   * When the frames announced by a kick are sent. `at-once`, the default, sends them with each kick. `gathered` sends
+   * those of the first kicks in a turn of the event loop at once, and those of later ones together in a later turn. It
+   * is for a guest that runs in turns of the same event loop: one that sends much is interrupted, and leaves its code,
+   * once a turn instead of once a frame.
    */
   readonly transmit?: "at-once" | "gathered";
-  /** Features to offer, of {@link NET_FEATURES}; those whose needs are not met are left out. All by default. */
+  /** Features to offer, of {@link NET_FEATURES}; those with unmet dependencies are left out. All by default. */
   readonly features?: bigint;
 }
 
-/** A NIC. It is one end of a link: `connect(nic, backend)` joins it to the other. */
+/** A NIC. It is one end of a link: `connect(nic, backend)` connects it to the other. */
 export class NetDevice implements VirtioDevice, NetBackend {
   readonly deviceType: number = VIRTIO_ID_NET;
   readonly queueMaxSizes: readonly number[];
@@ -87,20 +90,20 @@ export class NetDevice implements VirtioDevice, NetBackend {
   /** Counters, live. */
   readonly counters: NetCounters = netCounters();
   readonly #config = new ConfigSpace(CONFIG_SIZE, [[CONFIG_MAC, 6]]);
-  /** The address it was made with. */
+  /** The MAC address of its options. */
   #ownMac: Uint8Array;
   #context: ActivationContext | null = null;
   readonly #pairs: readonly QueuePair[];
   #peer: NetPort | null = null;
-  /** Its own switch, and whether there is a link and that is up: the driver sees a carrier when both are on. */
+  /** Its own switch, and whether a link is connected and up: the driver sees a carrier when both are on. */
   #switch = true;
   #cable = false;
-  /** What a driver that was restored saw of {@link carrier}, and did not see change. */
+  /** The {@link carrier} that a restored driver saw last; `null` once it was compared. */
   #carrierSeen: boolean | null = null;
   #accepts = OFFLOAD_ALL;
   readonly #gathers: boolean;
 
-  /** @throws NetConfigError where an option is out of its range */
+  /** @throws NetConfigError if an option is out of range */
   constructor(options: NetDeviceOptions = {}) {
     const mac = options.mac ?? randomMac();
     if (!(mac instanceof Uint8Array) || mac.length !== 6 || (mac[0] & 1) !== 0) {
@@ -137,7 +140,7 @@ export class NetDevice implements VirtioDevice, NetBackend {
     return this.#config.view.getUint16(CONFIG_MTU, true);
   }
 
-  /** The NIC's own switch: off, it is as if nothing was connected. On at first. */
+  /** The NIC's own switch. Off, the driver sees no carrier, as if no link were connected. Initially on. */
   get linkUp(): boolean {
     return this.#switch;
   }
@@ -146,20 +149,20 @@ export class NetDevice implements VirtioDevice, NetBackend {
     if (up === this.#switch) return;
     this.#switch = up;
     this.#follow();
-    // What waits on either side goes on: through, or to the counter of lost frames.
+    // Frames that wait on either side continue: they pass, or count as lost.
     this.resume();
     this.resumePeer();
   }
 
   /**
-   * Whether frames pass: the switch is on, a link is connected, and that is up. It is what the driver sees in `status`
-   * (5.1.4), and is told of when it changes.
+   * Whether frames pass: the switch is on, and a link is connected and up. The driver sees it in `status` (5.1.4), and
+   * is notified of changes.
    */
   get carrier(): boolean {
     return (this.#config.bytes[CONFIG_STATUS] & STATUS_LINK_UP) !== 0;
   }
 
-  /** Where transmitted frames go now. */
+  /** The port that transmitted frames go to now. */
   get peer(): NetPort | null {
     return this.carrier ? this.#peer : null;
   }
@@ -175,7 +178,7 @@ export class NetDevice implements VirtioDevice, NetBackend {
   }
 
   writeConfig(offset: number, data: Uint8Array, legacy: boolean): ConfigError | null {
-    // 5.1.4.1: for a legacy driver the MAC is writable, for others all is read-only.
+    // 5.1.4.1: a legacy driver may write the MAC address; all else is read-only.
     return legacy ? this.#config.write(offset, data) : null;
   }
 
@@ -183,7 +186,7 @@ export class NetDevice implements VirtioDevice, NetBackend {
     this.#context = context;
     if (this.#carrierSeen === null) return;
     context.scheduler.defer(() => {
-      // Now that all of the machine is restored.
+      // Deferred, so that the whole machine is restored first.
       const seen = this.#carrierSeen;
       this.#carrierSeen = null;
       if (seen !== this.carrier) context.configChanged();
@@ -195,7 +198,7 @@ export class NetDevice implements VirtioDevice, NetBackend {
     if (context === null) return;
     const mergeable = context.has(VIRTIO_NET_F_MRG_RXBUF);
     const headerSize = context.has(VIRTIO_F_VERSION_1) || mergeable ? HDR_SIZE : HDR_SIZE_LEGACY;
-    // A legacy driver's choice is not refused where it contradicts itself: it gets what is left of it.
+    // A legacy driver cannot be refused: features with unmet dependencies are dropped from its choice.
     const features = consistentFeatures(context.features);
     this.#accepts = receiveOffloads(features);
     const checksums = (this.#accepts & OFFLOAD_CSUM) !== 0;
@@ -218,7 +221,7 @@ export class NetDevice implements VirtioDevice, NetBackend {
     this.#context = null;
     this.#carrierSeen = null;
     this.#accepts = OFFLOAD_ALL;
-    // What a legacy driver made of the address is its own; the next driver finds the machine's.
+    // A legacy driver's address ends with it; the next driver reads the machine's.
     this.#config.bytes.set(this.#ownMac, CONFIG_MAC);
     for (const pair of this.#pairs) pair.reset();
   }
@@ -251,7 +254,7 @@ export class NetDevice implements VirtioDevice, NetBackend {
 
   // -- its end of the link
 
-  /** The offloads of frames the driver takes; all while there is no driver, for then they are dropped. */
+  /** Offloads of the frames that the driver takes; all while there is no driver, because frames are then dropped. */
   get accepts(): number {
     return this.#accepts;
   }
@@ -261,18 +264,18 @@ export class NetDevice implements VirtioDevice, NetBackend {
       this.counters.dropped.rxNotReady += burst.count - first;
       return burst.count;
     }
-    const pair = this.#pairs[0]; // one pair: there is nothing to steer
+    const pair = this.#pairs[0]; // one pair: no steering
     if (!this.#context?.resting) return pair.take(burst, first);
     pair.keep();
     return first;
   }
 
-  /** The link has room again, or the device goes on after a suspension: what there is to send is sent. */
+  /** The link has room again, or the device resumes after a suspension: sends the available frames. */
   resume(): void {
     for (const pair of this.#pairs) pair.transmit();
   }
 
-  /** Whoever sends frames is to try again: for its queues. */
+  /** Tells the peer to try again. Called by the queues. */
   resumePeer(): void {
     this.#peer?.resume();
   }
@@ -294,7 +297,7 @@ export class NetDevice implements VirtioDevice, NetBackend {
     this.#follow();
   }
 
-  /** Lets the driver see whether there is a carrier. */
+  /** Shows the driver whether there is a carrier. */
   #follow(): void {
     const carrier = this.#switch && this.#cable;
     if (carrier === this.carrier) return;

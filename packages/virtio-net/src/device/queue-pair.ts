@@ -1,6 +1,6 @@
 /**
- * One pair of queues of a NIC while a driver uses it: VIRTIO 1.4, 5.1.2. Either queue may be away: not enabled, reset, or
- * stopped for a while.
+ * One pair of queues of a NIC in use: VIRTIO 1.4, 5.1.2. Either queue may be missing: not enabled, reset, or stopped
+ * for a while.
  * @module
  */
 
@@ -11,7 +11,7 @@ import type { NetCounters } from "./counters.ts";
 import { Receiver, type ReceiverConfig } from "./receive.ts";
 import { type Outlet, Transmitter, type TransmitterConfig } from "./transmit.ts";
 
-/** What was negotiated of both ways. */
+/** The negotiated configuration of both directions. */
 export interface PairConfig {
   readonly receive: ReceiverConfig;
   readonly transmit: TransmitterConfig;
@@ -23,7 +23,7 @@ export class QueuePair {
   readonly #counters: NetCounters;
   #transmitter: Transmitter | null = null;
   #receiver: Receiver | null = null;
-  /** Frames came while the device rested: they wait at the peer. */
+  /** Frames came while the device was resting: they wait at the peer. */
   #kept = false;
 
   constructor(outlet: Outlet, counters: NetCounters) {
@@ -31,7 +31,7 @@ export class QueuePair {
     this.#counters = counters;
   }
 
-  /** One of its queues starts. */
+  /** One queue of the pair starts. */
   start(context: ActivationContext, active: ActiveQueue, config: PairConfig): void {
     if (transmits(active.index)) {
       this.#transmitter = new Transmitter(context, active, this.#outlet, this.#counters, config.transmit);
@@ -40,7 +40,7 @@ export class QueuePair {
     }
   }
 
-  /** Queue `index` of it stops. */
+  /** Queue `index` of the pair stops. */
   stop(index: number): void {
     if (transmits(index)) this.#dropTransmitter();
     else this.#dropReceiver();
@@ -52,7 +52,7 @@ export class QueuePair {
     this.#dropReceiver();
   }
 
-  /** The driver made buffers available in queue `index` of it. */
+  /** The driver made buffers available in queue `index` of the pair. */
   notified(index: number): void {
     if (transmits(index)) this.#transmitter?.notified();
     if (this.#receiver?.kicked(!transmits(index)) || this.#kept) this.#resumePeer();
@@ -65,17 +65,17 @@ export class QueuePair {
     return burst.count;
   }
 
-  /** Frames came while the device rests: whoever sends them is asked to try again afterwards. */
+  /** Frames came while the device was resting: their sender is told to try again afterwards. */
   keep(): void {
     this.#kept = true;
   }
 
-  /** Sends what there is to send: the link has room, or is another. */
+  /** Sends the available frames: the link has room, or has changed. */
   transmit(): void {
     this.#transmitter?.resume();
   }
 
-  /** Gives back what was sent. */
+  /** Returns the sent buffers. */
   publish(): void {
     this.#transmitter?.publish();
   }
@@ -85,7 +85,7 @@ export class QueuePair {
     this.#transmitter = null;
   }
 
-  /** Who waits for the driver's buffers waits no longer. */
+  /** A sender that waits for the driver's buffers must wait no longer. */
   #dropReceiver(): void {
     const waiting = this.#receiver?.waiting === true || this.#kept;
     this.#receiver = null;

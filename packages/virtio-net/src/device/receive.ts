@@ -1,6 +1,6 @@
 /**
- * The receive side of the NIC: frames of a burst are copied into the buffers of a receive queue, one buffer
- * for a frame, or as many as it takes where they can be merged (VIRTIO 1.4, 5.1.6.3 and 5.1.6.4).
+ * The receive side of the NIC: frames of a burst are copied into the buffers of a receive queue, one buffer per frame
+ * or, with mergeable buffers, as many as it needs (VIRTIO 1.4, 5.1.6.3 and 5.1.6.4).
  *
  * Hot: nothing here allocates; `bench/net.ts` guards it.
  * @module
@@ -29,12 +29,12 @@ import type { NetCounters } from "./counters.ts";
 
 /** Buffers taken at a time. */
 const BURST = 64;
-/** How often a frame looks again for buffers that came meanwhile. */
+/** Most retries for a frame whose buffers arrived meanwhile. */
 const TRIES = 8;
 /**
- * A frame that waits although there are buffers, but too few, is given up after this many notifications, of either
- * queue, that brought no further buffer. A driver that refills its ring bit by bit is far from it: between two
- * refills it handles at most a budget of frames, and may answer each.
+ * A frame that waits because there are too few buffers is dropped after this many notifications, of either queue, that
+ * brought no further buffer. A driver that refills its ring bit by bit stays far below it: between two refills it
+ * handles at most a budget of frames, and may answer each.
  */
 const PATIENCE = 256;
 
@@ -42,7 +42,7 @@ const FITS = 1;
 const WAIT = 0;
 const NEVER = -1;
 
-/** What was negotiated of receiving. */
+/** The negotiated configuration of receiving. */
 export interface ReceiverConfig {
   /** Bytes of the header in front of each frame. */
   readonly headerSize: number;
@@ -50,11 +50,11 @@ export interface ReceiverConfig {
   readonly mergeable: boolean;
   /** Whether the driver takes frames with a partial checksum. */
   readonly checksums: boolean;
-  /** Largest IP packet that may be passed on unless it is to be segmented; infinite where it was not negotiated. */
+  /** Largest IP packet that may be passed on unless it is to be segmented; infinite if not negotiated. */
   readonly mtu: number;
 }
 
-/** One receive queue at work. */
+/** One receive queue in use. */
 export class Receiver {
   readonly #memory: GuestMemory;
   readonly #active: ActiveQueue;
@@ -64,20 +64,20 @@ export class Receiver {
   readonly #plainFrameMax: number;
   readonly #flags: number;
   readonly #chains: ChainBurst;
-  /** First buffer of `#chains` that is not used yet; those before it go back to the driver all at once. */
+  /** First unused buffer of `#chains`; the ones before it are returned together. */
   #next = 0;
-  /** Buffers, from `#next` on, that the frame at hand takes. */
+  /** Buffers, from `#next` on, that the current frame takes. */
   #span = 0;
   readonly #header = new Uint8Array(HDR_SIZE);
   readonly #types = new Uint8Array(ETHERTYPES_SIZE);
   readonly #copier = new Copier();
-  /** Bytes of the header in the segment it ends in. */
+  /** Bytes of the header in its last segment. */
   #filled = 0;
-  /** Whether the driver is to be told of used buffers. */
+  /** Whether the driver must be notified of used buffers. */
   #wanted = false;
   /** Whether frames are waiting for buffers. */
   #waiting = false;
-  /** Buffers there were, too few, when the frame that waits was last tried. */
+  /** The number of buffers, too few, at the last try of the waiting frame. */
   #held = 0;
   /** See {@link PATIENCE}. */
   #patience = PATIENCE;
@@ -103,8 +103,8 @@ export class Receiver {
 
   /**
    * The driver has sent a notification.
-   * @param buffers whether it was one of this queue, and there may be new buffers
-   * @returns whether whoever sends the frames should try again
+   * @param buffers whether it was for this queue, so that there may be new buffers
+   * @returns whether the sender should try again
    */
   kicked(buffers: boolean): boolean {
     if (!this.#waiting) return false;
@@ -145,7 +145,7 @@ export class Receiver {
     return i;
   }
 
-  /** No buffer: asks for a notification. True when buffers came meanwhile. */
+  /** Too few buffers: asks for a notification. True if buffers arrived meanwhile. */
   #wait(): boolean {
     if (this.#active.queue.enableNotifications()) {
       this.#active.queue.disableNotifications();
@@ -164,7 +164,7 @@ export class Receiver {
     this.#patience = PATIENCE;
   }
 
-  /** Whether a frame longer than an untagged one may be is one that may not be passed on (5.1.4.1). */
+  /** Whether a frame longer than an untagged one must not be passed on (5.1.4.1). */
   #exceedsMtu(burst: FrameBurst, i: number): boolean {
     if (burst.gsoType[i] !== GSO_NONE) return false;
     if (burst.lengths[i] > this.#plainFrameMax + VLAN_TAGS_MAX) return true;
@@ -172,7 +172,7 @@ export class Receiver {
     return burst.lengths[i] > this.#plainFrameMax + vlanTagBytes(this.#types);
   }
 
-  /** Finds buffers for `bytes`, from `#next` on. `frames`: how many frames there are to come. */
+  /** Finds buffers for `bytes`, from `#next` on. `frames`: the number of frames left. */
   #fit(bytes: number, frames: number): number {
     let fit = this.#measure(bytes);
     if (fit !== WAIT) return fit;
@@ -180,15 +180,18 @@ export class Receiver {
     if (this.#active.queue.pop(this.#chains, Math.min(frames, BURST)) <= 0) return WAIT;
     fit = this.#measure(bytes);
     if (fit !== WAIT) return fit;
-    // Not enough by the first guess: look at all there is.
+    // The first guess was too few: take all available buffers.
     this.#giveBack();
     this.#active.queue.pop(this.#chains, this.#active.queue.size);
     fit = this.#measure(bytes);
-    // With every entry of the ring at hand it will not get better.
+    // No further buffer can come: the whole ring is here.
     return fit === WAIT && this.#chains.count - this.#next >= this.#active.queue.size ? NEVER : fit;
   }
 
-  /** Whether the buffers at hand hold `bytes`; sets `#span`. Buffers without room for a header go back at once. */
+  /**
+   * Whether the buffers taken so far hold `bytes`; sets `#span`. Buffers without room for a header are skipped, and
+   * returned empty.
+   */
   #measure(bytes: number): number {
     const chains = this.#chains;
     while (this.#next < chains.count && chains.writableBytes[this.#next] < this.#headerSize) {
@@ -219,7 +222,7 @@ export class Receiver {
     const copier = this.#copier;
     let chain = this.#next;
     let written = this.#headerSize;
-    // The segment being filled, where in its region to go on, and how much room it has left.
+    // The current segment, the position in its region, and the room left.
     let segment = this.#putHeader(burst, i);
     let region = regions[chains.regions[segment]];
     let to = offsets[segment] + this.#filled;
@@ -259,7 +262,7 @@ export class Receiver {
 
   /**
    * Writes the header of frame `i` into the first buffer.
-   * @returns the segment it ends in; `#filled` are its bytes in that
+   * @returns the segment that it ends in, with `#filled` bytes of it
    */
   #putHeader(burst: FrameBurst, i: number): number {
     const chains = this.#chains;
@@ -274,7 +277,7 @@ export class Receiver {
     words[word + 1] = burst.gsoSize[i] | (burst.csumStart[i] << 16);
     words[word + 2] = burst.csumOffset[i] | (this.#span << 16);
     if (region.tracker !== null) region.tracker.written(offset, HDR_SIZE);
-    this.#filled = this.#headerSize; // of a short header the frame's first bytes overwrite the rest
+    this.#filled = this.#headerSize; // a short header leaves bytes that the frame overwrites
     return first;
   }
 
@@ -298,8 +301,8 @@ export class Receiver {
   }
 
   /**
-   * Gives back the buffers that were used, and makes those that were not available again. Before more are taken, since
-   * nothing is given back any more once a malformed one was met.
+   * Returns the used buffers, and makes the unused ones available again. Called before more are taken, because nothing
+   * can be returned after a malformed chain.
    */
   #giveBack(): void {
     const { queue } = this.#active;

@@ -1,16 +1,16 @@
 /**
- * The saved state of a NIC, and the checks it has to stand. For {@link NetDevice}.
+ * The saved state of a NIC, and its checks. For {@link NetDevice}.
  * @module
  */
 
 import { RestoreError } from "@virtio-ts/virtio-device";
 
-/** Plain data that `NetDevice.save` gives. */
+/** Plain data that `NetDevice.save` returns. */
 export interface NetDeviceState {
   readonly version: 1;
   /** The address in configuration space. */
   readonly mac: readonly number[];
-  /** The address it has after a reset. */
+  /** The address after a reset. */
   readonly ownMac: readonly number[];
   /** Largest IP packet, bytes. */
   readonly mtu: number;
@@ -35,7 +35,7 @@ export function parseNetState(state: unknown): NetDeviceState {
 
 function parseMac(value: unknown): readonly number[] {
   const isSix = Array.isArray(value) && value.length === 6;
-  // Copied by index: `every` skips the holes of a sparse array.
+  // Copied by index, because `every` skips the holes of a sparse array.
   const mac: readonly unknown[] = isSix ? Array.from(value) : [];
   const isByte = (b: unknown): b is number => Number.isInteger(b) && (b as number) >= 0 && (b as number) < 256;
   if (!isSix || !mac.every(isByte)) throw new RestoreError("shape", "a saved address is not 6 bytes");

@@ -29,16 +29,16 @@ import type { NetCounters } from "./counters.ts";
 /** Chains taken at a time. */
 const BURST = 64;
 /**
- * Kicks of a turn that are answered at once where they are gathered: more than a guest in an emulator makes by sending
+ * Kicks answered at once in each turn, if kicks are gathered: more than a guest in an emulator makes by sending
  * requests and waiting for the answers, about eight a millisecond.
  */
 const KICKS_AT_ONCE = 24;
-/** Bursts a turn handles before it yields to the rest of the machine. */
+/** Bursts handled in a turn, before the rest of the machine runs. */
 const BURSTS_PER_TURN = 8;
-/** What a frame has around its IP packet, whatever its type says: an Ethernet header, and room for a VLAN tag. */
+/** Bytes around a frame's IP packet, of any type: an Ethernet header, and room for a VLAN tag. */
 const AROUND = ETHERNET_HEADER + 4;
 
-/** Where frames go: looked up for each burst, since links come and go. */
+/** The outlet for frames. Read for each burst, because links come and go. */
 export interface Outlet {
   /** The other end of the link, or `null` while there is none or the link is down. */
   readonly peer: NetPort | null;
@@ -46,7 +46,7 @@ export interface Outlet {
   resumePeer(): void;
 }
 
-/** What was negotiated of transmitting. */
+/** The negotiated configuration of transmitting. */
 export interface TransmitterConfig {
   /** Bytes of the header in front of each frame. */
   readonly headerSize: number;
@@ -54,11 +54,11 @@ export interface TransmitterConfig {
   readonly offloads: number;
   /** Largest IP packet, bytes. */
   readonly mtu: number;
-  /** Whether kicks of a turn are answered together: see {@link Transmitter.notified}. */
+  /** Whether the kicks of a turn are gathered: see {@link Transmitter.notified}. */
   readonly gathers: boolean;
 }
 
-/** One transmit queue at work. */
+/** One transmit queue in use. */
 export class Transmitter {
   readonly #memory: GuestMemory;
   readonly #context: ActivationContext;
@@ -70,11 +70,11 @@ export class Transmitter {
   readonly #mtu: number;
   readonly #chains: ChainBurst;
   readonly #frames = new FrameBurst(BURST, BURST * 4);
-  /** The chain each frame of the burst came from. */
+  /** The chain of each frame in the burst. */
   readonly #chainOf = new Uint32Array(BURST);
   readonly #header = new Uint8Array(HDR_SIZE);
   readonly #types = new Uint8Array(ETHERTYPES_SIZE);
-  /** Stays so when the link has thrown: nothing more is sent before a reset. */
+  /** Stays true after the link has thrown: nothing is sent before a reset. */
   #running = false;
   #stopped = false;
   #deferred = false;
@@ -84,7 +84,7 @@ export class Transmitter {
   #answered = 0;
   readonly #nextTurn = (): void => {
     this.#answered = 0;
-    if (!this.#deferred) this.publish(); // else together with what was gathered
+    if (!this.#deferred) this.publish(); // otherwise together with the gathered ones
   };
   readonly #later = (): void => {
     this.#deferred = false;
@@ -112,10 +112,10 @@ export class Transmitter {
   }
 
   /**
-   * The driver kicked the queue. Where kicks are gathered, the frames of a few in each turn are sent at once, for
-   * somebody may wait for what comes back; more of them are a flood, which is better sent in one go: until then the
-   * driver is asked not to kick. Nobody waits for the buffers: they are given back when the turn is over, all by one
-   * interrupt.
+   * The driver kicked the queue. If kicks are gathered, the frames of the first few in each turn are sent at once,
+   * because their sender may wait for an answer. More kicks are a flood, which is cheaper to send in one go; the
+   * driver's kicks are suppressed until then. No driver waits for the buffers: they are returned at the end of the
+   * turn, with one interrupt.
    */
   notified(): void {
     this.#counters.tx.notifications++;
@@ -136,15 +136,15 @@ export class Transmitter {
     this.run();
   }
 
-  /** The queue stops: another transmitter sends what is left in it, if it starts again. */
+  /** The queue stops. If it starts again, another transmitter sends the remaining frames. */
   stop(): void {
     this.publish();
     this.#stopped = true;
   }
 
-  /** Sends what is available, up to a turn's worth. */
+  /** Sends the available frames, at most one turn's worth. */
   run(): void {
-    // Frames may be answered from within `take`, and an answer may kick: the loop below sees to it.
+    // A frame may be answered from within `take`, and the answer may kick: the loop below then sees the new frames.
     if (this.#running || this.#deferred || this.#stopped || this.#context.resting) return;
     this.#running = true;
     try {
@@ -171,10 +171,10 @@ export class Transmitter {
         if (queue.enableNotifications()) continue;
         return;
       }
-      this.#blocked = true; // unless the link says, perhaps from within `take`, that it has room again
+      this.#blocked = true; // unless the link has room again, perhaps already within `take`
       const { notifications } = this.#counters.rx;
       const done = this.#send();
-      // An answer that came at once interrupts the driver anyway.
+      // If an answer came at once, the driver is interrupted anyway.
       if (this.#answered === 0 || notifications !== this.#counters.rx.notifications) this.publish();
       if (!done && this.#blocked) {
         this.#counters.tx.stalls++;
@@ -184,12 +184,12 @@ export class Transmitter {
     }
   }
 
-  /** Gives back the buffers that are used, and tells the driver if it wants to hear of it. */
+  /** Returns the used buffers, and notifies the driver unless it suppresses interrupts. */
   publish(): void {
     if (this.#active.queue.flush()) this.#active.notifier.notify();
   }
 
-  /** Hands the chains' frames over. False when the link is full: what it left is available again. */
+  /** Passes the chains' frames on. False if the link is full: the remaining chains become available again. */
   #send(): boolean {
     const chains = this.#chains;
     const frames = this.#frames;
@@ -221,7 +221,7 @@ export class Transmitter {
     }
   }
 
-  /** Adds chain `i` to the burst as a frame. False when it is none: then it is counted, and completes. */
+  /** Adds chain `i` to the burst as a frame. False if it is malformed: it is counted, and completes. */
   #frameOf(i: number): boolean {
     const chains = this.#chains;
     const length = chains.readableBytes[i] - this.#headerSize;
@@ -239,8 +239,8 @@ export class Transmitter {
     } else {
       chains.copyOut(i, 0, header, 0, this.#headerSize);
     }
-    // Each field is read once: the driver may change it under our hands.
-    const flags = header[at + HDR_FLAGS] & HDR_F_NEEDS_CSUM; // 5.1.6.2.2: other flags are to be ignored
+    // Each field is read once, because the driver may change it concurrently.
+    const flags = header[at + HDR_FLAGS] & HDR_F_NEEDS_CSUM; // 5.1.6.2.2: other flags must be ignored
     const gsoType = header[at + HDR_GSO_TYPE];
     const packetMax = gsoType === GSO_NONE ? this.#mtu : IP_PACKET_MAX;
     if (length > packetMax + AROUND && length > packetMax + ETHERNET_HEADER + this.#tagBytes(i)) {
@@ -271,15 +271,15 @@ export class Transmitter {
     return vlanTagBytes(this.#types);
   }
 
-  /** Whether the offload fields agree with the frame and with what was negotiated. */
+  /** Whether the offload fields agree with the frame and with the negotiated features. */
   #headerHolds(length: number, flags: number, gsoType: number, gsoSize: number, checksumAt: number): boolean {
-    // A type that is not known needs an offload that nobody negotiates.
+    // An unknown type needs an offload that is never negotiated.
     if ((offloadsNeeded(flags, gsoType) & ~this.#offloads) !== 0) return false;
     if (checksumAt + 2 > length) return false;
     return gsoType === GSO_NONE || (gsoSize !== 0 && flags !== 0);
   }
 
-  /** The readable part of chain `i` behind the header, as segments of the frame being built. */
+  /** Adds the readable part of chain `i`, behind the header, as segments of the current frame. */
   #addSegments(i: number): void {
     const chains = this.#chains;
     const regions = this.#memory.regions;

@@ -8,25 +8,25 @@ import { type DriverDevice, DriverError, type Virtqueue, waitFor } from "@virtio
 import { BufferElements, QUEUE_EMPTY } from "@virtio-ts/virtio-queue";
 import { CTRL_OK } from "../layout/index.ts";
 
-/** Where the parts of a command lie in its block of memory. */
+/** The offsets of a command's parts in its block of memory. */
 const DATA_AT = 8;
-/** The most data a command has, bytes: an address, or types of hashes with their key. */
+/** The most data of a command, bytes: an address, or hash types with their key. */
 const DATA_MAX = 64;
 const ACK_AT = DATA_AT + DATA_MAX;
 const BLOCK = ACK_AT + 8;
 
-/** What stands in place of an answer until there is one: none that the standard has. */
+/** The placeholder until an answer comes: a value that the standard does not use. */
 const NO_ANSWER = 0xff;
 
-/** The control virtqueue of a device that is driven. */
+/** The control virtqueue of a device in use. */
 export class ControlQueue {
   readonly #device: DriverDevice;
   readonly #virtqueue: Virtqueue<null>;
   readonly #block: number;
   readonly #elements = new BufferElements();
-  /** The end of the last command; commands wait for those before them. */
+  /** The end of the last command; a command waits for the previous ones. */
   #last: Promise<unknown> = Promise.resolve();
-  /** A command that the device never answered is still in its hands, and so is the block. */
+  /** Set when a command was never answered: the device still owns it, and the block. */
   #stuck: DriverError | null = null;
   #closed = false;
 
@@ -39,10 +39,10 @@ export class ControlQueue {
   }
 
   /**
-   * Sends a command, after those sent before, and waits for its answer.
+   * Sends a command, after the previous ones, and waits for its answer.
    * @param data at most 64 bytes
-   * @throws DriverError `refused` when the device does not do it; `timeout`, `needs-reset`, `device-gone`; `invalid`
-   * when the driver is stopped meanwhile
+   * @throws DriverError `refused` if the device refuses it; `timeout`, `needs-reset`, `device-gone`; `invalid` if the
+   * driver is stopped meanwhile
    */
   command(commandClass: number, command: number, data: readonly number[]): Promise<void> {
     const answered = this.#last.then(() => this.#send(commandClass, command, data));
@@ -50,12 +50,12 @@ export class ControlQueue {
     return answered;
   }
 
-  /** Nothing is sent, or waited for, any more. */
+  /** Stops sending and waiting. */
   shut(): void {
     this.#closed = true;
   }
 
-  /** The device has been reset: gives the memory back. */
+  /** The device has been reset: frees the memory. */
   recover(): void {
     this.#device.host.dma.free(this.#block);
   }
@@ -68,7 +68,7 @@ export class ControlQueue {
     memory.write(this.#block, Uint8Array.of(commandClass, command));
     memory.write(this.#block + DATA_AT, Uint8Array.from(data));
     memory.writeU8(this.#block + ACK_AT, NO_ANSWER);
-    // Framed as legacy devices need it (5.1.6.6), and others do not mind.
+    // Framed as legacy devices require (5.1.6.6); others accept it too.
     const elements = this.#elements.clear().readable(this.#block, 2);
     if (data.length > 0) elements.readable(this.#block + DATA_AT, data.length);
     elements.writable(this.#block + ACK_AT, 1);
@@ -90,7 +90,7 @@ export class ControlQueue {
     return used !== QUEUE_EMPTY;
   }
 
-  /** Nothing is to be had of a device that has failed: a queue that stops is such a failure. */
+  /** A failed device answers nothing; a stopped queue is such a failure. */
   #check(): void {
     if (this.#device.failure !== null) throw this.#device.failure;
     if (this.#closed) throw new DriverError("invalid", "the control queue is closed");

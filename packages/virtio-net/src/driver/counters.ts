@@ -1,33 +1,33 @@
 /**
- * What the NIC driver counts: packets, whatever they take of the ring.
+ * Counters of the NIC driver, in packets, not in buffers.
  * @module
  */
 
-/** What a transmit queue has counted since it was set up. */
+/** Counters of a transmit queue since it was set up. */
 export interface TxCounters {
   /** Packets given to the device. */
   packets: number;
   /** Their bytes, without the virtio header. */
   bytes: number;
-  /** Packets among them that the device was to segment. */
+  /** Of these packets, those that the device was to segment. */
   gso: number;
-  /** Times the caller kept a packet for want of room in the ring. */
+  /** Times that the caller kept a packet because the ring was full. */
   full: number;
-  /** Times a packet was refused. */
+  /** Times that a packet was refused. */
   refused: number;
 }
 
-/** What a receive queue has counted since it was set up. */
+/** Counters of a receive queue since it was set up. */
 export interface RxCounters {
   /** Packets handed to the caller. */
   packets: number;
   /** Their bytes, without the virtio header. */
   bytes: number;
-  /** Packets among them that carry several segments. */
+  /** Of these packets, those with several segments. */
   gso: number;
-  /** Times that fewer buffers could be allocated than there was room for. */
+  /** Times that fewer buffers could be allocated than fit into the ring. */
   underruns: number;
-  /** Times that the caller was told of packets by an interrupt. */
+  /** Times that an interrupt called the caller's `onEvent`. */
   events: number;
   /** Packets dropped: too short for the header and an Ethernet header, or too long. */
   badLength: number;

@@ -1,5 +1,5 @@
 /**
- * How packets and their headers lie in buffers, by what was negotiated: VIRTIO 1.4, 5.1.6 and 5.1.6.3.1.
+ * The layout of packets and their headers in buffers, by the negotiated features: VIRTIO 1.4, 5.1.6 and 5.1.6.3.1.
  * @module
  */
 
@@ -15,9 +15,11 @@ import {
   VIRTIO_NET_F_MRG_RXBUF,
 } from "../layout/index.ts";
 
-/** What the queues need to know of the negotiated features. */
+/** The part of the negotiated features that the queues use. */
 export interface Framing {
-  /** Bytes of the header in front of each packet: 12; 20 with hashes; 10 of a legacy device without mergeable buffers. */
+  /**
+   * Bytes of the header in front of each packet: 12; 20 with hashes; 10 on a legacy device without mergeable buffers.
+   */
   readonly headerSize: number;
   /** The header has a descriptor of its own: a legacy device without VIRTIO_F_ANY_LAYOUT (5.1.6.6). */
   readonly headerApart: boolean;
@@ -25,13 +27,13 @@ export interface Framing {
   readonly mergeable: boolean;
   /** The header reports a hash. */
   readonly hashes: boolean;
-  /** What may be left to the device when it transmits, as `OFFLOAD_*`. */
+  /** The offloads that the device does when it transmits, as `OFFLOAD_*`. */
   readonly transmitOffloads: number;
-  /** What the device may leave to the driver in a received packet, as `OFFLOAD_*`. */
+  /** The offloads that the driver does in a received packet, as `OFFLOAD_*`. */
   readonly receiveOffloads: number;
 }
 
-/** The framing that goes with negotiated features. */
+/** The framing for the negotiated features. */
 export function framingOf(features: bigint): Framing {
   const modern = hasFeature(features, VIRTIO_F_VERSION_1);
   const mergeable = hasFeature(features, VIRTIO_NET_F_MRG_RXBUF);

@@ -1,49 +1,49 @@
 /**
- * What a NIC driver says of its NIC: uknetdev's `info`, `einfo` and queue info. For users of the NIC driver.
+ * Information on a NIC: uknetdev's `info`, `einfo` and queue info. For users of the NIC driver.
  * @module
  */
 
-/** What can be had of a NIC. */
+/** Limits and offloads of a NIC. */
 export interface NetdevInfo {
   /** Most receive queues; used in pairs with as many transmit queues. */
   readonly maxRxQueues: number;
   /** Most transmit queues. */
   readonly maxTxQueues: number;
-  /** Largest IP packet it can be set to, bytes. */
+  /** Largest MTU, bytes of an IP packet. */
   readonly maxMtu: number;
-  /** Smallest, bytes. */
+  /** Smallest MTU, bytes. */
   readonly minMtu: number;
   /** Alignment of buffers, bytes. */
   readonly alignment: number;
-  /** Bytes the driver needs in front of a packet to be sent. */
+  /** Bytes that the driver needs in front of a transmitted packet. */
   readonly txHeadroom: number;
-  /** Bytes the driver needs in front of a buffer to receive into. */
+  /** Bytes that the driver needs in front of a receive buffer. */
   readonly rxHeadroom: number;
-  /** Whether receive queues can tell of packets. */
+  /** Whether receive queues can call `onEvent` by interrupt. */
   readonly rxInterrupts: boolean;
-  /** What may be left undone in a packet to be sent, as `OFFLOAD_*`. */
+  /** Work that a transmitted packet may leave to the device, as `OFFLOAD_*`. */
   readonly txOffloads: number;
-  /** What may be left undone in a received packet, as `OFFLOAD_*`. */
+  /** Work that a received packet may leave to the stack, as `OFFLOAD_*`. */
   readonly rxOffloads: number;
 }
 
-/** What a virtio NIC has beside that. */
+/** Further information on a virtio NIC. */
 export interface NetdevExtraInfo {
   /** The negotiated features. */
   readonly features: bigint;
   /** Bytes of the header in front of each packet. */
   readonly headerSize: number;
-  /** Whether the device gave the address; else it was made up. */
+  /** Whether the device gave the address; otherwise the driver made it up. */
   readonly macGiven: boolean;
-  /** Whether the link is up; taken to be where the device does not say. */
+  /** Whether the link is up; true if the device does not report it. */
   readonly linkUp: boolean;
-  /** Speed of the link now, Mbit/s, where it is known. */
+  /** Speed of the link now, Mbit/s; `null` if unknown. */
   readonly speed: number | null;
-  /** Duplex mode of the link now, where it is known. */
+  /** Duplex mode of the link now; `null` if unknown. */
   readonly duplex: "half" | "full" | null;
 }
 
-/** What can be had of a queue. */
+/** Limits of a queue. */
 export interface NetdevQueueInfo {
   /** Fewest entries. */
   readonly min: number;

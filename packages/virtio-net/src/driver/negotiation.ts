@@ -1,6 +1,6 @@
 /**
- * What a NIC driver accepts of what a NIC offers, and what it learns by that: VIRTIO 1.4, 5.1.3 and 5.1.5. Part of the
- * NIC driver.
+ * The features that a NIC driver accepts, and the limits that follow from them: VIRTIO 1.4, 5.1.3 and 5.1.5. Part of
+ * the NIC driver.
  * @module
  */
 
@@ -32,7 +32,7 @@ import {
 import { type Framing, framingOf } from "./framing.ts";
 import { NetConfig } from "./net-config.ts";
 
-/** Every feature of the network device that the driver knows how to use. */
+/** All features of the network device that the driver supports. */
 export const NET_DRIVER_FEATURES: bigint = feature(
   VIRTIO_NET_F_CSUM,
   VIRTIO_NET_F_GUEST_CSUM,
@@ -55,12 +55,12 @@ export const NET_DRIVER_FEATURES: bigint = feature(
   VIRTIO_NET_F_SPEED_DUPLEX,
 );
 
-/** Largest IP packet where the device does not say, bytes. */
+/** Largest IP packet if the device does not report it, bytes. */
 const MTU_DEFAULT = 1500;
-/** Without a buffer for 64 KiB in each entry of the ring, segmented frames can only come merged (5.1.6.3.1). */
+/** Unless each entry of the ring has a buffer for 64 KiB, segmented frames need merged buffers (5.1.6.3.1). */
 const NEEDS_MERGING = feature(VIRTIO_NET_F_GUEST_TSO4, VIRTIO_NET_F_GUEST_TSO6);
 
-/** Features that are worth nothing without their field of configuration space. */
+/** Features that are useless without their field of configuration space. */
 const FIELDS: readonly (readonly [bit: number, field: keyof NetConfig])[] = [
   [VIRTIO_NET_F_MAC, "mac"],
   [VIRTIO_NET_F_STATUS, "status"],
@@ -69,23 +69,23 @@ const FIELDS: readonly (readonly [bit: number, field: keyof NetConfig])[] = [
   [VIRTIO_NET_F_HASH_REPORT, "hashes"],
 ];
 
-/** A NIC that has agreed on features. */
+/** A NIC after feature negotiation. */
 export interface OpenNic {
   readonly device: DriverDevice;
   readonly config: NetConfig;
   readonly framing: Framing;
-  /** The address the device gave, or `null`. */
+  /** The address that the device gave, or `null`. */
   readonly mac: Uint8Array | null;
   /** Largest IP packet, bytes. */
   readonly maxMtu: number;
-  /** Queue pairs there are. */
+  /** Available queue pairs. */
   readonly maxPairs: number;
 }
 
 /**
- * Resets a NIC and agrees on features with it. Where that fails nothing is left of it.
- * @param without features not to be accepted, reserved ones as well
- * @throws DriverError `bad-device` for one that is no NIC; those of `DriverDevice.open` and `negotiate`
+ * Resets a NIC and negotiates features. If that fails, the device is closed again.
+ * @param without features to exclude, reserved ones too
+ * @throws DriverError `bad-device` for a device of another type; those of `DriverDevice.open` and `negotiate`
  */
 export async function openNic(transport: DriverTransport, host: DriverHost, without: bigint): Promise<OpenNic> {
   if (transport.deviceType !== VIRTIO_ID_NET) {
@@ -104,22 +104,22 @@ export async function openNic(transport: DriverTransport, host: DriverHost, with
       maxPairs: (device.has(VIRTIO_NET_F_MQ) ? config.queuePairs : null) ?? 1,
     };
   } catch (cause) {
-    await device.close().catch(() => {}); // it has no memory of ours yet
+    await device.close().catch(() => {}); // the device has none of the driver's memory yet
     throw cause;
   }
 }
 
-/** The offered features that are known, have what they need, and whose configuration is worth believing. */
+/** The offered features that are supported, have their dependencies, and have a valid configuration. */
 function acceptable(offered: bigint, without: bigint, config: NetConfig): bigint {
   let set = offered & NET_DRIVER_FEATURES & ~without;
   if (!hasFeature(set, VIRTIO_NET_F_MRG_RXBUF)) set &= ~NEEDS_MERGING;
-  // Commands that set addresses are not to be sent without CTRL_RX (5.1.6.5.2.2).
+  // Commands that set addresses must not be sent without CTRL_RX (5.1.6.5.2.2).
   if (!hasFeature(set, VIRTIO_NET_F_CTRL_RX)) set &= ~feature(VIRTIO_NET_F_CTRL_MAC_ADDR);
   for (const [bit, field] of FIELDS) if (hasFeature(set, bit) && config[field] === null) set &= ~feature(bit);
   return consistentFeatures(set);
 }
 
-/** What the driver makes of a NIC may not change from one start to the next. @throws DriverError `refused` */
+/** The negotiated features and limits of a NIC must not change between two starts. @throws DriverError `refused` */
 export function checkUnchanged(before: OpenNic, now: OpenNic): void {
   const [was, is] = [before.device.features, now.device.features];
   if (was !== is || before.maxPairs !== now.maxPairs || before.maxMtu !== now.maxMtu) {

@@ -1,5 +1,5 @@
 /**
- * What a NIC's configuration space says, as far as it can be believed: VIRTIO 1.4, 5.1.4. Part of the NIC driver.
+ * A NIC's configuration space, with invalid values left out: VIRTIO 1.4, 5.1.4. Part of the NIC driver.
  * @module
  */
 
@@ -17,10 +17,10 @@ import {
   QUEUE_PAIRS_MAX,
 } from "../layout/index.ts";
 
-/** Largest value of `speed` that means something. */
+/** Largest valid value of `speed`. */
 const SPEED_MAX = 0x7fff_ffff;
 
-/** Whether an address can be a NIC's own: 6 bytes, not a multicast address, not 0. */
+/** Whether an address is valid for a NIC: 6 bytes, not a multicast address, not 0. */
 export function isUnicast(mac: Uint8Array): boolean {
   return mac instanceof Uint8Array && mac.length === 6 && (mac[0] & 1) === 0 && mac.some((byte) => byte !== 0);
 }
@@ -32,7 +32,7 @@ export function randomMac(): Uint8Array {
   return mac;
 }
 
-/** The fields of one NIC. A field that is not there, or that says what it may not, is `null`. */
+/** The fields of one NIC. A field that is missing or invalid reads as `null`. */
 export class NetConfig {
   readonly #config: DeviceConfig;
 
@@ -77,7 +77,7 @@ export class NetConfig {
     return (["half", "full"] as const)[this.#config.read8(CONFIG_DUPLEX)] ?? null;
   }
 
-  /** `supported_hash_types` and the most bytes of a key. */
+  /** `supported_hash_types` and the longest key, bytes. */
   get hashes(): { readonly types: number; readonly keyBytes: number } | null {
     if (!this.#config.has(CONFIG_SUPPORTED_HASH_TYPES, 4)) return null;
     const types = this.#config.read32(CONFIG_SUPPORTED_HASH_TYPES);

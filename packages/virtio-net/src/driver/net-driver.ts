@@ -1,6 +1,6 @@
 /**
- * The driver of a NIC, with the life cycle of Unikraft's uknetdev: probe, configure, set queues up, start (VIRTIO 1.4,
- * 5.1). For whoever brings its own network stack: a unikernel, a test bench, a page.
+ * The driver of a NIC, with the life cycle of Unikraft's uknetdev: probe, configure, set up queues, start (VIRTIO 1.4,
+ * 5.1). For users with their own network stack: a unikernel, a test bench, a page.
  * @module
  */
 
@@ -30,13 +30,13 @@ import {
 } from "./status.ts";
 import { NicTxQueue } from "./tx-queue.ts";
 
-/** A NIC, driven. What is refused throws a {@link DriverError} whose `errno` is uknetdev's. */
+/** A NIC in use. Calls that are refused throw a {@link DriverError} whose `errno` is uknetdev's. */
 export class NetDriver implements Netdev {
-  /** How the NIC is reached. */
+  /** The transport that reaches the NIC. */
   readonly transport: DriverTransport;
   readonly #lives: NicLives;
   #state: NetdevState = NETDEV_UNPROBED;
-  /** A call that takes time is under way. */
+  /** An asynchronous call is in flight. */
   #busy = false;
   #rxqs: (NicRxQueue | null)[] = [];
   #txqs: (NicTxQueue | null)[] = [];
@@ -58,8 +58,8 @@ export class NetDriver implements Netdev {
   // -- the life cycle
 
   /**
-   * Resets the NIC, agrees on features with it, and learns its address. UNPROBED to UNCONFIGURED.
-   * @throws DriverError `invalid` in another state, `busy`; `bad-device` for what is no NIC; `no-version-1`,
+   * Resets the NIC, negotiates features, and reads its address. UNPROBED to UNCONFIGURED.
+   * @throws DriverError `invalid` in another state, `busy`; `bad-device` for a device of another type; `no-version-1`,
    * `features-refused`, `timeout`, `device-gone`
    */
   probe(): Promise<void> {
@@ -72,9 +72,9 @@ export class NetDriver implements Netdev {
   }
 
   /**
-   * Says how many queues there are to be. UNCONFIGURED to CONFIGURED.
-   * @throws DriverError `invalid` in another state, or for a number of queues there can't be; `not-supported` for
-   * unequal numbers: queues of a virtio NIC come in pairs
+   * Sets the number of queues. UNCONFIGURED to CONFIGURED.
+   * @throws DriverError `invalid` in another state, or for an impossible number of queues; `not-supported` for unequal
+   * numbers: queues of a virtio NIC come in pairs
    */
   configure(rxQueues: number, txQueues: number): void {
     const { maxPairs } = this.#probed(NETDEV_UNCONFIGURED);
@@ -91,21 +91,21 @@ export class NetDriver implements Netdev {
     this.#state = NETDEV_CONFIGURED;
   }
 
-  /** What receive queue `id` can be. @throws DriverError `invalid` for one there can't be, or before {@link probe} */
+  /** Limits of receive queue `id`. @throws DriverError `invalid` for an impossible queue, or before {@link probe} */
   rxqInfo(id: number): NetdevQueueInfo {
     return queueInfo(this.transport, this.#probed(), id, receiveQueue(id));
   }
 
-  /** What transmit queue `id` can be. @throws DriverError `invalid` for one there can't be, or before {@link probe} */
+  /** Limits of transmit queue `id`. @throws DriverError `invalid` for an impossible queue, or before {@link probe} */
   txqInfo(id: number): NetdevQueueInfo {
     return queueInfo(this.transport, this.#probed(), id, transmitQueue(id));
   }
 
   /**
-   * Sets receive queue `id` up: it is of use once the driver runs, and outlives `stop` and `start`.
-   * @param entries a power of two; 0 for as many as there can be
-   * @throws DriverError `invalid` unless CONFIGURED, for a queue there is not, a number of entries it can't have, or
-   * buffers that are too few or too small for a packet of `maxMtu`; `busy` for one that is set up already;
+   * Sets receive queue `id` up. It works while the driver runs, and outlives `stop` and `start`.
+   * @param entries a power of two; 0 for the maximum
+   * @throws DriverError `invalid` unless CONFIGURED, for a queue that does not exist, an impossible number of entries,
+   * or buffers that are too few or too small for a packet of `maxMtu`; `busy` for a queue that is set up already;
    * `too-many-entries`
    */
   rxqConfigure(id: number, entries: number, options: RxQueueOptions): RxQueue {
@@ -132,9 +132,9 @@ export class NetDriver implements Netdev {
   }
 
   /**
-   * Lets packets flow, with interrupts off. CONFIGURED to RUNNING. Where it fails all is as before.
-   * @throws DriverError `invalid` in another state, or while a queue is not set up; `busy`; `no-memory`; whatever a
-   * device can do wrong
+   * Lets packets flow, with interrupts off. CONFIGURED to RUNNING. If it fails, nothing has changed.
+   * @throws DriverError `invalid` in another state, or while a queue is not set up; `busy`; `no-memory`; any error of
+   * the device
    */
   start(): Promise<void> {
     return this.#alone(NETDEV_CONFIGURED, async () => {
@@ -148,9 +148,9 @@ export class NetDriver implements Netdev {
   }
 
   /**
-   * Resets the NIC, and gives the buffers it had back to their pools. RUNNING to CONFIGURED, from where it can be
-   * started again: also one that has failed.
-   * @throws DriverError `invalid` in another state, `busy`; `timeout` when the NIC does not finish its reset: it keeps
+   * Resets the NIC, and returns its buffers to their pools. RUNNING to CONFIGURED, from where it can be started again,
+   * after a failure too.
+   * @throws DriverError `invalid` in another state, `busy`; `timeout` if the NIC does not finish its reset: it keeps
    * its buffers until `start` or `destroy` succeeds
    */
   stop(): Promise<void> {
@@ -160,7 +160,7 @@ export class NetDriver implements Netdev {
     });
   }
 
-  /** Lets go of the NIC for good, from any state. @throws DriverError `busy`; `timeout` as {@link stop} */
+  /** Releases the NIC for good, from any state. @throws DriverError `busy`; `timeout` as {@link stop} */
   destroy(): Promise<void> {
     return this.#alone(this.#state, async () => {
       await this.#lives.end();
@@ -168,9 +168,9 @@ export class NetDriver implements Netdev {
     });
   }
 
-  // -- what it is, and what is wanted of it
+  // -- information and settings
 
-  /** What can be had of the NIC. @throws DriverError `invalid` before {@link probe} */
+  /** Limits and offloads of the NIC. @throws DriverError `invalid` before {@link probe} */
   info(): NetdevInfo {
     const { framing, maxMtu, maxPairs } = this.#probed();
     return {
@@ -187,7 +187,7 @@ export class NetDriver implements Netdev {
     };
   }
 
-  /** What a virtio NIC has beside that, as it is now. @throws DriverError `invalid` before {@link probe} */
+  /** Further information on a virtio NIC, current. @throws DriverError `invalid` before {@link probe} */
   einfo(): NetdevExtraInfo {
     const { device, config, framing, mac } = this.#probed();
     const timed = device.has(VIRTIO_NET_F_SPEED_DUPLEX);
@@ -201,14 +201,13 @@ export class NetDriver implements Netdev {
     };
   }
 
-  /** Whether the link is up, as far as the NIC has said. */
+  /** Whether the link is up, as last read from the NIC. */
   get linkUp(): boolean {
     return this.#lives.linkUp;
   }
 
   /**
-   * The NIC's address, 6 bytes: its own, or a locally administered one where it has none. Six zeros before
-   * {@link probe}.
+   * The NIC's address, 6 bytes: its own, or a locally administered one if it has none. Six zeros before {@link probe}.
    */
   get hwaddr(): Uint8Array {
     return this.#mac.slice();
@@ -216,7 +215,7 @@ export class NetDriver implements Netdev {
 
   /**
    * Sets the address; it outlives `stop` and `start`.
-   * @throws DriverError `invalid` for what is no address of a NIC, or before {@link probe}; `not-supported`; `refused`,
+   * @throws DriverError `invalid` for an invalid address, or before {@link probe}; `not-supported`; `refused`,
    * `timeout`, ...
    */
   async setHwaddr(mac: Uint8Array): Promise<void> {
@@ -230,12 +229,12 @@ export class NetDriver implements Netdev {
     this.#mac = mac.slice();
   }
 
-  /** The largest IP packet that is sent, bytes; 0 before {@link probe}. */
+  /** The largest IP packet to transmit, bytes; 0 before {@link probe}. */
   get mtu(): number {
     return this.#mtu;
   }
 
-  /** Sets it. @throws DriverError `invalid` outside of what {@link info} says, or before {@link probe} */
+  /** Sets the MTU. @throws DriverError `invalid` outside the limits of {@link info}, or before {@link probe} */
   setMtu(mtu: number): void {
     const { maxMtu } = this.#probed();
     if (!Number.isInteger(mtu) || mtu < MTU_MIN || mtu > maxMtu) {
@@ -244,13 +243,13 @@ export class NetDriver implements Netdev {
     this.#mtu = mtu;
   }
 
-  /** Whether frames for others are asked for as well. */
+  /** Whether the NIC also receives frames for others. */
   get promiscuous(): boolean {
     return this.#promiscuous;
   }
 
   /**
-   * Asks for frames for others as well, or not any more; it outlives `stop` and `start`.
+   * Whether to receive frames for others too; it outlives `stop` and `start`.
    * @throws DriverError `invalid` before {@link probe}; `not-supported`; `refused`, `timeout`, ...
    */
   async setPromiscuous(on: boolean): Promise<void> {
@@ -261,7 +260,7 @@ export class NetDriver implements Netdev {
     this.#promiscuous = on;
   }
 
-  /** The NIC as it was probed. @param state the one it must be in; any from UNCONFIGURED on by default */
+  /** The NIC after the probe. @param state the required state; by default any from UNCONFIGURED on */
   #probed(state: NetdevState = this.#state): OpenNic {
     const { nic } = this.#lives;
     if (nic === null || this.#state < NETDEV_UNCONFIGURED || this.#state !== state) {
@@ -270,7 +269,7 @@ export class NetDriver implements Netdev {
     return nic;
   }
 
-  /** One call at a time of those that take time. */
+  /** Allows one asynchronous call at a time. */
   async #alone(state: NetdevState, action: () => Promise<void>): Promise<void> {
     if (this.#busy) throw new DriverError("busy", "another call is under way");
     if (this.#state !== state) throw new DriverError("invalid", `in state ${this.#state}, not ${state}`);

@@ -1,7 +1,7 @@
 /**
- * The buffers that packets lie in: a pool of equal ones in memory that devices reach, each known by its index. What is
- * known of a packet beside its bytes stands in arrays side by side, so that nothing is allocated for a packet. For users
- * of the NIC driver; the counterpart of Unikraft's `uk_netbuf`.
+ * The buffers of packets: a pool of equal ones in memory that devices reach, each identified by its index. A packet's
+ * fields are in parallel arrays, so that no packet needs an allocation. For users of the NIC driver; the counterpart of
+ * Unikraft's `uk_netbuf`.
  * @module
  */
 
@@ -9,33 +9,33 @@ import { GSO_NONE } from "@virtio-ts/net-link";
 import { DriverError, type DriverHost } from "@virtio-ts/virtio-driver";
 import type { MemoryRegion } from "@virtio-ts/vm-memory";
 
-/** In place of a buffer's index: none. */
+/** No buffer, in place of an index. */
 export const NO_NETBUF = -1;
 
-// An exported constant is looked up at each use, one of the module itself is not.
+// A module-local constant, because an exported one is looked up at each use.
 const NONE: number = NO_NETBUF;
 const NO_GSO: number = GSO_NONE;
 
-/** Who has a buffer: the pool; its caller; or the ring of a queue. */
+/** The owner of a buffer: the pool, its caller, or the ring of a queue. */
 const FREE = 0;
 const HELD = 1;
 const LENT = 2;
 
-/** Buffers start at multiples of this, bytes: a cache line. */
+/** Alignment of buffers, bytes: a cache line. */
 const ALIGN = 64;
 
-/** What a {@link NetbufPool} is made with. */
+/** Options of a {@link NetbufPool}. */
 export interface NetbufPoolOptions {
-  /** Buffers. */
+  /** Number of buffers. */
   readonly count: number;
-  /** Bytes of a packet that a buffer holds; 1536 by default. */
+  /** Bytes of a packet in each buffer; 1536 by default. */
   readonly capacity?: number;
-  /** Bytes in front of them, for headers of whoever sends the packet: a multiple of 4, at least 20; 64 by default. */
+  /** Bytes in front of a packet, for the sender's headers: a multiple of 4, at least 20; 64 by default. */
   readonly headroom?: number;
 }
 
 /**
- * Equal buffers. A packet is a buffer, or a chain of them by {@link next}; its name is the index of the first.
+ * Equal buffers. A packet is a buffer, or a chain of them by {@link next}; the index of the first identifies it.
  *
  * ```ts
  * const packet = pool.allocate();
@@ -44,44 +44,46 @@ export interface NetbufPoolOptions {
  * ```
  */
 export class NetbufPool {
-  /** Buffers. */
+  /** Number of buffers. */
   readonly count: number;
-  /** Bytes of a packet that a buffer holds, behind the usual headroom. */
+  /** Bytes of a packet in each buffer, behind the default headroom. */
   readonly capacity: number;
-  /** Bytes in front of a packet in a buffer that was just allocated, or received. */
+  /** Bytes in front of a packet in a newly allocated or received buffer. */
   readonly headroom: number;
   /** Bytes from one buffer to the next. */
   readonly stride: number;
-  /** The memory that the buffers lie in. Its views may be replaced whenever the machine runs. */
+  /** The memory of the buffers. Its views may be replaced whenever the machine runs. */
   readonly region: MemoryRegion;
-  /** Where the first buffer lies in {@link region}, bytes. */
+  /** Offset of the first buffer in {@link region}, bytes. */
   readonly base: number;
 
-  /** Of each buffer: where its bytes start, from the buffer's own start on. */
+  /** Per buffer: offset of its bytes from the buffer's own start. */
   readonly offsets: Uint32Array;
-  /** Of each buffer: how many bytes of the packet it has. */
+  /** Per buffer: bytes of the packet in it. */
   readonly lengths: Uint32Array;
-  /** Of each buffer: the one that the packet goes on in, or {@link NO_NETBUF}. */
+  /** Per buffer: the next buffer of the packet, or {@link NO_NETBUF}. */
   readonly next: Int32Array;
 
-  /** Of a packet's first buffer: `HDR_F_NEEDS_CSUM` (the checksum is partial), `HDR_F_DATA_VALID` (it was checked). */
+  /**
+   * Per packet, at its first buffer: `HDR_F_NEEDS_CSUM` (the checksum is partial), `HDR_F_DATA_VALID` (it was checked).
+   */
   readonly flags: Uint8Array;
-  /** Of a packet's first buffer: `GSO_*`, how it is to be segmented. */
+  /** Per packet, at its first buffer: the type of segmentation, `GSO_*`. */
   readonly gsoType: Uint8Array;
-  /** Of a packet to be segmented: payload bytes of each segment. */
+  /** Per packet to be segmented: payload bytes of each segment. */
   readonly gsoSize: Uint16Array;
-  /** Of a packet to be segmented: bytes of its headers. Of a received packet a hint, not to be relied on (5.1.6.4.2). */
+  /** Per packet to be segmented: bytes of its headers. In a received packet a hint, not to be relied on (5.1.6.4.2). */
   readonly hdrLen: Uint16Array;
-  /** With a partial checksum: where it starts, bytes from the packet's start. */
+  /** With a partial checksum: the start of its data, bytes from the packet's start. */
   readonly csumStart: Uint16Array;
   /**
-   * With a partial checksum: where it is stored, bytes from its start. There whoever sends the packet has stored the sum
-   * of the pseudo header, with all checksums before it complete (5.1.6.2.1): the driver sends bytes as they are.
+   * With a partial checksum: its place, bytes from `csumStart`. The sender stores the sum of the pseudo header there,
+   * and completes all checksums before it (5.1.6.2.1): the driver sends the bytes unchanged.
    */
   readonly csumOffset: Uint16Array;
-  /** Of a received packet, with HASH_REPORT: its hash. */
+  /** Per received packet, with HASH_REPORT: its hash. */
   readonly hashValue: Uint32Array;
-  /** Of a received packet, with HASH_REPORT: the kind of its hash, `hash_report`; 0 for none. */
+  /** Per received packet, with HASH_REPORT: the kind of its hash, `hash_report`; 0 for none. */
   readonly hashReport: Uint16Array;
 
   readonly #host: DriverHost;
@@ -89,13 +91,13 @@ export class NetbufPool {
   readonly #stack: Uint32Array;
   #available: number;
   readonly #owners: Uint8Array;
-  /** Of a lent buffer: the next of its packet, as it was lent. {@link next} is the caller's to change at any time. */
+  /** Per lent buffer: the next of its packet, as it was lent. The caller may change {@link next} at any time. */
   readonly #lentNext: Int32Array;
   readonly #one = new Uint32Array(1);
 
   /**
-   * Takes memory for the buffers.
-   * @throws DriverError `invalid` for an option out of its range, `no-memory`
+   * Allocates memory for the buffers.
+   * @throws DriverError `invalid` for an option out of range, `no-memory`
    */
   constructor(host: DriverHost, options: NetbufPoolOptions) {
     const { count, capacity = 1536, headroom = ALIGN } = options;
@@ -134,19 +136,19 @@ export class NetbufPool {
     this.#lentNext = new Int32Array(count);
   }
 
-  /** Buffers that are free. */
+  /** Free buffers. */
   get available(): number {
     return this.#available;
   }
 
-  /** Takes an empty buffer. @returns its index; {@link NO_NETBUF} when none is free */
+  /** Allocates an empty buffer. @returns its index; {@link NO_NETBUF} if none is free */
   allocate(): number {
     return this.allocateInto(this.#one, 1) === 1 ? this.#one[0] : NO_NETBUF;
   }
 
   /**
-   * Takes up to `count` empty buffers: the `allocate` of a receive queue that is content with this pool.
-   * @returns how many `into` got
+   * Allocates up to `count` empty buffers. Serves as the `allocate` of a receive queue.
+   * @returns the number of buffers in `into`
    */
   readonly allocateInto = (into: Uint32Array, count: number): number => {
     const { offsets, lengths, next, flags, gsoType, headroom } = this;
@@ -168,13 +170,13 @@ export class NetbufPool {
     return given;
   };
 
-  /** Gives a packet back, all its buffers. @throws DriverError `invalid` at one that is not {@link isHeld} */
+  /** Frees a packet, with all its buffers. @throws DriverError `invalid` at a buffer that is not {@link isHeld} */
   release(packet: number): void {
     this.#one[0] = packet;
     this.releaseAll(this.#one, 1);
   }
 
-  /** Gives the first `count` packets back. @throws DriverError `invalid` at one that is not {@link isHeld} */
+  /** Frees the first `count` packets. @throws DriverError `invalid` at a buffer that is not {@link isHeld} */
   releaseAll(packets: Uint32Array, count: number): void {
     const { next } = this;
     const stack = this.#stack;
@@ -194,31 +196,31 @@ export class NetbufPool {
     this.#available = available;
   }
 
-  /** Whether a buffer was allocated, and not given back: its caller has it, or a queue. */
+  /** Whether a buffer is allocated: its caller has it, or a queue. */
   isAllocated(buffer: number): boolean {
     return this.isHeld(buffer) || this.#owners[buffer] === LENT;
   }
 
-  /** Whether a buffer is its caller's, to be sent, filled or given back: a queue has it not. */
+  /** Whether a buffer belongs to its caller, who may send, fill or free it: no queue has it. */
   isHeld(buffer: number): boolean {
     return this.#owners[buffer] === HELD;
   }
 
-  // -- for queues alone
+  // -- only for queues
 
-  /** A buffer goes into a ring; it must be {@link isHeld}. @param next the one its packet goes on in */
+  /** Puts a buffer into a ring; it must be {@link isHeld}. @param next the next buffer of its packet */
   lend(buffer: number, next: number): void {
     this.#owners[buffer] = LENT;
     this.#lentNext[buffer] = next;
   }
 
-  /** A buffer comes out of a ring, and is its caller's. */
+  /** Takes a buffer out of a ring: it then belongs to its caller. */
   hold(buffer: number): void {
     this.#owners[buffer] = HELD;
   }
 
   /**
-   * The first `count` packets come out of rings, and are free: all the buffers that they were lent with. Among them may
+   * Takes the first `count` packets out of rings and frees them, with all buffers that they were lent with. Entries may
    * be {@link NO_NETBUF}.
    */
   takeBack(packets: Uint32Array | Int32Array, count: number): void {
@@ -235,7 +237,7 @@ export class NetbufPool {
     this.#available = available;
   }
 
-  /** Where a buffer's bytes start in {@link region}. */
+  /** Offset of a buffer's bytes in {@link region}. */
   start(buffer: number): number {
     return this.base + buffer * this.stride + this.offsets[buffer];
   }
@@ -248,8 +250,8 @@ export class NetbufPool {
   }
 
   /**
-   * Copies a frame into a buffer, where its bytes start.
-   * @throws DriverError `too-many` when the buffer can't hold it
+   * Copies a frame into a buffer, at the start of its bytes.
+   * @throws DriverError `too-many` if the buffer is too small
    */
   write(buffer: number, frame: Uint8Array): void {
     if (this.offsets[buffer] + frame.length > this.stride) {
@@ -273,7 +275,7 @@ export class NetbufPool {
     return bytes;
   }
 
-  /** Gives the memory back. @throws DriverError `busy` while a buffer is not free */
+  /** Frees the memory. @throws DriverError `busy` while a buffer is not free */
   destroy(): void {
     if (this.#available < this.count) {
       throw new DriverError("busy", `${this.count - this.#available} of ${this.count} buffers are in use`);

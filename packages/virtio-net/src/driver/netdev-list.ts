@@ -1,5 +1,5 @@
 /**
- * The network devices of a system, by number: uknetdev's registration. For who has more than one.
+ * The network devices of a system, by number: uknetdev's registration. For systems with more than one.
  * @module
  */
 
@@ -9,7 +9,7 @@ import type { Netdev } from "./netdev.ts";
 /** Numbers are 16 bits wide. */
 const IDS = 0x1_0000;
 
-/** What a network device must be able to do; all else is of one kind of device. */
+/** The operations that every network device must have. */
 const OPERATIONS = [
   "probe",
   "configure",
@@ -21,11 +21,11 @@ const OPERATIONS = [
   "info",
 ] as const;
 
-/** Network devices, each with a number of its own for as long as the list lasts. */
+/** Network devices, each with its own number for the life of the list. */
 export class NetdevList {
   readonly #netdevs: Netdev[] = [];
 
-  /** How many there are: their numbers are below it. */
+  /** Number of devices; their numbers are below it. */
   get count(): number {
     return this.#netdevs.length;
   }
@@ -33,7 +33,8 @@ export class NetdevList {
   /**
    * Adds a network device.
    * @returns its number
-   * @throws DriverError `no-memory` after 65536 of them; `invalid` for one that lacks an operation, or is there already
+   * @throws DriverError `no-memory` after 65536 devices; `invalid` for one that lacks an operation, or is in the list
+   * already
    */
   register(netdev: Netdev): number {
     const lacking = OPERATIONS.find((name) => typeof netdev[name] !== "function");

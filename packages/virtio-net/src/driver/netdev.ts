@@ -1,8 +1,8 @@
 /**
- * A network device as its user has it: the operations of Unikraft's `uk_netdev_ops` and its queues, whatever NIC or
- * driver is behind them. {@link NetDriver} is one; another driver that implements this serves the same users.
+ * A network device as its user sees it: the operations of Unikraft's `uk_netdev_ops` and its queues, independent of the
+ * NIC and the driver. {@link NetDriver} implements it; another driver that implements it serves the same users.
  *
- * What is refused throws a `DriverError` whose `errno` is uknetdev's; the answers of the hot path are numbers.
+ * Calls that are refused throw a `DriverError` whose `errno` is uknetdev's; the hot path returns numbers.
  * @module
  */
 
@@ -13,12 +13,12 @@ import type { PacketBurst } from "./packet-burst.ts";
 import type { ReceiveBuffers } from "./receive-ring.ts";
 import type { NetdevState } from "./status.ts";
 
-/** How a receive queue is set up. */
+/** Options of a receive queue. */
 export interface RxQueueOptions extends ReceiveBuffers {
   /**
-   * Told that packets have come, once for each time that interrupts were enabled, in the host's interrupt delivery.
-   * Interrupts of the queue are off then; {@link RxQueue.rxOne} turns them on again. What it throws fails the driver:
-   * see `NetDriverOptions.onFailure`.
+   * Called when packets have come, once each time that interrupts were enabled, in the host's interrupt delivery. The
+   * queue's interrupts are then off; {@link RxQueue.rxOne} turns them on again. If it throws, the driver fails: see
+   * `NetDriverOptions.onFailure`.
    */
   readonly onEvent?: (queue: RxQueue) => void;
 }
@@ -29,44 +29,46 @@ export interface RxQueue {
   readonly id: number;
   /** Its entries. */
   readonly size: number;
-  /** Where its buffers come from. */
+  /** The pool of its buffers. */
   readonly pool: NetbufPool;
-  /** The packet that {@link rxOne} has received last, if it said so: the caller's, to be given back to the pool. */
+  /**
+   * The packet that {@link rxOne} last received, if it succeeded. It belongs to the caller, who must return it to the
+   * pool.
+   */
   readonly packet: number;
-  /** What `allocate` has thrown last, since the driver was started; `null` where it has not: see UNDERRUN. */
+  /** The last error that `allocate` threw since the driver was started; `null` if none: see UNDERRUN. */
   readonly allocateError: unknown;
   /** Counters, live. */
   readonly counters: Readonly<RxCounters>;
   /**
-   * Receives one packet, into {@link packet}. Interrupts of the queue must not be on, see {@link interruptEnable}.
+   * Receives one packet into {@link packet}. Interrupts of the queue must be off, see {@link interruptEnable}.
    * @returns as {@link rxBurst}
    */
   rxOne(): number;
   /**
-   * Receives packets into `burst`, which is emptied first: they are the caller's, to be given back to the pool. Then
-   * fills the queue up. Where the caller wants to be told of packets, and there is none left, interrupts are on again
-   * when this returns.
-   * @param max packets; as many as there is room for by default
-   * @returns `NETDEV_STATUS_SUCCESS` with at least one packet, and `NETDEV_STATUS_MORE` beside it while there are more;
-   * 0 without; either with `NETDEV_STATUS_UNDERRUN` when buffers were lacking. `NETDEV_EINVAL` when there were only
-   * packets to be dropped, or the call is not allowed now, as from within another that fills the same burst;
-   * `NETDEV_EIO`
+   * Receives packets into `burst`, which is emptied first. They belong to the caller, who must return them to the pool.
+   * Then refills the queue. If the caller has enabled interrupts and no packet is left, they are on again when this
+   * returns.
+   * @param max packets; by default as many as fit
+   * @returns `NETDEV_STATUS_SUCCESS` with at least one packet, plus `NETDEV_STATUS_MORE` while there are more; 0
+   * without a packet; either plus `NETDEV_STATUS_UNDERRUN` if buffers were lacking. `NETDEV_EINVAL` if all packets were
+   * dropped, or the call is not allowed now, as from within another call that fills the same burst; `NETDEV_EIO`
    */
   rxBurst(burst: PacketBurst, max?: number): number;
   /**
-   * Asks to be told of packets by `onEvent`.
-   * @returns 0 when interrupts are on; 1 when packets are there already: then they are to be received first, and
-   * interrupts come on by themselves once there are none left
+   * Enables calls of `onEvent` for packets.
+   * @returns 0 if interrupts are on; 1 if packets are pending: receive them first, then interrupts turn on once none is
+   * left
    * @throws DriverError `invalid` while frames do not flow; `not-supported` without an `onEvent`
    */
   interruptEnable(): 0 | 1;
-  /** Asks not to be told of packets. @throws DriverError `invalid` while frames do not flow */
+  /** Disables calls of `onEvent`. @throws DriverError `invalid` while frames do not flow */
   interruptDisable(): void;
 }
 
-/** How a transmit queue is set up. */
+/** Options of a transmit queue. */
 export interface TxQueueOptions {
-  /** Where its packets come from, and go back to. */
+  /** The pool of its packets; they return to it. */
   readonly pool: NetbufPool;
 }
 
@@ -76,60 +78,60 @@ export interface TxQueue {
   readonly id: number;
   /** Its entries. */
   readonly size: number;
-  /** Where its packets come from. */
+  /** The pool of its packets. */
   readonly pool: NetbufPool;
   /** Counters, live. */
   readonly counters: Readonly<TxCounters>;
   /**
-   * Hands one packet to the device.
+   * Passes one packet to the device.
    * @returns as {@link txBurst}
    */
   txOne(packet: number): number;
   /**
-   * Hands packets to the device, in order, from `burst.next` on, which moves past those that were taken; they belong to
-   * the driver, which gives them back to the pool. Those from `burst.next` on stay with the caller. One that is in a
-   * ring already, or has a buffer that is, is not acceptable.
-   * @returns `NETDEV_STATUS_SUCCESS` where at least one was taken, with `NETDEV_STATUS_MORE` while there is room; 0 when
-   * the queue is full; `NETDEV_EINVAL` when the next packet is not acceptable or frames do not flow, `NETDEV_EIO`
+   * Passes packets to the device, in order, from `burst.next` on, and moves `burst.next` past those that were taken.
+   * These belong to the driver, which returns them to the pool; the others stay with the caller. A packet with a buffer
+   * in a ring is not acceptable.
+   * @returns `NETDEV_STATUS_SUCCESS` if at least one was taken, plus `NETDEV_STATUS_MORE` while there is room; 0 if the
+   * queue is full; `NETDEV_EINVAL` if the next packet is not acceptable or frames do not flow, `NETDEV_EIO`
    */
   txBurst(burst: PacketBurst): number;
   /**
-   * Gives packets that the device has used back to the pool. Transmitting does so by itself; this is for who waits.
-   * @returns packets the device still has
+   * Returns used packets to the pool. Transmitting does this too; call it while waiting.
+   * @returns packets that the device still has
    */
   reclaim(): number;
 }
 
-/** The operations of a network device. Those that may be left out are the optional ones of `uk_netdev_ops`. */
+/** The operations of a network device. The optional ones are those of `uk_netdev_ops`. */
 export interface Netdev {
   /** One of `NETDEV_*`. */
   readonly state: NetdevState;
-  /** UNPROBED to UNCONFIGURED: talks to the device for the first time. */
+  /** UNPROBED to UNCONFIGURED: first contact with the device. */
   probe(): Promise<void>;
-  /** UNCONFIGURED to CONFIGURED: says how many queues there are to be. */
+  /** UNCONFIGURED to CONFIGURED: sets the number of queues. */
   configure(rxQueues: number, txQueues: number): void;
-  /** What receive queue `id` can be. */
+  /** Limits of receive queue `id`. */
   rxqInfo(id: number): NetdevQueueInfo;
-  /** What transmit queue `id` can be. */
+  /** Limits of transmit queue `id`. */
   txqInfo(id: number): NetdevQueueInfo;
-  /** Sets receive queue `id` up. @param entries 0 for as many as there can be */
+  /** Sets receive queue `id` up. @param entries 0 for the maximum */
   rxqConfigure(id: number, entries: number, options: RxQueueOptions): RxQueue;
-  /** Sets transmit queue `id` up. @param entries 0 for as many as there can be */
+  /** Sets transmit queue `id` up. @param entries 0 for the maximum */
   txqConfigure(id: number, entries: number, options: TxQueueOptions): TxQueue;
   /** CONFIGURED to RUNNING: packets flow, with interrupts off. */
   start(): Promise<void>;
-  /** What can be had of the device. */
+  /** Limits and offloads of the device. */
   info(): NetdevInfo;
-  /** The largest IP packet that is sent, bytes. */
+  /** The largest IP packet to transmit, bytes. */
   readonly mtu: number;
-  /** Sets it. */
+  /** Sets the MTU. */
   setMtu?(mtu: number): void;
-  /** Whether frames for others are asked for as well. */
+  /** Whether the device also receives frames for others. */
   readonly promiscuous: boolean;
-  /** Asks for frames for others as well, or not any more. */
+  /** Whether to receive frames for others too. */
   setPromiscuous?(on: boolean): Promise<void>;
   /** The device's address, 6 bytes. */
   readonly hwaddr?: Uint8Array;
-  /** Sets it. */
+  /** Sets the address. */
   setHwaddr?(mac: Uint8Array): Promise<void>;
 }

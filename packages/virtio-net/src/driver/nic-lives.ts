@@ -1,6 +1,6 @@
 /**
- * A NIC from one life to the next: opened, used, closed, opened again, and the same as before; and what it says of
- * itself meanwhile (VIRTIO 1.4, 3.1.1, 5.1.6.5.4). Part of the NIC driver.
+ * A NIC across its lives: it is opened, used, closed and opened again unchanged, and reports its link (VIRTIO 1.4,
+ * 3.1.1, 5.1.6.5.4). Part of the NIC driver.
  * @module
  */
 
@@ -13,26 +13,26 @@ import { NETDEV_EIO } from "./status.ts";
 import type { NicTxQueue } from "./tx-queue.ts";
 
 /**
- * How a driver is to be. Its functions are called in the host's interrupt delivery; what one throws fails the driver,
- * and `onFailure` is told, whose own errors are lost.
+ * Options of a driver. The functions are called in the host's interrupt delivery. If one throws, the driver fails and
+ * `onFailure` is called; errors of `onFailure` are lost.
  */
 export interface NetDriverOptions {
-  /** Features not to be accepted though the driver knows them: of the NIC, or of chapter 6. */
+  /** Features to exclude although the driver supports them: of the NIC, or of chapter 6. */
   readonly without?: bigint;
-  /** Told when the link goes up or down. */
+  /** Called when the link goes up or down. */
   readonly onLink?: (up: boolean) => void;
   /**
-   * Asks the network stack to announce its addresses: the NIC is somewhere else now. Without it the driver does not
-   * offer to (VIRTIO_NET_F_GUEST_ANNOUNCE).
+   * Called when the network stack must announce its addresses, because the NIC has moved. Without it, the driver does
+   * not accept VIRTIO_NET_F_GUEST_ANNOUNCE.
    */
   readonly onAnnounce?: () => void;
-  /** Told when the device has failed, or is gone: nothing goes on before `stop` and `start`. */
+  /** Called when the device has failed, or is gone: only `stop` and `start` help. */
   readonly onFailure?: (cause: DriverError) => void;
 }
 
 /** The lives of one NIC. */
 export class NicLives {
-  /** Whether the link is up, as far as the NIC has said. */
+  /** Whether the link is up, as last read from the NIC. */
   linkUp = true;
   readonly #transport: DriverTransport;
   readonly #host: DriverHost;
@@ -40,7 +40,7 @@ export class NicLives {
   #nic: OpenNic | null = null;
   /** `#nic` was used: its next life begins with a reset. */
   #spent = false;
-  /** What runs, or could not be closed. */
+  /** The NIC that runs, or that could not be closed. */
   #running: RunningNic | null = null;
   /** Packets flow. */
   #live = false;
@@ -51,7 +51,7 @@ export class NicLives {
     this.#options = options;
   }
 
-  /** The NIC as it was opened last, or `null`. */
+  /** The NIC as last opened, or `null`. */
   get nic(): OpenNic | null {
     return this.#nic;
   }
@@ -68,9 +68,9 @@ export class NicLives {
     return nic;
   }
 
-  /** Begins a life with these queues. Where it fails all is as before. @throws DriverError */
+  /** Begins a life with these queues. If it fails, nothing has changed. @throws DriverError */
   async start(rxqs: readonly NicRxQueue[], txqs: readonly NicTxQueue[], settings: NicSettings): Promise<void> {
-    await this.close(); // what could not be closed before
+    await this.close(); // in case the last close failed
     const nic = await this.#fresh();
     this.#spent = true;
     const running = new RunningNic(nic, rxqs, txqs);
@@ -78,21 +78,21 @@ export class NicLives {
     try {
       await running.start(settings);
     } catch (cause) {
-      await this.close().catch(() => {}); // tried again by the next call
+      await this.close().catch(() => {}); // the next call tries again
       throw cause;
     }
     this.#live = true;
     this.#configChanged();
   }
 
-  /** Ends the life, if there is one. @throws DriverError `timeout`: to be called again */
+  /** Ends the life, if there is one. @throws DriverError `timeout`: call it again */
   async close(): Promise<void> {
     this.#live = false;
     await this.#running?.close();
     this.#running = null;
   }
 
-  /** Lets go of the NIC, whatever it is at. @throws DriverError `timeout`: to be called again */
+  /** Releases the NIC, in any state. @throws DriverError `timeout`: call it again */
   async end(): Promise<void> {
     await this.close();
     if (!this.#spent) await this.#nic?.device.close();
@@ -108,7 +108,7 @@ export class NicLives {
     return nic;
   }
 
-  /** A NIC that has agreed on features, and no more. */
+  /** A NIC after feature negotiation only. */
   async #fresh(): Promise<OpenNic> {
     const before = this.#nic;
     if (before !== null && !this.#spent) return before;
@@ -132,7 +132,7 @@ export class NicLives {
     this.#running?.acknowledgeAnnounce();
   }
 
-  /** Looks at the link. @returns `status`; of a NIC that does not say the link is up */
+  /** Reads the link state. @returns `status`; the link is up on a NIC that does not report it */
   #readLink(): number {
     const nic = this.#nic;
     const status = (nic?.device.has(VIRTIO_NET_F_STATUS) === true ? nic.config.status : null) ?? STATUS_LINK_UP;

@@ -1,23 +1,23 @@
 /**
- * A burst of packets on its way through a queue of the NIC driver. For users of the NIC driver.
+ * A burst of packets that passes through a queue of the NIC driver. For users of the NIC driver.
  * @module
  */
 
 /**
- * Packets on their way through a queue, in one call. Made once, used again and again; where a queue's `onEvent` receives
- * packets, by a burst of that queue's own: it may come while another queue is at its burst, and is then refused that one.
+ * Packets of one call, reused for many calls. A queue that receives in its `onEvent` needs a burst of its own: the
+ * event may come while another queue fills a burst, which is then refused.
  */
 export class PacketBurst {
-  /** The packets, by their first buffer. */
+  /** The packets, each by its first buffer. */
   readonly packets: Uint32Array;
   /** Packets in the burst. */
   count = 0;
-  /** The first one that was not handed over yet. */
+  /** The first packet that was not yet taken. */
   next = 0;
-  /** A receive queue is filling it: nobody else may. For queues alone. */
+  /** A receive queue is filling the burst; no other may use it. Only for queues. */
   busy = false;
 
-  /** @param capacity packets it has room for; 64 by default */
+  /** @param capacity most packets; 64 by default */
   constructor(capacity = 64) {
     this.packets = new Uint32Array(capacity);
   }
@@ -29,7 +29,7 @@ export class PacketBurst {
     return this;
   }
 
-  /** Adds a packet: there must be room. */
+  /** Adds a packet. The burst must have room. */
   add(packet: number): this {
     this.packets[this.count++] = packet;
     return this;

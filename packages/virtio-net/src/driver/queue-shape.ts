@@ -1,6 +1,6 @@
 /**
- * How many entries a NIC's queue can have, and what its buffers must hold: VIRTIO 1.4, 2.6, 5.1.4.2 and 5.1.6.3.1. Part
- * of the NIC driver.
+ * The sizes of a NIC's queues, and the least capacity of their buffers: VIRTIO 1.4, 2.6, 5.1.4.2 and 5.1.6.3.1. Part of
+ * the NIC driver.
  * @module
  */
 
@@ -11,10 +11,10 @@ import type { NetdevQueueInfo } from "./info.ts";
 import type { OpenNic } from "./negotiation.ts";
 import type { NetbufPool } from "./netbuf-pool.ts";
 
-/** Bytes of the smallest buffer a driver may give where one buffer holds a frame: header and frame. */
+/** Bytes of the smallest allowed buffer if one buffer holds a frame: header and frame. */
 const BUFFER_MIN = HDR_SIZE + 1514;
 
-/** What queue `id` can be, the device's queue `index`. @throws DriverError `invalid` */
+/** Limits of queue `id`, the device's queue `index`. @throws DriverError `invalid` */
 export function queueInfo(transport: DriverTransport, nic: OpenNic, id: number, index: number): NetdevQueueInfo {
   if (!Number.isInteger(id) || id < 0 || id >= nic.maxPairs) {
     throw new DriverError("invalid", `queue ${id} of ${nic.maxPairs}`);
@@ -26,7 +26,7 @@ export function queueInfo(transport: DriverTransport, nic: OpenNic, id: number, 
   return { min: fixed ? max : nic.framing.headerApart ? 2 : 1, max, powerOfTwo: true };
 }
 
-/** The entries a queue is to have. @throws DriverError `too-many-entries`, `invalid` */
+/** The checked number of entries. @throws DriverError `too-many-entries`, `invalid` */
 export function checkEntries({ min, max }: NetdevQueueInfo, entries: number, name: string): number {
   if (entries > max) throw new DriverError("too-many-entries", `${name} of ${entries} entries, above ${max}`);
   const size = entries === 0 ? max : entries;
@@ -36,7 +36,7 @@ export function checkEntries({ min, max }: NetdevQueueInfo, entries: number, nam
   return size;
 }
 
-/** Whether a receive queue's buffers are large enough, and enough of them. @throws DriverError `invalid` */
+/** Checks that a receive queue has large enough buffers, and enough of them. @throws DriverError `invalid` */
 export function checkCapacity({ framing, maxMtu }: OpenNic, entries: number, pool: NetbufPool, name: string): void {
   const { headerSize, headerApart, mergeable } = framing;
   const buffer = headerSize + pool.capacity;

@@ -1,5 +1,5 @@
 /**
- * The buffers a receive queue has in its ring: from where they come, and which is which (VIRTIO 1.4, 5.1.6.3). Part of
+ * The buffers in a receive queue's ring: their source, and the buffer of each head (VIRTIO 1.4, 5.1.6.3). Part of
  * {@link NicRxQueue}.
  * @module
  */
@@ -8,20 +8,20 @@ import { BufferElements, type DriverQueue } from "@virtio-ts/virtio-queue";
 import type { Framing } from "./framing.ts";
 import { type NetbufPool, NO_NETBUF } from "./netbuf-pool.ts";
 
-// An imported constant is looked up at each use, one of the module itself is not.
+// A module-local constant, because an imported one is looked up at each use.
 const NONE: number = NO_NETBUF;
 
-/** Buffers allocated at a time, at most. */
+/** Most buffers allocated at a time. */
 const FILL = 64;
 
-/** Where the buffers of a receive queue come from. */
+/** The source of a receive queue's buffers. */
 export interface ReceiveBuffers {
-  /** Where its buffers lie, and go back to when what was received is dropped. */
+  /** The pool of its buffers. Buffers of dropped packets return to it. */
   readonly pool: NetbufPool;
   /**
-   * Allocates up to `count` buffers of {@link pool} into `into`, and says how many; never more than 64 at a time.
-   * `pool.allocateInto` will do for most. One that throws has given none; what is not its caller's, because it lies in a
-   * ring already, is not used.
+   * Allocates up to `count` buffers of {@link pool}, at most 64, into `into`, and returns how many. `pool.allocateInto`
+   * suits most users. If it throws, it has allocated none. A buffer that its caller does not own, because it is in a
+   * ring, is not used.
    */
   readonly allocate: (into: Uint32Array, count: number) => number;
 }
@@ -32,7 +32,7 @@ export class ReceiveRing {
   readonly #framing: Framing;
   readonly #elements = new BufferElements();
   readonly #batch = new Uint32Array(FILL);
-  /** The buffer that each head of the ring stands for. */
+  /** The buffer of each head of the ring. */
   readonly #buffers: Int32Array;
 
   constructor(size: number, source: ReceiveBuffers, framing: Framing) {
@@ -41,7 +41,7 @@ export class ReceiveRing {
     this.#buffers = new Int32Array(size).fill(NO_NETBUF);
   }
 
-  /** The buffer behind a head that is used: it is in the ring no more. */
+  /** The buffer of a used head: it is no longer in the ring. */
   claim(head: number): number {
     const buffer = this.#buffers[head];
     this.#buffers[head] = NONE;
@@ -49,13 +49,13 @@ export class ReceiveRing {
     return buffer;
   }
 
-  /** Gives all buffers back: the device has them no more. */
+  /** Frees all buffers: the device no longer has them. */
   recover(): void {
     this.#source.pool.takeBack(this.#buffers, this.#buffers.length);
     this.#buffers.fill(NO_NETBUF);
   }
 
-  /** Adds as many new buffers as there is room for, unpublished. @returns whether some were lacking */
+  /** Adds as many new buffers as fit, unpublished. @returns whether some were lacking */
   fill(queue: DriverQueue): boolean {
     const batch = this.#batch;
     let room = this.#framing.headerApart ? queue.free >>> 1 : queue.free;
@@ -69,8 +69,8 @@ export class ReceiveRing {
   }
 
   /**
-   * Puts the first `count` buffers of the batch into the ring, each from where its header is to be.
-   * @returns how many of them could be
+   * Puts the first `count` buffers of the batch into the ring, each from the start of its header.
+   * @returns how many were added
    */
   #add(queue: DriverQueue, count: number): number {
     const { pool } = this.#source;

@@ -19,9 +19,9 @@ import {
 import type { Framing } from "./framing.ts";
 import type { NetbufPool } from "./netbuf-pool.ts";
 
-// An imported constant is looked up at each use, one of the module itself is not.
+// A module-local constant, because an imported one is looked up at each use.
 const NEEDS_CSUM: number = HDR_F_NEEDS_CSUM;
-/** Where a header says how many buffers its packet has, in 16-bit words. */
+/** Offset of `num_buffers`, in 16-bit words. */
 const NUM_BUFFERS: number = HDR_NUM_BUFFERS / 2;
 const FRAME_MIN: number = ETHERNET_HEADER;
 const FRAME_MAX: number = IP_PACKET_MAX + ETHERNET_HEADER + VLAN_TAGS_MAX;
@@ -30,7 +30,7 @@ const FRAME_MAX: number = IP_PACKET_MAX + ETHERNET_HEADER + VLAN_TAGS_MAX;
 export class ReceivedHeader {
   readonly #pool: NetbufPool;
   readonly #framing: Framing;
-  /** Flags that mean something here; all others are ignored. */
+  /** Supported flags; all others are ignored. */
   readonly #known: number;
 
   constructor(pool: NetbufPool, framing: Framing) {
@@ -40,9 +40,9 @@ export class ReceivedHeader {
   }
 
   /**
-   * Reads the header of a packet that lies in the usual place of its first buffer. Each field is read once: the device
-   * may change it under our hands.
-   * @returns how many buffers the packet has, as the device says: 0 to 65535
+   * Reads the header of a packet at the default place of its first buffer. Each field is read once, because the device
+   * may change it concurrently.
+   * @returns the number of buffers that the device reports: 0 to 65535
    */
   read(packet: number): number {
     const pool = this.#pool;
@@ -70,7 +70,7 @@ export class ReceivedHeader {
     return length >= FRAME_MIN && length <= FRAME_MAX;
   }
 
-  /** Whether what a packet leaves undone was negotiated, and agrees with its length. */
+  /** Whether a packet's offloads were negotiated, and agree with its length. */
   holdsOffloads(packet: number, length: number): boolean {
     const { flags, gsoType } = this.#pool;
     const type = gsoType[packet];
@@ -78,7 +78,7 @@ export class ReceivedHeader {
     return (partial | type) === 0 || this.#mayBeLeft(packet, length, partial, type);
   }
 
-  /** The same of a packet that leaves something undone. */
+  /** The same check for a packet with offloads. */
   #mayBeLeft(packet: number, length: number, partial: number, type: number): boolean {
     const { gsoSize, csumStart, csumOffset } = this.#pool;
     if ((offloadsNeeded(partial, type) & ~this.#framing.receiveOffloads) !== 0) return false;

@@ -30,22 +30,22 @@ import type { NicRxQueue } from "./rx-queue.ts";
 import { NETDEV_EINVAL, type NETDEV_EIO } from "./status.ts";
 import type { NicTxQueue } from "./tx-queue.ts";
 
-/** Elements of a packet that take one descriptor and a table, if there may be tables: 64 KiB by pages, and headers. */
+/** Elements of a packet in one descriptor with an indirect table: 64 KiB in pages, and headers. */
 const PACKET_ELEMENTS = 18;
 /** Entries of the control queue: a command takes three. */
 const CONTROL_SIZE = 4;
 /** Bytes of the key of a Toeplitz hash over IPv6 addresses and ports. */
 const HASH_KEY_BYTES = 40;
 
-/** What a user wants of a NIC, and a reset makes it forget. */
+/** The settings of a NIC that a reset clears. */
 export interface NicSettings {
   /** Its address. */
   readonly mac: Uint8Array;
-  /** Whether it is to receive frames for others. */
+  /** Whether it receives frames for others. */
   readonly promiscuous: boolean;
 }
 
-/** A NIC that was opened, with its queues. */
+/** An open NIC, with its queues. */
 export class RunningNic {
   readonly #nic: OpenNic;
   readonly #rxqs: readonly NicRxQueue[];
@@ -61,8 +61,8 @@ export class RunningNic {
   }
 
   /**
-   * Sets the queues up, with interrupts off and receive buffers in place, tells the device to go, then what is wanted
-   * of it. Packets flow when that is done. Where it fails, {@link close} is to be called.
+   * Sets the queues up, with interrupts off and receive buffers in place, sets DRIVER_OK, and then applies the
+   * settings. Packets flow once that is done. If it fails, call {@link close}.
    * @throws DriverError
    */
   async start(settings: NicSettings): Promise<void> {
@@ -87,25 +87,25 @@ export class RunningNic {
     }
     await device.start();
     await this.#configure(settings);
-    // What a failure has shut stays shut.
+    // A failure may have shut the queues: they must stay shut.
     if (device.failure !== null) throw device.failure;
     for (const open of opened) open();
   }
 
-  /** Sets the address the NIC receives frames for. @throws DriverError `not-supported`; those of commands */
+  /** Sets the address that the NIC receives frames for. @throws DriverError `not-supported`; those of commands */
   async setMac(mac: Uint8Array): Promise<void> {
     const { device } = this.#nic;
     if (device.has(VIRTIO_NET_F_CTRL_MAC_ADDR)) await this.#command(CTRL_MAC, CTRL_MAC_ADDR_SET, [...mac]);
-    // A transitional device takes it from its configuration, from the first byte to the last (5.1.6.5.2.3).
+    // A transitional device reads it from its configuration, written from the first byte to the last (5.1.6.5.2.3).
     else mac.forEach((byte, i) => void device.config.write8(CONFIG_MAC + i, byte));
   }
 
-  /** Has the NIC receive frames for others too, or not. @throws DriverError those of commands */
+  /** Sets whether the NIC receives frames for others too. @throws DriverError those of commands */
   setPromiscuous(on: boolean): Promise<void> {
     return this.#command(CTRL_RX, CTRL_RX_PROMISC, [on ? 1 : 0]);
   }
 
-  /** Tells the NIC that its request to announce was heard; one at a time. What fails is asked for again. */
+  /** Acknowledges the NIC's request to announce; one at a time. If it fails, the NIC asks again. */
   acknowledgeAnnounce(): void {
     if (this.#announcing) return;
     this.#announcing = true;
@@ -115,7 +115,7 @@ export class RunningNic {
     this.#command(CTRL_ANNOUNCE, CTRL_ANNOUNCE_ACK).then(done, done);
   }
 
-  /** No packet flows any more. @param answer to who tries */
+  /** Stops the flow of packets. @param answer the result of further calls */
   shut(answer: typeof NETDEV_EINVAL | typeof NETDEV_EIO): void {
     for (const queue of [...this.#rxqs, ...this.#txqs]) queue.shut(answer);
     this.#control?.shut();
@@ -123,7 +123,7 @@ export class RunningNic {
 
   /**
    * Resets the device and takes all buffers back.
-   * @throws DriverError `timeout`: the device still has them; to be called again
+   * @throws DriverError `timeout`: the device still has them; call it again
    */
   async close(): Promise<void> {
     this.shut(NETDEV_EINVAL);
@@ -139,21 +139,21 @@ export class RunningNic {
     throw new DriverError("refused", `queue ${index} has ${virtqueue.size} entries, and had ${size}`);
   }
 
-  /** What a reset made the device forget. */
+  /** Applies the settings that a reset cleared. */
   async #configure({ mac, promiscuous }: NicSettings): Promise<void> {
     const { device, mac: own } = this.#nic;
     if (device.has(VIRTIO_NET_F_HASH_REPORT)) await this.#configureHashes();
     if (own?.every((byte, i) => byte === mac[i]) !== true && canSetMac(this.#nic)) await this.setMac(mac);
     if (device.has(VIRTIO_NET_F_CTRL_RX)) {
       await this.setPromiscuous(promiscuous);
-      // Nobody tells us which multicast addresses are listened to: all of them.
+      // The driver does not know the stack's multicast addresses: receive all of them.
       await this.#command(CTRL_RX, CTRL_RX_ALLMULTI, [1]);
     }
     const pairs = this.#rxqs.length;
     if (pairs > 1) await this.#command(CTRL_MQ, CTRL_MQ_VQ_PAIRS_SET, [pairs & 0xff, pairs >>> 8]);
   }
 
-  /** Asks for every hash there is, by a key of our own. */
+  /** Asks for every supported hash, with a key of the driver's own. */
   async #configureHashes(): Promise<void> {
     const { types, keyBytes } = this.#nic.config.hashes ?? { types: 0, keyBytes: 0 };
     const key = Array.from({ length: Math.min(keyBytes, HASH_KEY_BYTES) }, () => Math.floor(Math.random() * 256));
@@ -167,7 +167,7 @@ export class RunningNic {
   }
 }
 
-/** Whether the address a NIC receives frames for can be set: by command, or by a legacy device's configuration. */
+/** Whether the address that a NIC receives frames for can be set: by command, or in a legacy device's configuration. */
 export function canSetMac({ device, mac }: OpenNic): boolean {
   return device.has(VIRTIO_NET_F_CTRL_MAC_ADDR) || (device.transport.legacy && mac !== null);
 }

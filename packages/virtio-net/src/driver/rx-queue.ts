@@ -1,9 +1,9 @@
 /**
- * A receive queue of the NIC driver: buffers that the caller allocates go into the ring, and come back as packets
- * (VIRTIO 1.4, 5.1.6.3 and 5.1.6.4; uknetdev's `rx_one`). For users of the NIC driver.
+ * A receive queue of the NIC driver: the caller's buffers go into the ring, and return as packets (VIRTIO 1.4, 5.1.6.3
+ * and 5.1.6.4; uknetdev's `rx_one`). For users of the NIC driver.
  *
- * The device is not believed: a packet whose header or lengths contradict each other is dropped and counted, and its
- * buffers go back. Hot: nothing here allocates; `pnpm bench driver` guards it.
+ * The device is not trusted: a packet whose header and lengths are inconsistent is dropped and counted, and its buffers
+ * are freed. Hot: nothing here allocates; `pnpm bench driver` guards it.
  * @module
  */
 
@@ -26,7 +26,7 @@ import {
   netdevSuccessful,
 } from "./status.ts";
 
-// An imported constant is looked up at each use, one of the module itself is not.
+// A module-local constant, because an imported one is looked up at each use.
 const NONE: number = NO_NETBUF;
 const NO_GSO: number = GSO_NONE;
 
@@ -53,20 +53,20 @@ export class NicRxQueue implements RxQueue {
   readonly #header: ReceivedHeader;
   readonly #ring: ReceiveRing;
   readonly #used = new UsedBurst();
-  /** The first of `#used` that was not looked at yet. */
+  /** The first entry of `#used` that was not yet handled. */
   #next = 0;
   readonly #one = new PacketBurst(1);
-  /** While packets flow. */
+  /** Set while packets flow. */
   #virtqueue: Virtqueue<never> | null = null;
   #closed: typeof NETDEV_EINVAL | typeof NETDEV_EIO = NETDEV_EINVAL;
-  /** The caller wants to be told of packets. */
+  /** The caller wants `onEvent` called for packets. */
   #wanted = false;
-  /** The device was asked to tell. */
+  /** Interrupts are on. */
   #armed = false;
-  /** Filling the queue may lead back here: the device may answer at once. */
+  /** Guards against recursion: filling the queue notifies the device, which may answer at once. */
   #receiving = false;
 
-  /** Made by `NetDriver.rxqConfigure`. */
+  /** Created by `NetDriver.rxqConfigure`. */
   constructor(id: number, size: number, options: RxQueueOptions, framing: Framing) {
     this.id = id;
     this.size = size;
@@ -79,8 +79,8 @@ export class NicRxQueue implements RxQueue {
   }
 
   /**
-   * The device is to have this queue: fills it, with interrupts off. For the driver alone.
-   * @throws whatever `allocate` throws
+   * Fills a queue that the device is about to use, with interrupts off. Only for the driver.
+   * @throws what `allocate` throws
    */
   prepare(virtqueue: Virtqueue<never>): void {
     virtqueue.disableInterrupts();
@@ -92,18 +92,18 @@ export class NicRxQueue implements RxQueue {
     if (this.allocateError !== null) throw this.allocateError;
   }
 
-  /** Packets may come: for the driver alone. */
+  /** Opens the queue for packets. Only for the driver. */
   open(virtqueue: Virtqueue<never>): void {
     this.#virtqueue = virtqueue;
   }
 
-  /** No packet comes any more, and this is the answer to who asks: for the driver alone. */
+  /** Stops the flow of packets; further calls return `answer`. Only for the driver. */
   shut(answer: typeof NETDEV_EINVAL | typeof NETDEV_EIO): void {
     this.#virtqueue = null;
     this.#closed = answer;
   }
 
-  /** The device has been reset: what it had goes back to the pool. For the driver alone. */
+  /** The device has been reset: its buffers return to the pool. Only for the driver. */
   recover(): void {
     this.#ring.recover();
   }
@@ -152,13 +152,13 @@ export class NicRxQueue implements RxQueue {
     const { queue } = virtqueue;
     for (;;) {
       const dropped = this.#receive(queue, burst, max);
-      // What came before the fault is good; who comes again hears of it.
+      // The packets before the fault are good; the next call reports the fault.
       if (queue.fault !== null) return burst.count > 0 ? NETDEV_STATUS_SUCCESS | NETDEV_STATUS_MORE : NETDEV_EIO;
       const underrun = this.#fill(virtqueue) ? NETDEV_STATUS_UNDERRUN : 0;
       const drained = this.#drained(queue);
       if (burst.count > 0) return NETDEV_STATUS_SUCCESS | (drained ? 0 : NETDEV_STATUS_MORE) | underrun;
       if (dropped > 0) return NETDEV_EINVAL;
-      // Packets that came while the queue was filled: each time around takes at least one.
+      // Packets came while the queue was filled. Each round takes at least one.
       if (drained) return underrun;
     }
   }
@@ -179,7 +179,7 @@ export class NicRxQueue implements RxQueue {
     this.#options.onEvent?.(this);
   }
 
-  /** Whether nothing is left to receive; then interrupts are on, if the caller wants them. */
+  /** Whether no packet is left; interrupts are then on, if the caller wants them. */
   #drained(queue: DriverQueue): boolean {
     if (queue.hasUsed()) return false;
     if (!this.#wanted) return true;
@@ -191,7 +191,7 @@ export class NicRxQueue implements RxQueue {
     return true;
   }
 
-  /** Handles up to `max` packets: the good ones go into `burst`. @returns how many were dropped */
+  /** Handles up to `max` packets; the good ones go into `burst`. @returns how many were dropped */
   #receive(queue: DriverQueue, burst: PacketBurst, max: number): number {
     let dropped = 0;
     this.#next = 0;
@@ -205,13 +205,13 @@ export class NicRxQueue implements RxQueue {
     return dropped;
   }
 
-  /** Takes up to `max` used buffers. False when there is none. */
+  /** Takes up to `max` used buffers. False if there is none. */
   #take(queue: DriverQueue, max: number): boolean {
     this.#next = 0;
     return queue.take(this.#used, Math.min(max, this.size)) > 0;
   }
 
-  /** The packet that starts with the next used buffer; {@link NO_NETBUF} when it had to be dropped. */
+  /** The packet that starts with the next used buffer; {@link NO_NETBUF} if it was dropped. */
   #packet(queue: DriverQueue): number {
     const { pool } = this;
     const used = this.#used;
@@ -250,13 +250,13 @@ export class NicRxQueue implements RxQueue {
     return NO_NETBUF;
   }
 
-  /** Fills the ring up. @returns whether buffers were lacking */
+  /** Refills the ring. @returns whether buffers were lacking */
   #fill(virtqueue: Virtqueue<never>): boolean {
     let lacking = true;
     try {
       lacking = this.#ring.fill(virtqueue.queue);
     } catch (cause) {
-      this.allocateError = cause; // what was received is not to be lost for it
+      this.allocateError = cause; // must not lose the received packets
     }
     if (lacking) this.#counters.underruns++;
     virtqueue.notify();

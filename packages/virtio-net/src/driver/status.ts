@@ -1,14 +1,14 @@
 /**
- * States and answers of a network device, as uknetdev has them: numbers, for states have an order, and the answers of
- * the hot path allocate nothing. For users of the NIC driver.
+ * States and results of a network device, as in uknetdev. They are numbers, because states are ordered, and results on
+ * the hot path must not allocate. For users of the NIC driver.
  * @module
  */
 
-/** There is no device (any more). */
+/** No device (any more). */
 export const NETDEV_INVALID = 0;
-/** There is a device, and nobody has talked to it. */
+/** A device that was not yet touched. */
 export const NETDEV_UNPROBED = 1;
-/** Features are negotiated, the address is known. */
+/** Features are negotiated, and the address is known. */
 export const NETDEV_UNCONFIGURED = 2;
 /** The number of queues is known; each can be set up. */
 export const NETDEV_CONFIGURED = 3;
@@ -22,24 +22,24 @@ export type NetdevState =
   | typeof NETDEV_CONFIGURED
   | typeof NETDEV_RUNNING;
 
-/** Bit of an answer: a packet was received, or was taken to be sent. */
+/** Result bit: a packet was received, or taken for transmission. */
 export const NETDEV_STATUS_SUCCESS = 1;
-/** Bit of an answer, only beside success: there is another packet, or room for one. */
+/** Result bit, only with success: there is another packet, or room for one. */
 export const NETDEV_STATUS_MORE = 2;
-/** Bit of an answer: fewer receive buffers could be allocated than the queue has room for. */
+/** Result bit: fewer receive buffers could be allocated than fit into the queue. */
 export const NETDEV_STATUS_UNDERRUN = 4;
 
-/** Negative answer: the call or the packet is not acceptable; or what was received was not, and was dropped. */
+/** Negative result: the call or the packet is not acceptable, or a received packet was not and was dropped. */
 export const NETDEV_EINVAL = -22;
-/** Negative answer: the device broke a rule, or asks for a reset: nothing goes on before `stop` and `start`. */
+/** Negative result: the device broke a rule, or asks for a reset: only `stop` and `start` help. */
 export const NETDEV_EIO = -5;
 
-/** Whether an answer says that a packet was received, or taken: uknetdev's `uk_netdev_status_successful`. */
+/** Whether a packet was received, or taken: uknetdev's `uk_netdev_status_successful`. */
 export function netdevSuccessful(status: number): boolean {
   return status >= 0 && (status & NETDEV_STATUS_SUCCESS) !== 0;
 }
 
-/** Whether an answer says that, and that there is more: uknetdev's `uk_netdev_status_more`. */
+/** Whether there is more after success: uknetdev's `uk_netdev_status_more`. */
 export function netdevMore(status: number): boolean {
   return status >= 0 && (status & NETDEV_STATUS_MORE) !== 0;
 }

@@ -1,6 +1,7 @@
 /**
- * A transmit queue of the NIC driver: packets of a pool go into the ring as they are, the header in their headroom, and
- * back to the pool when the device has used them (VIRTIO 1.4, 5.1.6.2; uknetdev's `tx_one`). For users of the NIC driver.
+ * A transmit queue of the NIC driver: packets of a pool go into the ring unchanged, with the header in their headroom,
+ * and return to the pool when the device has used them (VIRTIO 1.4, 5.1.6.2; uknetdev's `tx_one`). For users of the NIC
+ * driver.
  *
  * Hot: nothing here allocates; `pnpm bench driver` guards it.
  * @module
@@ -29,7 +30,7 @@ import type { TxQueue, TxQueueOptions } from "./netdev.ts";
 import { PacketBurst } from "./packet-burst.ts";
 import { NETDEV_EINVAL, NETDEV_EIO, NETDEV_STATUS_MORE, NETDEV_STATUS_SUCCESS } from "./status.ts";
 
-// An imported constant is looked up at each use, one of the module itself is not.
+// A module-local constant, because an imported one is looked up at each use.
 const NONE: number = NO_NETBUF;
 const NEEDS_CSUM: number = HDR_F_NEEDS_CSUM;
 const NO_GSO: number = GSO_NONE;
@@ -37,7 +38,7 @@ const FRAME_MIN: number = ETHERNET_HEADER;
 /** Used packets taken back at a time. */
 const RECLAIM = 64;
 
-/** What a queue shares with the driver it belongs to. */
+/** The part of the driver that a queue uses. */
 export interface QueueOwner {
   /** The largest IP packet, bytes. */
   readonly mtu: number;
@@ -57,13 +58,13 @@ export class NicTxQueue implements TxQueue {
   readonly #one = new PacketBurst(1);
   readonly #done = new Uint32Array(RECLAIM);
   readonly #types = new Uint8Array(ETHERTYPES_SIZE);
-  /** The packet that each head of the ring stands for. */
+  /** The packet of each head of the ring. */
   readonly #packets: Int32Array;
-  /** While packets flow. */
+  /** Set while packets flow. */
   #virtqueue: Virtqueue<never> | null = null;
   #closed: typeof NETDEV_EINVAL | typeof NETDEV_EIO = NETDEV_EINVAL;
 
-  /** Made by `NetDriver.txqConfigure`. */
+  /** Created by `NetDriver.txqConfigure`. */
   constructor(id: number, size: number, options: TxQueueOptions, framing: Framing, owner: QueueOwner) {
     this.id = id;
     this.size = size;
@@ -74,19 +75,19 @@ export class NicTxQueue implements TxQueue {
     this.#packets = new Int32Array(size).fill(NO_NETBUF);
   }
 
-  /** Packets may go: for the driver alone. */
+  /** Opens the queue for packets. Only for the driver. */
   open(virtqueue: Virtqueue<never>): void {
     virtqueue.disableInterrupts();
     this.#virtqueue = virtqueue;
   }
 
-  /** No packet goes any more, and this is the answer to who tries: for the driver alone. */
+  /** Stops the flow of packets; further calls return `answer`. Only for the driver. */
   shut(answer: typeof NETDEV_EINVAL | typeof NETDEV_EIO): void {
     this.#virtqueue = null;
     this.#closed = answer;
   }
 
-  /** The device has been reset: what it had goes back to the pool. For the driver alone. */
+  /** The device has been reset: its packets return to the pool. Only for the driver. */
   recover(): void {
     this.pool.takeBack(this.#packets, this.#packets.length);
     this.#packets.fill(NO_NETBUF);
@@ -122,7 +123,7 @@ export class NicTxQueue implements TxQueue {
     else if (queue.fault !== null) status = NETDEV_EIO;
     if (outcome === NETDEV_EINVAL) counters.refused++;
     else if (outcome === QUEUE_FULL) counters.full++;
-    // Last, for it may lead back here: the device may answer at once.
+    // Last, because it may lead back here: the device may answer at once.
     virtqueue.notify();
     return status;
   }
@@ -131,7 +132,7 @@ export class NicTxQueue implements TxQueue {
     const virtqueue = this.#virtqueue;
     if (virtqueue === null) return 0;
     this.#reclaim(virtqueue.queue);
-    virtqueue.notify(); // for a device that waits in vain
+    virtqueue.notify(); // in case the device waits in vain
     return virtqueue.queue.outstanding;
   }
 
@@ -149,7 +150,7 @@ export class NicTxQueue implements TxQueue {
     }
   }
 
-  /** Adds a packet to the ring. @returns its bytes; negative where it can't be */
+  /** Adds a packet to the ring. @returns its bytes; negative if it cannot be added */
   #send(queue: DriverQueue, packet: number): number {
     const { pool } = this;
     const single = pool.next[packet] === NONE;
@@ -184,8 +185,8 @@ export class NicTxQueue implements TxQueue {
   }
 
   /**
-   * Bytes of a packet in several buffers; 0 for one that can't be sent: a buffer that is empty or not the caller's, or
-   * more of them than `most`.
+   * Bytes of a packet in several buffers; 0 if it cannot be sent: a buffer is empty or not the caller's, or there are
+   * more than `most`.
    */
   #measure(packet: number, most: number): number {
     const { pool } = this;
@@ -199,13 +200,13 @@ export class NicTxQueue implements TxQueue {
     return length;
   }
 
-  /** The buffers of a packet are in the ring. */
+  /** Marks the buffers of a packet as in the ring. */
   #lend(packet: number): void {
     const { pool } = this;
     for (let buffer = packet; buffer !== NO_NETBUF; buffer = pool.next[buffer]) pool.lend(buffer, pool.next[buffer]);
   }
 
-  /** Whether a packet is one that may be sent (5.1.4.2, 5.1.6.2.1). */
+  /** Whether a packet may be sent (5.1.4.2, 5.1.6.2.1). */
   #acceptable(packet: number, length: number): boolean {
     const { pool } = this;
     const flags = pool.flags[packet] & NEEDS_CSUM;
@@ -216,12 +217,12 @@ export class NicTxQueue implements TxQueue {
       : this.#canBeLeft(packet, length, flags, gsoType);
   }
 
-  /** Whether a packet is not too long for a frame with an IP packet of up to `max` bytes. */
+  /** Whether a packet is short enough for a frame with an IP packet of up to `max` bytes. */
   #fits(packet: number, length: number, max: number): boolean {
     return length <= max + FRAME_MIN || length <= max + FRAME_MIN + this.#tagBytes(packet);
   }
 
-  /** Whether the device can do what a packet leaves to it. */
+  /** Whether the device can do the offloads of a packet. */
   #canBeLeft(packet: number, length: number, flags: number, gsoType: number): boolean {
     const { pool } = this;
     if ((offloadsNeeded(flags, gsoType) & ~this.#framing.transmitOffloads) !== 0 || flags === 0) return false;
@@ -232,7 +233,7 @@ export class NicTxQueue implements TxQueue {
     return this.#fits(packet, length, IP_PACKET_MAX);
   }
 
-  /** Bytes of the VLAN tags of a packet, longer than an Ethernet header and they. */
+  /** Bytes of a packet's VLAN tags. The packet must be longer than an Ethernet header with them. */
   #tagBytes(packet: number): number {
     const { pool } = this;
     const { u8 } = pool.region;
@@ -246,7 +247,7 @@ export class NicTxQueue implements TxQueue {
     return vlanTagBytes(this.#types);
   }
 
-  /** Writes the header to `at`: `num_buffers`, and what follows it, are 0. */
+  /** Writes the header to `at`: `num_buffers` and the fields after it are 0. */
   #writeHeader(packet: number, at: number): void {
     const { pool } = this;
     const { u8, u32 } = pool.region;

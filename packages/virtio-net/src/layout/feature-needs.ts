@@ -1,5 +1,5 @@
 /**
- * Which features of the network device need which: VIRTIO 1.4, 5.1.3.1.
+ * The dependencies between features of the network device: VIRTIO 1.4, 5.1.3.1.
  * @module
  */
 
@@ -23,7 +23,7 @@ import {
   VIRTIO_NET_F_MQ,
 } from "./features.ts";
 
-/** Features that need one of others; what others need in turn comes before. */
+/** Each feature with the ones of which it needs one. Dependencies of dependencies come first. */
 const REQUIRES: readonly (readonly [feature: number, ...oneOf: number[]])[] = [
   [VIRTIO_NET_F_GUEST_TSO4, VIRTIO_NET_F_GUEST_CSUM],
   [VIRTIO_NET_F_GUEST_TSO6, VIRTIO_NET_F_GUEST_CSUM],
@@ -46,12 +46,12 @@ export function hasFeature(features: bigint, bit: number): boolean {
   return ((features >> BigInt(bit)) & 1n) === 1n;
 }
 
-/** Whether each feature of the set has the features it needs. */
+/** Whether each feature of the set has its dependencies. */
 export function featuresConsistent(features: bigint): boolean {
   return consistentFeatures(features) === features;
 }
 
-/** The features without those whose needs are not met. */
+/** The features without those whose dependencies are unmet. */
 export function consistentFeatures(features: bigint): bigint {
   let set = features;
   for (const [bit, ...oneOf] of REQUIRES) {

@@ -1,6 +1,6 @@
 /**
- * How long a frame may be for the IP packet in it: VIRTIO 1.4, 5.1.4.2; IEEE 802.1Q. An MTU counts neither the Ethernet
- * header nor the VLAN tags in it, of which there may be two: a customer's tag (802.1Q) inside a provider's (802.1ad).
+ * The longest frame for an IP packet: VIRTIO 1.4, 5.1.4.2; IEEE 802.1Q. An MTU counts neither the Ethernet header nor
+ * its VLAN tags. There may be two: a customer's tag (802.1Q) inside a provider's (802.1ad).
  * @module
  */
 
@@ -8,11 +8,11 @@
 export const ETHERNET_HEADER = 14;
 /** Bytes of two VLAN tags. */
 export const VLAN_TAGS_MAX = 8;
-/** The longest IP packet, bytes. A frame to be segmented has one of up to that length. */
+/** The longest IP packet, bytes; also in a frame that is to be segmented. */
 export const IP_PACKET_MAX = 65535;
-/** Where the first type of a frame is. */
+/** Offset of the first type of a frame. */
 export const ETHERTYPE_AT = 12;
-/** Bytes to be read from there by who wants to know a frame's tags: two types and what is between them. */
+/** Bytes from there that show a frame's tags: two types and the bytes between them. */
 export const ETHERTYPES_SIZE = 6;
 
 const VLAN_TAG = 4;

@@ -1,5 +1,6 @@
 /**
- * What both halves of the network device share: feature bits, configuration space, the frame header, control commands.
+ * Definitions for both halves of the network device: feature bits, configuration space, the frame header, control
+ * commands.
  * @module
  */
 

@@ -1,5 +1,5 @@
 /**
- * What the negotiated features allow a frame to leave undone, in either direction: VIRTIO 1.4, 5.1.6.2.
+ * The offloads that the negotiated features allow, in either direction: VIRTIO 1.4, 5.1.6.2.
  * @module
  */
 
@@ -16,7 +16,7 @@ import {
   VIRTIO_NET_F_HOST_TSO6,
 } from "./features.ts";
 
-/** The offloads a driver may ask of the device when it transmits, as `OFFLOAD_*`. */
+/** The offloads that a driver may ask of the device when it transmits, as `OFFLOAD_*`. */
 export function transmitOffloads(features: bigint): number {
   return (
     (has(features, VIRTIO_NET_F_CSUM) ? OFFLOAD_CSUM : 0) |
@@ -26,7 +26,7 @@ export function transmitOffloads(features: bigint): number {
   );
 }
 
-/** The offloads the driver does itself when it receives, as `OFFLOAD_*`. */
+/** The offloads that the driver does itself when it receives, as `OFFLOAD_*`. */
 export function receiveOffloads(features: bigint): number {
   return (
     (has(features, VIRTIO_NET_F_GUEST_CSUM) ? OFFLOAD_CSUM : 0) |

@@ -1,5 +1,5 @@
 /**
- * Which queue of a network device is which: VIRTIO 1.4, 5.1.2. Pairs of a receive and a transmit queue come first, the
+ * The indices of a network device's queues: VIRTIO 1.4, 5.1.2. Pairs of a receive and a transmit queue come first, the
  * control queue last.
  * @module
  */
@@ -14,19 +14,19 @@ export function transmitQueue(pair: number): number {
   return 2 * pair + 1;
 }
 
-/** The pair that a queue is of, the control queue apart. */
+/** The pair of a queue other than the control queue. */
 export function pairOfQueue(index: number): number {
   return index >>> 1;
 }
 
-/** Whether a queue, which is not the control queue, transmits. */
+/** Whether a queue other than the control queue transmits. */
 export function transmits(index: number): boolean {
   return (index & 1) === 1;
 }
 
 /**
  * Index of the control queue.
- * @param pairs the device's `max_virtqueue_pairs`; 1 where neither VIRTIO_NET_F_MQ nor VIRTIO_NET_F_RSS was negotiated
+ * @param pairs the device's `max_virtqueue_pairs`; 1 if neither VIRTIO_NET_F_MQ nor VIRTIO_NET_F_RSS was negotiated
  */
 export function controlQueue(pairs: number): number {
   return 2 * pairs;

@@ -1,5 +1,5 @@
 /**
- * No transport at all: a driver that calls the device's state machine, and a device that calls its driver's interrupt
+ * A transport without a bus: the driver calls the device's state machine, and the device calls the driver's interrupt
  * handlers. For tests and benchmarks of the two halves alone.
  * @module
  */
@@ -16,13 +16,13 @@ import type { AccessWidth } from "@virtio-ts/vm-device";
 
 const LEGACY_ALIGN = 4096;
 
-/** What a {@link DirectTransport} is made with. */
+/** Options of a {@link DirectTransport}. */
 export interface DirectTransportOptions extends Omit<DeviceCoreOptions, "interrupts"> {
-  /** The driver uses the legacy interface. */
+  /** Whether the driver uses the legacy interface. */
   readonly legacy?: boolean;
 }
 
-/** A device, as its driver reaches it without a bus between them. */
+/** A device that its driver reaches without a bus. */
 export class DirectTransport implements DriverTransport {
   readonly kind: string = "direct";
   readonly deviceType: number;

@@ -1,5 +1,5 @@
 /**
- * The NIC driver on NICs of this package, in one process: frames go out, come back in, and are checked or just counted.
+ * The NIC driver on NICs of this package, in one process: frames go out, come back, and are checked or only counted.
  * For tests and benchmarks of both halves together, over any transport.
  * @module
  */
@@ -16,25 +16,25 @@ import {
   type TxQueue,
 } from "../driver/index.ts";
 
-/** How a {@link DriverRig} is made. */
+/** Options of a {@link DriverRig}. */
 export interface DriverRigOptions extends NetDriverOptions {
-  /** Entries of each queue; as many as there can be by default. */
+  /** Entries of each queue; the maximum by default. */
   readonly entries?: number;
   /** Buffers in the pool; 1024 by default. */
   readonly buffers?: number;
-  /** Bytes of a packet that a buffer holds; 1536 by default. Longer ones take several. */
+  /** Bytes of a packet in each buffer; 1536 by default. Longer packets take several. */
   readonly capacity?: number;
-  /** Packets handed over at a time; 64 by default. */
+  /** Packets passed at a time; 64 by default. */
   readonly burst?: number;
   /** Queue pairs; 1 by default. */
   readonly pairs?: number;
 }
 
-/** A driver with its pool. What its NIC sends is to come back to it: `nic.attach(nic)`. */
+/** A driver with its pool. Its NIC must be connected to itself: `nic.attach(nic)`. */
 export class DriverRig {
   /** The driver. */
   readonly driver: NetDriver;
-  /** Where all its packets lie. */
+  /** The pool of all its packets. */
   readonly pool: NetbufPool;
   /** Its receive queues, once started. */
   rxqs: readonly RxQueue[] = [];
@@ -53,7 +53,7 @@ export class DriverRig {
     this.#in = new PacketBurst(burst);
   }
 
-  /** Takes the driver all the way to RUNNING. */
+  /** Takes the driver to RUNNING. */
   async start(): Promise<this> {
     const { driver, pool } = this;
     const { entries = 0, pairs = 1 } = this.#options;
@@ -66,17 +66,17 @@ export class DriverRig {
     return this;
   }
 
-  /** Stops the driver, and gives the pool back: which fails if a buffer was lost. */
+  /** Stops the driver and destroys the pool, which fails if a buffer was lost. */
   async end(): Promise<void> {
     await this.driver.destroy();
     this.pool.destroy();
   }
 
   /**
-   * Sends `frames` frames of `length` bytes by queue pair `pair`, with whatever their buffers have in them, and
-   * receives as many.
+   * Sends `frames` frames of `length` bytes through queue pair `pair`, with the buffers' present contents, and receives
+   * as many.
    * @param length at most a buffer's capacity
-   * @throws Error when frames stop coming back
+   * @throws Error if frames stop coming back
    */
   loop(frames: number, length: number, pair = 0): void {
     const { lengths } = this.pool;
@@ -86,9 +86,9 @@ export class DriverRig {
   }
 
   /**
-   * {@link loop} with frames whose bytes are checked.
-   * @param lengths of the frames, each at least 60, one after the other and again
-   * @throws Error when a frame is lost, or not what was sent
+   * {@link loop} with checked frames.
+   * @param lengths of the frames, each at least 60, repeated in turn
+   * @throws Error if a frame is lost or altered
    */
   loopChecked(frames: number, lengths: readonly number[], pair = 0): void {
     const { pool } = this;
@@ -119,7 +119,7 @@ export class DriverRig {
     this.#exchange(frames, pair, fill, check);
   }
 
-  /** Sends and receives until `frames` frames have come back; those that find no room in the ring are sent later. */
+  /** Sends and receives until `frames` frames have come back; frames that find the ring full are sent later. */
   #exchange(frames: number, pair: number, fill: (packet: number) => void, check?: (packet: number) => void): void {
     const [rxq, txq] = [this.rxqs[pair], this.txqs[pair]];
     const out = this.#out.clear();
@@ -135,7 +135,7 @@ export class DriverRig {
     }
   }
 
-  /** Fills the burst to be sent with up to `left` new packets. @returns how many */
+  /** Fills the transmit burst with up to `left` new packets. @returns how many */
   #fill(left: number, fill: (packet: number) => void): number {
     const burst = this.#out.clear();
     const room = Math.min(left, burst.packets.length, this.pool.available);
@@ -159,7 +159,7 @@ export class DriverRig {
   }
 }
 
-/** Byte `i` of frame `frame`. Ethernet's type is one that nobody knows. */
+/** Byte `i` of frame `frame`. The Ethernet type is 0x88b5, which no stack handles. */
 function pattern(frame: number, i: number): number {
   return i === 12 ? 0x88 : i === 13 ? 0xb5 : (frame * 31 + i * 7 + (i >> 8)) & 0xff;
 }

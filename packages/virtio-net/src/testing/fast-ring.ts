@@ -1,6 +1,6 @@
 /**
- * A driver's half of a split ring that costs next to nothing (VIRTIO 1.4, 2.7): its chains are laid out once
- * and made available again and again, in order. It checks nothing; for benchmarks.
+ * A driver's half of a split ring at almost no cost (VIRTIO 1.4, 2.7): its chains are laid out once and made available
+ * again and again, in order. It checks nothing; for benchmarks.
  * @module
  */
 
@@ -15,9 +15,9 @@ import type { MemoryRegion } from "@virtio-ts/vm-memory";
 
 /** Chains of the same shape, made available over and over. */
 export class FastRing {
-  /** Where the queue lies. */
+  /** The areas of the queue. */
   readonly areas: QueueAreas;
-  /** Chains the ring has room for. */
+  /** Number of chains that the ring holds. */
   readonly chains: number;
   readonly #u16: Uint16Array;
   readonly #mask: number;
@@ -28,7 +28,7 @@ export class FastRing {
   #chain = 0;
 
   /**
-   * @param region memory to lie in, from its start on
+   * @param region memory of the queue and its buffers
    * @param base offset of the queue in the region, a multiple of 4096
    * @param buffers offset of the buffers; each chain gets the sum of `shape`, rounded up to 64
    * @param shape bytes of each descriptor of a chain

@@ -1,5 +1,5 @@
 /**
- * For benchmarks and tests of other packages: a NIC with a fast driver on it, and the NIC driver on whatever NIC.
+ * For benchmarks and tests of other packages: a NIC with a fast driver, and the NIC driver for any NIC.
  * @module
  */
 

@@ -1,6 +1,6 @@
 /**
- * A NIC, its state machine and both its queues with fast drivers, between a source and a sink of frames: what
- * a benchmark of the device's own cost needs, and nothing else.
+ * A NIC, its state machine and both its queues with fast drivers, between a source and a sink of frames, for benchmarks
+ * of the device's own cost.
  * @module
  */
 
@@ -26,21 +26,21 @@ import {
 } from "../layout/index.ts";
 import { FastRing } from "./fast-ring.ts";
 
-/** What a NIC is driven through. */
+/** The part of a transport that drives a NIC. */
 export interface RigTransport {
   /** The state machine behind it. */
   readonly core: DeviceCore;
-  /** The driver's notification of a queue, by whatever road the transport has for it. */
+  /** The driver's notification of a queue, through the transport. */
   kick(queue: number): void;
 }
 
-/** How a {@link NicRig} is made. */
+/** Options of a {@link NicRig}. */
 export interface NicRigOptions {
-  /** Puts the NIC behind a transport; without one the rig kicks the state machine itself. */
+  /** Puts the NIC behind a transport; without it the rig kicks the state machine directly. */
   readonly transport?: (nic: NetDevice, machine: Pick<DeviceCoreOptions, "memory" | "scheduler">) => RigTransport;
-  /** Bytes of each frame; above 1514 it is one TCP segment to be cut up. */
+  /** Bytes of each frame; a frame above 1514 is one TCP segment to be cut up. */
   readonly frameBytes: number;
-  /** Frames handed over at a time; 64 by default. */
+  /** Frames passed at a time; 64 by default. */
   readonly burst?: number;
   /** Bytes of each receive buffer; 1536 by default. */
   readonly bufferBytes?: number;
@@ -53,10 +53,10 @@ const RX_BASE = 0;
 const TX_BASE = 0x4_0000;
 const RX_BUFFERS = 0x8_0000;
 const TX_BUFFERS = 0x180_0000;
-/** Largest descriptor of a transmitted frame: how Linux' socket buffers are cut. */
+/** Largest descriptor of a transmitted frame: as Linux cuts its socket buffers. */
 const FRAGMENT = 32768;
 
-/** A NIC at work. */
+/** A NIC in use. */
 export class NicRig {
   /** The NIC. */
   readonly nic: NetDevice;
@@ -144,7 +144,7 @@ function direct(nic: NetDevice, machine: Pick<DeviceCoreOptions, "memory" | "sch
   return { core, kick: (queue) => core.notify(queue) };
 }
 
-/** Frames as a backend hands them over: one after the other in one piece of memory. */
+/** Frames as a backend passes them: consecutive in one block of memory. */
 function sourceFrames(count: number, length: number, gso: boolean): FrameBurst {
   const frames = new FrameBurst(count, count);
   const stride = Math.ceil(length / 64) * 64;
