@@ -1,5 +1,5 @@
 /**
- * Dragonball's extensions: the registers they add to those of version 2, and those they change.
+ * Dragonball's extensions: the registers that they add to version 2, or change.
  * @module
  */
 
@@ -11,9 +11,9 @@ import { INTERRUPT_STATUS, QUEUE_NOTIFY } from "../layout/registers.ts";
 import type { MsiVectors } from "./msi.ts";
 import type { RegisterSet } from "./registers.ts";
 
-/** Which of the extensions a device has. */
+/** The extensions of a device. */
 export interface DragonballOptions {
-  /** Where messages go; without it there are none. */
+  /** Takes the messages; without it the device has no messages. */
   readonly msi?: MsiSink;
   /** Whether each queue has a doorbell; `false` by default. */
   readonly perQueueNotify?: boolean;
@@ -21,7 +21,7 @@ export interface DragonballOptions {
   readonly interruptUsed?: boolean;
 }
 
-/** The vendor id that tells a driver of the extensions. */
+/** The vendor id that announces the extensions to a driver. */
 export function dragonballVendorId({ msi, perQueueNotify, interruptUsed }: DragonballOptions): number {
   let id = layout.DRAGONBALL_VENDOR_ID;
   if (interruptUsed) id += layout.DRAGONBALL_INTR_USED;
@@ -58,14 +58,14 @@ export class DragonballRegisters implements RegisterSet {
     else if (offset >= layout.MSI_ADDRESS_LOW) this.#msi.write(offset, value);
   }
 
-  /** Writes one of the registers of 16 bits. Whether there are messages is settled before the device is live. */
+  /** Writes a 16-bit register. Messages can be enabled or disabled only until the device is live. */
   setShort(offset: number, value: number): void {
     const live = (this.#core.status & (STATUS_DRIVER_OK | STATUS_SUSPEND)) !== 0;
     if (offset === layout.MSI_COMMAND) this.#msi?.command(value);
     else if (offset === layout.MSI_CSR && !live) this.#msi?.control(value);
   }
 
-  /** A write of any width and value at `offset` from the first doorbell. */
+  /** Handles a write of any width and value at `offset` from the first doorbell. */
   ring(offset: number): void {
     if (this.#doorbells && offset % layout.DOORBELL_SCALE === 0) this.#core.notify(offset / layout.DOORBELL_SCALE);
   }

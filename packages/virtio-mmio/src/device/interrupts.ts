@@ -1,6 +1,6 @@
 /**
- * How the device interrupts: by InterruptStatus and the line that follows it (VIRTIO 1.4, 4.2.3.4), or by Dragonball's
- * messages while the driver has those enabled. The state machine's notifiers end here.
+ * The device's interrupts: InterruptStatus and the line that follows it (VIRTIO 1.4, 4.2.3.4), or Dragonball's messages
+ * while the driver has enabled them. The state machine's notifiers call into this module.
  * @module
  */
 
@@ -13,7 +13,7 @@ import type { MsiVectors } from "./msi.ts";
 export class MmioInterrupts implements TransportInterrupts {
   /** InterruptStatus and the line. */
   readonly line: LegacyInterrupt;
-  /** The messages, where there are any. */
+  /** The messages, if the device has any. */
   readonly msi: MsiVectors | null;
   readonly config: InterruptNotifier = { notify: () => this.#notify(0, ISR_CONFIG) };
 

@@ -39,7 +39,7 @@ export class LegacyRegisters implements RegisterSet {
   }
 }
 
-/** Whether a value of 32 bits is one. */
+/** Whether a value of 32 bits is a power of 2. */
 export function isPowerOf2(value: number): boolean {
   return value !== 0 && (value & (value - 1)) === 0;
 }

@@ -1,5 +1,5 @@
 /**
- * The control registers that only version 2 has (VIRTIO 1.4, 4.2.2): queues by their areas, shared memory, the
+ * The control registers that only version 2 has (VIRTIO 1.4, 4.2.2): the areas of queues, shared memory, the
  * configuration's generation.
  * @module
  */
@@ -11,7 +11,7 @@ import type { MmioTransport } from "./transport.ts";
 
 const MISSING = 0xffff_ffff;
 
-/** Where each register of an area's address is among the six halves of a queue's addresses. */
+/** Index of each address register among the six halves of a queue's addresses. */
 const HALVES: ReadonlyMap<number, number> = new Map(
   [register.QUEUE_DESC_LOW, register.QUEUE_DRIVER_LOW, register.QUEUE_DEVICE_LOW].flatMap((low, area) => [
     [low, 2 * area],
@@ -32,7 +32,7 @@ export class ModernRegisters implements RegisterSet {
     switch (offset) {
       case register.QUEUE_READY: {
         const queue = core.selectedQueue;
-        // Not zero before the device has let go of the queue, however it is taken away.
+        // Stays 1 until the device has released the queue, for either way to reset it.
         return queue?.enabled || queue?.resetting ? 1 : 0;
       }
       case register.QUEUE_RESET:
@@ -68,7 +68,7 @@ export class ModernRegisters implements RegisterSet {
     }
   }
 
-  /** Of a device that is not live yet, a queue that is stopped keeps what was written of it. */
+  /** Before the device is live, a stopped queue keeps its registers. */
   #stopQueue(): void {
     const { core } = this.#transport;
     const queue = core.selectedQueue;

@@ -7,7 +7,7 @@ import { RestoreError, savedFlag, savedList, savedRecord, savedWords } from "@vi
 import type { MsiSink } from "@virtio-ts/vm-device";
 import * as layout from "../layout/dragonball.ts";
 
-/** A vector: its message, whether it is masked, and whether one waits for it not to be. */
+/** A vector: its message, whether it is masked, and whether a message waits until it is unmasked. */
 interface Vector {
   addressLow: number;
   addressHigh: number;
@@ -18,7 +18,7 @@ interface Vector {
 
 /** Messages as plain data. */
 export interface MsiState {
-  /** Whether they are enabled. */
+  /** Whether messages are enabled. */
   readonly enabled: boolean;
   /** The message registers: address, low and high half, and data. */
   readonly message: readonly number[];
@@ -31,7 +31,7 @@ const PENDING = 2;
 
 /** The vectors of a device, and the registers that program them. */
 export class MsiVectors {
-  /** Whether the driver has enabled messages: otherwise there is the line. */
+  /** Whether the driver has enabled messages. Otherwise the line is used. */
   enabled = false;
   readonly #sink: MsiSink;
   readonly #vectors: readonly Vector[];
@@ -48,12 +48,12 @@ export class MsiVectors {
     }));
   }
 
-  /** How many there are. */
+  /** Number of vectors. */
   get count(): number {
     return this.#vectors.length;
   }
 
-  /** The driver enables messages, or goes back to the line: each time, it programs them anew. */
+  /** The driver enables messages, or returns to the line. Each change clears the vectors. */
   control(value: number): void {
     const enabled = (value & layout.MSI_CSR_ENABLED) !== 0;
     if (enabled === this.enabled) return;
@@ -61,7 +61,7 @@ export class MsiVectors {
     this.enabled = enabled;
   }
 
-  /** The driver gives a command. Unknown ones, and those for vectors that are not there, do nothing. */
+  /** The driver writes a command. Unknown commands and commands for missing vectors do nothing. */
   command(value: number): void {
     const vector = this.#vectors[value & layout.MSI_COMMAND_VECTOR];
     if (!this.enabled || vector === undefined) return;
@@ -83,14 +83,14 @@ export class MsiVectors {
     if (this.enabled) this.#message[(offset - layout.MSI_ADDRESS_LOW) >>> 2] = value;
   }
 
-  /** Sends a vector's message, or leaves it pending while that is masked. */
+  /** Sends a vector's message, or sets it pending while the vector is masked. */
   fire(index: number): void {
     const vector = this.#vectors[index];
     if (vector.masked) vector.pending = true;
     else this.#send(vector);
   }
 
-  /** Device reset: disabled, and nothing is left of what was programmed. */
+  /** Device reset: disables messages and clears all vectors. */
   reset(): void {
     this.enabled = false;
     this.#message.fill(0);
@@ -100,7 +100,7 @@ export class MsiVectors {
     }
   }
 
-  /** As plain data. */
+  /** The state as plain data. */
   save(): MsiState {
     const vectors = this.#vectors.map(({ addressLow, addressHigh, data, masked, pending }) => [
       addressLow,
@@ -111,7 +111,7 @@ export class MsiVectors {
     return { enabled: this.enabled, message: [...this.#message], vectors };
   }
 
-  /** Takes back what {@link save} gave: checked already. */
+  /** Restores state from {@link save}, already checked. */
   restore(state: MsiState): void {
     this.enabled = state.enabled;
     this.#message.set(state.message);
@@ -136,8 +136,8 @@ export class MsiVectors {
 
 /**
  * Checks messages in saved state, and copies them.
- * @param vectors those they are for; `null` where there are none
- * @throws RestoreError for anything else than {@link MsiVectors.save} of them gives
+ * @param vectors the vectors to restore; `null` if the device has none
+ * @throws RestoreError if {@link MsiVectors.save} of these vectors cannot have returned `state`
  */
 export function parseMsi(state: unknown, vectors: MsiVectors | null): MsiState | null {
   if ((state === null) !== (vectors === null)) {

@@ -1,6 +1,6 @@
 /**
- * The control registers that both versions have (VIRTIO 1.4, 4.2.2 and 4.2.4); the others are the version's own.
- * Write-only registers read as zero, as does what is no register.
+ * The control registers that both versions have (VIRTIO 1.4, 4.2.2 and 4.2.4). Write-only and unknown registers read as
+ * zero.
  * @module
  */
 
@@ -9,9 +9,9 @@ import type { MmioTransport } from "./transport.ts";
 
 /** Registers of 32 bits, by their offset. */
 export interface RegisterSet {
-  /** The value of the register at `offset`; 0 where there is none. */
+  /** The value of the register at `offset`; 0 if there is none. */
   get(offset: number): number;
-  /** Writes the register at `offset`; ignored where there is none. */
+  /** Writes the register at `offset`; ignored if there is none. */
   set(offset: number, value: number): void;
 }
 
@@ -21,7 +21,7 @@ export class ControlRegisters implements RegisterSet {
   readonly #vendorId: number;
   readonly #others: RegisterSet;
 
-  /** @param others the registers that are not in both versions */
+  /** @param others the registers that only this version has */
   constructor(transport: MmioTransport, vendorId: number, others: RegisterSet) {
     this.#transport = transport;
     this.#vendorId = vendorId;
@@ -72,7 +72,7 @@ export class ControlRegisters implements RegisterSet {
         this.#setSize(value);
         break;
       case register.QUEUE_NOTIFY:
-        core.notify(value & 0xffff); // what is above is notification data, which says nothing the ring does not
+        core.notify(value & 0xffff); // the upper bits are notification data, which adds nothing to the ring
         break;
       case register.INTERRUPT_ACK:
         interrupts.line.acknowledge(value);
@@ -86,8 +86,8 @@ export class ControlRegisters implements RegisterSet {
   }
 
   /**
-   * Any size is taken: the register can't be read, so a driver learns of one that can't be when it goes live. But for
-   * 0 of a legacy driver, which takes a queue back with it (rcore's virtio-drivers) and need not set it again.
+   * Accepts any size: the register can't be read, so a driver learns of an invalid size when the device goes live. Only 0
+   * from a legacy driver is ignored: rcore's virtio-drivers writes it to take a queue back, and need not set it again.
    */
   #setSize(value: number): void {
     const { core, legacy } = this.#transport;

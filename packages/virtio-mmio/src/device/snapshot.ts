@@ -1,6 +1,6 @@
 /**
- * The saved state of the transport and what is behind it: what a machine keeps to go on later, elsewhere. Guest memory
- * is saved by whoever owns it. Who restores a snapshot need not trust who wrote it.
+ * The saved state of the transport, its state machine and its device, with which a machine continues later, elsewhere.
+ * The owner of guest memory saves that. Saved state is untrusted.
  * @module
  */
 
@@ -34,20 +34,20 @@ interface RegisterState {
   readonly queueAligns: readonly number[];
   /** InterruptStatus. */
   readonly interruptStatus: number;
-  /** Dragonball's messages; `null` where there are none. */
+  /** Dragonball's messages; `null` if the device has none. */
   readonly msi: MsiState | null;
 }
 
-/** Plain data that `VirtioMmioDevice.save` gives: survives JSON and structured clones. */
+/** The plain data that `VirtioMmioDevice.save` returns. It survives JSON and structured clones. */
 export interface MmioState extends RegisterState {
   readonly version: 1;
   /** The state machine and the device. */
   readonly core: CoreState;
 }
 
-/** The state of a transport and what is behind it. */
+/** The state of a transport, its state machine and its device. */
 export function saveTransport(transport: MmioTransport): MmioState {
-  const core = transport.core.save(); // first, for what the device does for it may interrupt
+  const core = transport.core.save(); // first, because the device may interrupt during it
   const { version, deviceFeaturesSel, driverFeaturesSel, shmSel, guestPageSize, queueAligns, interrupts } = transport;
   return {
     version: 1,
@@ -64,8 +64,8 @@ export function saveTransport(transport: MmioTransport): MmioState {
 }
 
 /**
- * Takes back what {@link saveTransport} gave, into a transport whose device is in reset.
- * @throws RestoreError for anything else; nothing is changed then
+ * Restores state from {@link saveTransport} into a transport whose device is in reset.
+ * @throws RestoreError if `state` is invalid; nothing is changed then
  */
 export function restoreTransport(transport: MmioTransport, state: unknown): void {
   const source = savedRecord(state, "the saved state");
@@ -76,7 +76,7 @@ export function restoreTransport(transport: MmioTransport, state: unknown): void
   const coreState = checkCore(source.core, transport.version);
   const next = parseRegisters(source, transport, coreState.status === 0);
   const messages = interrupts.msi?.save() ?? null;
-  // Before the device goes live, for it may send one at once.
+  // Before the device goes live, because it may send a message at once.
   if (next.msi !== null) interrupts.msi?.restore(next.msi);
   try {
     core.restore(coreState);
@@ -92,7 +92,7 @@ export function restoreTransport(transport: MmioTransport, state: unknown): void
   if (next.interruptStatus !== 0) interrupts.line.set(next.interruptStatus);
 }
 
-/** The state machine's part, which checks the rest of it: its driver uses the interface that the registers are of. */
+/** Checks that the saved driver uses the interface of these registers. The state machine checks the rest. */
 function checkCore(value: unknown, registers: 1 | 2): Readonly<Record<string, unknown>> {
   const source = savedRecord(value, "core");
   const status = savedWord(source.status, "core.status");

@@ -1,15 +1,15 @@
 /**
- * What the registers of one device share: the state machine, the interrupts, and the transport's own state.
+ * The state that the registers of one device share: the state machine, the interrupts, and the transport's own state.
  * @module
  */
 
 import type { DeviceCore } from "@virtio-ts/virtio-device";
 import type { MmioInterrupts } from "./interrupts.ts";
 
-/** GuestPageSize and QueueAlign of a driver that sets neither. */
+/** GuestPageSize and QueueAlign until a driver sets them. */
 const DEFAULT_PAGE = 4096;
 
-/** The transport's state. A snapshot is of this, the interrupts and the state machine. */
+/** The transport's state. A snapshot holds this, the interrupts and the state machine. */
 export class MmioTransport {
   /** Version of the registers. */
   readonly version: 1 | 2;
@@ -24,8 +24,8 @@ export class MmioTransport {
   /** SHMSel. */
   shmSel = 0;
   /**
-   * GuestPageSize: a power of 2. It outlives the driver's resets: Linux sets it when it finds the device, and resets
-   * that afterwards.
+   * GuestPageSize: a power of 2. It survives the driver's resets, because Linux sets it when it finds the device, then
+   * resets the device.
    */
   guestPageSize: number = DEFAULT_PAGE;
   /** QueueAlign of each queue: a power of 2. */
@@ -49,14 +49,14 @@ export class MmioTransport {
     this.core.writeStatus(value, this.legacy);
   }
 
-  /** The machine resets the virtio device and what this transport adds to it. */
+  /** The machine resets the virtio device and the transport's own state. */
   reset(): void {
     this.core.reset();
     this.#clear();
     this.guestPageSize = DEFAULT_PAGE;
   }
 
-  /** Takes the virtio device out of the machine, for good. */
+  /** Removes the virtio device from the machine, for good. */
   async remove(): Promise<void> {
     const removed = this.core.remove();
     this.#clear();

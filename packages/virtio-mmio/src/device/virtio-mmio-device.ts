@@ -1,5 +1,5 @@
 /**
- * A virtio device as memory-mapped registers (VIRTIO 1.4, 4.2): puts the registers over the state machine. For
+ * A virtio device as memory-mapped registers (VIRTIO 1.4, 4.2): connects the registers to the state machine. For
  * machines.
  * @module
  */
@@ -25,17 +25,17 @@ import { ControlRegisters, type RegisterSet } from "./registers.ts";
 import { type MmioState, restoreTransport, saveTransport } from "./snapshot.ts";
 import { MmioTransport } from "./transport.ts";
 
-/** What a {@link VirtioMmioDevice} is made with. */
+/** The options of a {@link VirtioMmioDevice}. */
 export interface VirtioMmioOptions extends Omit<DeviceCoreOptions, "interrupts"> {
-  /** The interrupt line, level-triggered: up while InterruptStatus is not zero. */
+  /** The interrupt line, level-triggered: asserted while InterruptStatus is not zero. */
   readonly line: InterruptLine;
-  /** The interface to offer: 2, which is the default, or 1 for drivers from before version 1 of the standard. */
+  /** The interface to offer: 2 (default), or 1 for drivers from before version 1 of the standard. */
   readonly version?: 1 | 2;
-  /** VendorID, 32 bits; 0x1af4, which is PCI's for virtio, by default. Dragonball's extensions say their own. */
+  /** VendorID, 32 bits; by default 0x1af4, virtio's PCI vendor id. Dragonball's extensions have their own. */
   readonly vendorId?: number;
   /**
-   * Of VIRTIO_F_NOTIFICATION_DATA and VIRTIO_F_RING_RESET, the latter by default. With Dragonball's messages there is no
-   * RING_RESET: their registers are where QueueReset is.
+   * Any of VIRTIO_F_NOTIFICATION_DATA and VIRTIO_F_RING_RESET; the latter by default. Dragonball's messages exclude
+   * RING_RESET, because their registers overlap QueueReset.
    */
   readonly transportFeatures?: bigint;
   /** Dragonball's extensions to offer; none by default. */
@@ -43,12 +43,12 @@ export interface VirtioMmioOptions extends Omit<DeviceCoreOptions, "interrupts">
 }
 
 const DEFAULT_VENDOR_ID = 0x1af4;
-/** Bytes of the window: at least a page, so that a guest can map it for one driver alone. */
+/** The window is whole pages, so that a guest can map it for one driver alone. */
 const PAGE = 0x1000;
 
 /**
- * A virtio device as memory-mapped registers. A control register is written by aligned accesses of 32 bits, and other
- * writes are ignored; reads of any width give the bytes that are there. Once it is made nothing in it throws.
+ * A virtio device as memory-mapped registers. A control register is written by an aligned access of 32 bits; other
+ * writes are ignored. A read of any width returns the bytes there. After construction no access throws.
  */
 export class VirtioMmioDevice implements RegisterBlock {
   /** The state machine, with its counters. */
@@ -61,8 +61,8 @@ export class VirtioMmioDevice implements RegisterBlock {
   readonly #dragonball: DragonballRegisters | null;
 
   /**
-   * @throws VirtioMmioError where an option is missing, or the options do not go together with the device;
-   * QueueConfigError `size` where it declares a queue of a size that can't be: see `VirtioDevice.queueMaxSizes`
+   * @throws VirtioMmioError if an option is missing, or the options do not fit the device; QueueConfigError `size` if
+   * the device declares a queue of an invalid size: see `VirtioDevice.queueMaxSizes`
    */
   constructor(device: VirtioDevice, options: VirtioMmioOptions) {
     const missing = missingOption({
@@ -113,28 +113,29 @@ export class VirtioMmioDevice implements RegisterBlock {
     }
   }
 
-  /** The machine is reset: the device and all its registers start anew. */
+  /** Machine reset: resets the device and all its registers. */
   reset(): void {
     this.#transport.reset();
   }
 
   /**
-   * All of it as plain data, the device and its driver's use of it. Not to be called from within a call of the device.
+   * The whole state as plain data: the registers, the state machine and the device. Do not call this from within a call
+   * of the device.
    */
   save(): MmioState {
     return saveTransport(this.#transport);
   }
 
   /**
-   * Takes back what {@link save} gave, into a device that is in reset. A live device goes on at once; an interrupt that
-   * was pending raises the line.
-   * @throws RestoreError for anything else than saved state of a device like this one; nothing is changed then
+   * Restores state from {@link save} into a device that is in reset. A live device continues at once; a pending
+   * interrupt raises the line.
+   * @throws RestoreError if `state` is not the saved state of an identical device; nothing is changed then
    */
   restore(state: unknown): void {
     restoreTransport(this.#transport, state);
   }
 
-  /** Takes the device out of the machine, for good. */
+  /** Removes the device from the machine, for good. */
   remove(): Promise<void> {
     return this.#transport.remove();
   }

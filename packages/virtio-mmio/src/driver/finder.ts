@@ -1,6 +1,6 @@
 /**
- * Finding devices in a list of places, and reaching one in a known place: no bus says where MMIO devices are (VIRTIO
- * 1.4, 4.2.1). For drivers.
+ * Finds devices in a list of places, or connects to one in a known place: no bus lists MMIO devices (VIRTIO 1.4,
+ * 4.2.1). For drivers.
  * @module
  */
 
@@ -15,7 +15,7 @@ import {
 import { type MmioPlace, MmioRegisters } from "./registers.ts";
 import { MmioTransport } from "./transport.ts";
 
-/** Looks for virtio devices at a list of places. Places without one are passed over. */
+/** Finds virtio devices in a list of places. Skips places without one. */
 export class MmioFinder implements DeviceFinder {
   readonly #host: DriverHost;
   readonly #access: RegisterAccess;
@@ -40,9 +40,9 @@ export class MmioFinder implements DeviceFinder {
 }
 
 /**
- * The device at a place.
+ * Connects to the device at a place.
  * @param access memory-mapped I/O
- * @throws DriverError `bad-device` where the magic number is wrong, `not-supported` for a version other than 1 and 2,
+ * @throws DriverError `bad-device` if the magic number is wrong, `not-supported` for a version other than 1 and 2,
  * `not-found` for a placeholder
  */
 export function connectMmio(host: DriverHost, access: RegisterAccess, place: MmioPlace): MmioTransport {

@@ -1,5 +1,5 @@
 /**
- * The driver half: virtio devices behind memory-mapped registers, found and driven (VIRTIO 1.4, 4.2). For drivers.
+ * The driver half: finds virtio devices behind memory-mapped registers and drives them (VIRTIO 1.4, 4.2). For drivers.
  * @module
  */
 

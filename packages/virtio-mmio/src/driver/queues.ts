@@ -1,5 +1,5 @@
 /**
- * How queues are told to a device, which is where the two versions differ (VIRTIO 1.4, 4.2.3.2 and 4.2.4). For the
+ * Enables and resets queues, which the two versions do in different ways (VIRTIO 1.4, 4.2.3.2 and 4.2.4). For the
  * driver half.
  * @module
  */
@@ -10,17 +10,17 @@ import * as legacy from "../layout/legacy.ts";
 import * as register from "../layout/registers.ts";
 import type { MmioRegisters } from "./registers.ts";
 
-/** The queue registers of one version. Each is of the queue that was selected. */
+/** The queue registers of one version. Each acts on the selected queue. */
 export interface MmioQueues {
   readonly placement: LegacyPlacement | null;
-  /** The device was reset: what it must know before queues is told again. */
+  /** Writes the registers that must precede any queue. Called after each reset. */
   prepare(): void;
   /** Whether the queue is in use. */
   enabled(): boolean;
-  /** Tells where the queue is. @throws DriverError `address-range` */
+  /** Writes the queue's addresses and enables it. @throws DriverError `address-range` */
   place(areas: QueueAreas): void;
   /**
-   * Takes the queue back, and waits until the device has let go of it.
+   * Takes the queue back, and waits until the device has released it.
    * @param ringReset VIRTIO_F_RING_RESET was negotiated
    * @throws DriverError `timeout`
    */

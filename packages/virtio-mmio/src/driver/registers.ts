@@ -1,5 +1,5 @@
 /**
- * The registers of one device, and who it says it is (VIRTIO 1.4, 4.2.2 and 4.2.3.1). For the driver half.
+ * The registers of one device, and its identity (VIRTIO 1.4, 4.2.2 and 4.2.3.1). For the driver half.
  * @module
  */
 
@@ -7,17 +7,17 @@ import { DriverError, type RegisterAccess } from "@virtio-ts/virtio-driver";
 import type { AccessWidth } from "@virtio-ts/vm-device";
 import * as register from "../layout/registers.ts";
 
-/** Where a device is, as the machine's description (a device tree, ACPI, a command line) says. */
+/** A device's place, from the machine's description (a device tree, ACPI, a command line). */
 export interface MmioPlace {
-  /** Where its registers start. */
+  /** Address of its registers. */
   readonly address: number;
-  /** Bytes of them, configuration space included; 512 by default. */
+  /** Bytes of its registers, including configuration space; 512 by default. */
   readonly size?: number;
   /** Its interrupt line. */
   readonly line: number;
 }
 
-/** Who a device says it is. */
+/** A device's version and type. */
 export interface MmioIdentity {
   readonly version: 1 | 2;
   /** Device id (5): `VIRTIO_ID_*`. */
@@ -48,7 +48,7 @@ export class MmioRegisters {
     this.#access.write(this.#address + offset, 4, value);
   }
 
-  /** A control register of 64 bits, as two; `null` where it does not fit into a number. */
+  /** A 64-bit value in two control registers; `null` if it is above 2^53 - 1. */
   getWide(low: number): number | null {
     const value = this.get(low) + this.get(low + 4) * 2 ** 32;
     return Number.isSafeInteger(value) ? value : null;
@@ -68,8 +68,8 @@ export class MmioRegisters {
   }
 
   /**
-   * Who the device says it is. Nothing but magic, version and id is read.
-   * @returns a DriverError where it is none: `bad-device`, `not-supported`; `not-found` for a placeholder
+   * Reads the device's identity: magic, version and id, no other register.
+   * @returns a DriverError if there is no such device: `bad-device`, `not-supported`; `not-found` for a placeholder
    */
   identify(): MmioIdentity | DriverError {
     const at = `at 0x${this.#address.toString(16)}`;

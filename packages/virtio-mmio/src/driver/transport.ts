@@ -1,6 +1,6 @@
 /**
- * A virtio device behind memory-mapped registers, version 2 or legacy version 1 (VIRTIO 1.4, 4.2). For the driver
- * library.
+ * Drives a virtio device behind memory-mapped registers, version 2 or legacy version 1 (VIRTIO 1.4, 4.2). For the
+ * driver library.
  * @module
  */
 
@@ -26,10 +26,10 @@ import * as register from "../layout/registers.ts";
 import { LegacyQueues, type MmioQueues, ModernQueues } from "./queues.ts";
 import type { MmioIdentity, MmioRegisters } from "./registers.ts";
 
-/** No register here says by what a queue is to be named instead of its index. */
+/** MMIO has no register for the value that would name a queue instead of its index. */
 const IMPOSSIBLE = feature(VIRTIO_F_NOTIF_CONFIG_DATA);
 
-/** One device. */
+/** The transport of one device. */
 export class MmioTransport implements DriverTransport {
   readonly kind = "mmio";
   readonly deviceType: number;
@@ -109,7 +109,7 @@ export class MmioTransport implements DriverTransport {
     this.#live.delete(index);
   }
 
-  /** Without notification data the index stands alone, in the same place (4.2.3.3). */
+  /** Without notification data the value is the index alone, in the same bits (4.2.3.3). */
   notify(index: number, position = 0): void {
     this.#registers.set(register.QUEUE_NOTIFY, encodeNotification(index, position));
   }
@@ -141,8 +141,8 @@ export class MmioTransport implements DriverTransport {
   }
 
   /**
-   * Acknowledged before anybody is told: what happens from then on raises the line anew. The other way round an event
-   * between the last look and the acknowledgement would be lost.
+   * Acknowledges before the driver is called, so that a later event raises the line again. In the other order an event
+   * between the last poll and the acknowledgement would be lost.
    */
   readIsr(): number {
     const isr = this.#registers.get(register.INTERRUPT_STATUS) & (ISR_QUEUE | ISR_CONFIG);

@@ -1,5 +1,5 @@
 /**
- * What both halves of the MMIO transport share: registers and their values (VIRTIO 1.4, 4.2).
+ * The numbers that both halves of the MMIO transport share: registers and their values (VIRTIO 1.4, 4.2).
  * @module
  */
 

@@ -1,6 +1,6 @@
 /**
- * Offsets of the control registers (VIRTIO 1.4, 4.2.2): 32 bits each, little-endian. Those up to {@link STATUS} are in
- * both versions, but for {@link QUEUE_READY}. For both halves.
+ * Offsets of the control registers (VIRTIO 1.4, 4.2.2): 32 bits each, little-endian. Both versions have the registers
+ * up to {@link STATUS}, except {@link QUEUE_READY}. For both halves.
  * @module
  */
 
@@ -8,7 +8,7 @@
 export const MAGIC_VALUE = 0x000;
 /** Version, read-only: {@link MMIO_VERSION} or {@link MMIO_LEGACY_VERSION}. */
 export const VERSION = 0x004;
-/** DeviceID, read-only: a virtio device id; 0 where there is no device. */
+/** DeviceID, read-only: a virtio device id; 0 if there is no device. */
 export const DEVICE_ID = 0x008;
 /** VendorID, read-only. */
 export const VENDOR_ID = 0x00c;
@@ -20,9 +20,9 @@ export const DEVICE_FEATURES_SEL = 0x014;
 export const DRIVER_FEATURES = 0x020;
 /** DriverFeaturesSel, write-only. */
 export const DRIVER_FEATURES_SEL = 0x024;
-/** QueueSel, write-only: the queue that the other queue registers are of. */
+/** QueueSel, write-only: selects the queue of the other queue registers. */
 export const QUEUE_SEL = 0x030;
-/** QueueSizeMax, read-only: 0 where there is no such queue. */
+/** QueueSizeMax, read-only: 0 if there is no such queue. */
 export const QUEUE_SIZE_MAX = 0x034;
 /** QueueSize, write-only. */
 export const QUEUE_SIZE = 0x038;
@@ -42,13 +42,13 @@ export const QUEUE_DESC_LOW = 0x080;
 export const QUEUE_DRIVER_LOW = 0x090;
 /** QueueDeviceLow, write-only; QueueDeviceHigh follows. */
 export const QUEUE_DEVICE_LOW = 0x0a0;
-/** SHMSel, write-only: the shared memory id that the following four are of. */
+/** SHMSel, write-only: selects the shared memory id of the next four registers. */
 export const SHM_SEL = 0x0ac;
-/** SHMLenLow, read-only: all ones where there is no such region. */
+/** SHMLenLow, read-only: all ones if there is no such region. */
 export const SHM_LEN_LOW = 0x0b0;
 /** SHMLenHigh, read-only. */
 export const SHM_LEN_HIGH = 0x0b4;
-/** SHMBaseLow, read-only: all ones where there is no such region. */
+/** SHMBaseLow, read-only: all ones if there is no such region. */
 export const SHM_BASE_LOW = 0x0b8;
 /** SHMBaseHigh, read-only. */
 export const SHM_BASE_HIGH = 0x0bc;
@@ -56,7 +56,7 @@ export const SHM_BASE_HIGH = 0x0bc;
 export const QUEUE_RESET = 0x0c0;
 /** ConfigGeneration, read-only. */
 export const CONFIG_GENERATION = 0x0fc;
-/** Config: the device's configuration space, from here on. */
+/** Config: start of the device's configuration space. */
 export const CONFIG = 0x100;
 
 /** {@link MAGIC_VALUE}: "virt". */
