@@ -8,9 +8,9 @@ import type { ChainBurst } from "./chain-burst.ts";
 import type { QueueFault } from "./fault.ts";
 import type { QueueState } from "./state.ts";
 
-/** {@link DeviceQueue.pop}: nothing is available. */
+/** {@link DeviceQueue.pop}: nothing is available. {@link DeviceQueue.walkHeld}: no such chain is held. */
 export const QUEUE_EMPTY = 0;
-/** {@link DeviceQueue.pop}: what is available is malformed; the queue has stopped, see {@link DeviceQueue.fault}. */
+/** {@link DeviceQueue.pop}, {@link DeviceQueue.walkHeld}: malformed; the queue has stopped, see {@link DeviceQueue.fault}. */
 export const QUEUE_MALFORMED = -1;
 
 /** What a queue has counted since it was made. */
@@ -41,6 +41,9 @@ export interface QueueCounters {
  * } while (queue.enableNotifications());
  * ```
  *
+ * A device may hold a chain as long as it likes, and give chains back in any order. All it needs to keep of one is its
+ * head: {@link push} gives it back by that, and {@link walkHeld} finds its segments again, after a restore too.
+ *
  * No method throws, whatever the driver wrote into its rings.
  */
 export interface DeviceQueue {
@@ -66,6 +69,22 @@ export interface DeviceQueue {
    * takes them anew. None of them may have been given back.
    */
   rewind(burst: ChainBurst, from: number): void;
+
+  /**
+   * Heads of all chains that are held: taken, and not given back. In the order they were taken in a packed ring and with
+   * VIRTIO_F_IN_ORDER, else by number.
+   */
+  heldChains(): number[];
+
+  /**
+   * Walks a chain that is held once more, with all checks of {@link pop}, as the only one of `burst`, which is emptied
+   * first. It is still to be given back once. What was popped before can't be rewound any more.
+   * @param head the chain's `burst.heads[i]`, also from before a restore
+   * @returns 1; {@link QUEUE_EMPTY} when no such chain is held; {@link QUEUE_MALFORMED} when the driver has changed it and
+   * broke a rule by that, when memory it named is gone, or when the queue had stopped already
+   * @throws QueueUsageError `foreign-burst`
+   */
+  walkHeld(burst: ChainBurst, head: number): number;
 
   /**
    * Gives one chain back. The driver does not see it before {@link flush}.

@@ -20,6 +20,7 @@ export const QUEUE_FAULT_CODES = [
   "indirect-length",
   "indirect-out-of-range",
   "id-out-of-range",
+  "held-changed",
   "not-outstanding",
 ] as const;
 
@@ -39,6 +40,7 @@ export const QUEUE_FAULT_CODES = [
  * - `indirect-length`: the table's length is 0 or no multiple of 16
  * - `indirect-out-of-range`: the table is not all memory
  * - `id-out-of-range`: a packed buffer id is not below the queue size
+ * - `held-changed`: a list that the device holds, walked again, has another buffer id or fewer descriptors (packed)
  *
  * And what the device itself did, against its own queue:
  * - `not-outstanding`: it gave back, or rewound, a chain it did not hold

@@ -18,12 +18,24 @@ export interface OutstandingChain {
   readonly written: number | null;
 }
 
+/** A chain of a packed ring: {@link OutstandingChain}. */
+export interface OutstandingList extends OutstandingChain {
+  /**
+   * Where its descriptors are: the ring entry of the first; or, where used elements went past it, they themselves, four
+   * words each as they were in the ring.
+   */
+  readonly list: number | readonly number[];
+}
+
 /** What both formats keep. */
 export interface CommonQueueState {
   readonly version: 1;
   /** Number of entries. */
   readonly size: number;
-  /** Chains of which no used element was put into the ring yet; with VIRTIO_F_IN_ORDER in the order they were taken. */
+  /**
+   * Chains of which no used element was put into the ring yet: in the order they were taken, but those of a split ring
+   * without VIRTIO_F_IN_ORDER.
+   */
   readonly outstanding: readonly OutstandingChain[];
   /** Used elements that are in the ring, before `nextUsed`, but were not shown to the driver yet. */
   readonly unpublished: {
@@ -50,6 +62,7 @@ export interface SplitQueueState extends CommonQueueState {
 /** Position in a packed ring. */
 export interface PackedQueueState extends CommonQueueState {
   readonly format: "packed";
+  readonly outstanding: readonly OutstandingList[];
   /** Ring entry of the next descriptor to take. */
   readonly nextAvail: number;
   /** The wrap counter there. */

@@ -34,7 +34,9 @@ const BOUND = 100_000;
 
 const options = { indirect: VIRTIO_F_INDIRECT_DESC, "in order": VIRTIO_F_IN_ORDER, "event idx": VIRTIO_F_EVENT_IDX };
 const shapes = ["split", "packed"].flatMap((format) =>
-  ["", "indirect", "in order", "event idx", "indirect, in order, event idx"].map((extra) => [format, extra] as const),
+  ["", "indirect", "in order", "event idx", "indirect, in order, event idx", "the wrong way round"].map(
+    (extra) => [format, extra] as const,
+  ),
 );
 
 /** Both halves on one ring, buffers of three elements, bursts of 8 and one by one. */
@@ -59,7 +61,8 @@ function bothHalves(format: string, extra: string): (times: number) => void {
       writer.seat(burst, i).write(text, 0, 48);
       burst.written[i] = writer.written;
     }
-    device.pushAll(burst);
+    if (extra === "the wrong way round") for (let i = burst.count; i > 0; i--) device.push(burst.heads[i - 1], 48);
+    else device.pushAll(burst);
   };
   return (times) => {
     for (let done = 0; done < times; done += 8) {

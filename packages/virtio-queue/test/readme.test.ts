@@ -8,6 +8,7 @@ import { expect, test, vi } from "vitest";
 
 test.each([
   ["device.ts", () => import("./examples/device.ts")],
+  ["held.ts", () => import("./examples/held.ts")],
   ["driver.ts", () => import("./examples/driver.ts")],
 ])("the example %s prints what its comments say", async (name, run) => {
   const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");

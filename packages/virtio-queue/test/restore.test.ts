@@ -88,6 +88,11 @@ const splitState: SplitQueueState = {
 const packedState: PackedQueueState = {
   ...splitState,
   format: "packed",
+  // The ring has the second list; the first was passed when the list before it was given back.
+  outstanding: [
+    { ...chain(0), list: [0x4000, 0, 16, 0x8000_0000] },
+    { ...chain(1), list: 0 },
+  ] as PackedQueueState["outstanding"],
   nextAvail: 1,
   availWrap: 0,
   nextUsed: 7,
@@ -145,6 +150,12 @@ const halves = {
 function changed(half: keyof typeof halves, change: Change): never {
   const state = structuredClone(halves[half].state) as unknown as Record<string, unknown>;
   change(state);
+  // Chains of a packed ring that don't say where they lie do so one after the other.
+  if (half === "packed" && Array.isArray(state.outstanding)) {
+    state.outstanding.forEach((one, i) => {
+      if (one !== null && typeof one === "object" && !("list" in one)) one.list = [7, 0, 1][i];
+    });
+  }
   return state as never;
 }
 
@@ -276,6 +287,55 @@ test.each([
   ],
 ] as [string, Change][])("packed: %s are refused", (_, change) => {
   expect(() => halves.packed.make(changed("packed", change))).toThrow(expect.objectContaining({ code: "state" }));
+});
+
+const words = [0x4000, 0, 16, 0x8000_0000];
+const lists = (...given: unknown[]) =>
+  given.map((list, i) => ({ ...chain(i), descriptors: Array.isArray(list) ? list.length / 4 : 1, list }));
+
+test.each([
+  ["a list that lies nowhere", lists(undefined, 0), "a list at undefined"],
+  ["a list at no ring entry", lists(7, 8), "a list at 8"],
+  ["a list before the ring", lists(-1, 0), "a list at -1"],
+  ["a list between two entries", lists(7.5, 0), "a list at 7.5"],
+  ["two lists in one place", lists(7, 7), "a list at 7"],
+  ["lists that were not taken in that order", lists(0, 7), "a list at 7"],
+  ["a list that was used already", lists(6, 0), "a list at 6"],
+  ["a list that was not taken yet", lists(7, 1), "a list at 1"],
+  ["a copy of no descriptor", [{ ...chain(0), list: [] }, ...lists(0).map((one) => ({ ...one, head: 1 }))], "0 words"],
+  [
+    "a copy that ends within a descriptor",
+    [
+      { ...chain(0), list: [1, 2, 3] },
+      { ...chain(1), list: 0 },
+    ],
+    "3 words",
+  ],
+  [
+    "a copy of more than the list",
+    [
+      { ...chain(0), list: [...words, ...words] },
+      { ...chain(1), list: 0 },
+    ],
+    "8 words",
+  ],
+  ["a copy with a word of 33 bits", lists([2 ** 32, 0, 16, 0], 0), "a descriptor's word 4294967296"],
+  ["a copy with a word below 0", lists([0, -1, 16, 0], 0), "a descriptor's word -1"],
+  ["a copy with what is no word", lists([0, 0, 16, "0"], 0), "a descriptor's word 0"],
+  ["a copy that only looks like a list", lists({ ...words, length: 4 }, 0), "a list at object"],
+])("packed: %s is refused", (_, outstanding, message) => {
+  const state = changed("packed", (s) => Object.assign(s, { outstanding }));
+  for (const inOrder of [false, true]) expect(() => halves.packed.make(state, inOrder)).toThrow(message);
+});
+
+test("packed: copies restored are told from lists that lie at the ring's start", () => {
+  const outstanding = lists([...words], 0);
+  for (const order of [outstanding, [...outstanding].reverse()]) {
+    const queue = halves.packed.make(changed("packed", (s) => Object.assign(s, { outstanding: order })));
+    const burst = new ChainBurst(memory);
+    queue.push(0, 0);
+    expect([queue.fault, queue.walkHeld(burst, 0), queue.heldChains()]).toEqual([null, 0, [1]]);
+  }
 });
 
 const buffer = (head: unknown, descriptors: unknown, writableBytes: unknown = 0) => ({

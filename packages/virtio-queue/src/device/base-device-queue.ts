@@ -9,7 +9,7 @@ import type { ChainBurst } from "../chain-burst.ts";
 import { type DeviceQueue, QUEUE_EMPTY, QUEUE_MALFORMED, type QueueCounters } from "../device-queue.ts";
 import { QueueFault, type QueueFaultCode, QueueUsageError } from "../fault.ts";
 import type { QueueEvents } from "../layout/events.ts";
-import type { CommonQueueState, QueueState } from "../state.ts";
+import type { CommonQueueState, OutstandingChain, QueueState } from "../state.ts";
 import type { DeviceQueueConfig } from "./config.ts";
 import { Holdings } from "./holdings.ts";
 import { InOrder } from "./in-order.ts";
@@ -49,14 +49,7 @@ export abstract class BaseDeviceQueue implements DeviceQueue {
   }
 
   pop(burst: ChainBurst, max: number): number {
-    if (burst.memory !== this.memory) {
-      throw new QueueUsageError(
-        "foreign-burst",
-        "a burst over another memory than the queue's: make one over the queue's",
-      );
-    }
-    burst.clear();
-    this.fresh = 0;
+    this.clear(burst);
     if (this.stopped) return this.fault === null ? QUEUE_EMPTY : QUEUE_MALFORMED;
     this.memory.refresh();
     const wanted = this.available.count(max);
@@ -73,6 +66,21 @@ export abstract class BaseDeviceQueue implements DeviceQueue {
     this.counters.chains += taken;
     this.events.follow(this.available.position);
     return taken;
+  }
+
+  heldChains(): number[] {
+    return this.inOrder?.heads() ?? this.available.heads();
+  }
+
+  walkHeld(burst: ChainBurst, head: number): number {
+    this.clear(burst);
+    if (this.stopped) return this.fault === null ? QUEUE_EMPTY : QUEUE_MALFORMED;
+    if (!this.isHeld(head)) return QUEUE_EMPTY;
+    this.memory.refresh();
+    if (!this.available.walkHeld(burst, head)) return this.failChain();
+    burst.count = 1;
+    burst.written[0] = 0;
+    return 1;
   }
 
   rewind(burst: ChainBurst, from: number): void {
@@ -92,15 +100,16 @@ export abstract class BaseDeviceQueue implements DeviceQueue {
 
   push(head: number, written: number): void {
     if (this.stopped) return;
-    const { holdings, inOrder } = this;
-    if (!(inOrder?.give(head, written) ?? holdings.isHeld(head))) {
+    if (!this.isHeld(head)) {
       this.fail("not-outstanding", `${head} given back, but not held`);
       return;
     }
     this.held--;
-    if (inOrder !== null) return;
-    this.used.put(head, written, holdings.entriesOf(head));
-    holdings.release(head);
+    if (this.inOrder !== null) {
+      this.inOrder.give(head, written);
+      return;
+    }
+    this.used.give(head, written);
     this.unpublished++;
   }
 
@@ -110,7 +119,7 @@ export abstract class BaseDeviceQueue implements DeviceQueue {
       for (let i = from; i < to; i++) this.push(burst.heads[i], burst.written[i]);
       return;
     }
-    const end = this.used.putAll(this.holdings, burst, from, to);
+    const end = this.used.giveAll(burst, from, to);
     this.unpublished += end - from;
     this.held -= end - from;
     if (end < to) this.fail("not-outstanding", `${burst.heads[end]} given back, but not held`);
@@ -158,18 +167,17 @@ export abstract class BaseDeviceQueue implements DeviceQueue {
     return {
       version: 1,
       size: this.size,
-      outstanding: this.inOrder?.save() ?? this.holdings.save(),
+      outstanding: this.inOrder?.save() ?? this.available.heads().map((head) => this.saveChain(head)),
       unpublished: { heads: this.holdings.unpublished(), entries: this.used.unpublished },
       notifications: this.events.enabled,
       fault: this.fault?.code ?? null,
     };
   }
 
-  /** Takes over the part of a checked state that both formats have. */
+  /** Takes over the part of a checked state that both formats have: {@link holdings} has what is outstanding already. */
   protected restoreCommon(state: QueueState): void {
     const { outstanding, unpublished } = state;
     const { holdings } = this;
-    for (const { head, descriptors } of outstanding) holdings.note(head, descriptors);
     this.held = outstanding.filter(({ written }) => written === null).length;
     for (const head of unpublished.heads) holdings.release(head);
     holdings.entries += unpublished.entries;
@@ -181,6 +189,27 @@ export abstract class BaseDeviceQueue implements DeviceQueue {
     const code = state.fault as QueueFaultCode;
     this.fault = new QueueFault(code, `${code}: restored`);
     this.stopped = true;
+  }
+
+  private saveChain(head: number): OutstandingChain {
+    return { head, descriptors: this.holdings.entriesOf(head), writableBytes: 0, written: null };
+  }
+
+  /** Empties a burst to be filled, and with it what can be rewound. */
+  private clear(burst: ChainBurst): void {
+    if (burst.memory !== this.memory) {
+      throw new QueueUsageError(
+        "foreign-burst",
+        "a burst over another memory than the queue's: make one over the queue's",
+      );
+    }
+    burst.clear();
+    this.fresh = 0;
+  }
+
+  /** Whether the device has taken a chain of that head, which may be any number, and not given it back. */
+  private isHeld(head: number): boolean {
+    return this.inOrder?.isHeld(head) ?? this.holdings.isHeld(head);
   }
 
   /** Takes up to `wanted` chains; stops before a malformed one. */

@@ -7,13 +7,14 @@
  */
 
 import type { ChainBurst } from "../chain-burst.ts";
-import type { OutstandingChain } from "../state.ts";
 import { WORD_INDEX } from "../words.ts";
 
-/** The bit of a mark that says that the device holds the chain; in the lower half are its ring entries then. */
+/** The bit of a mark that says that the device holds the chain: only then it has what follows. */
 export const MARK_HELD: number = 1 << 31;
-/** The ring entries of a chain that is held, in its mark. */
+/** How many ring entries the chain takes. */
 export const MARK_ENTRIES = 0xffff;
+/** Where the first of them was, in a packed ring: the entry, times 2^16. */
+export const MARK_FIRST = 0x7fff_0000;
 
 // Imported constants are not folded into hot code, a module's own are.
 const INDEX: number = WORD_INDEX;
@@ -58,9 +59,14 @@ export class Holdings {
     return this.book[head] & ENTRIES;
   }
 
+  /** The first ring entry of a list that is held. */
+  firstOf(head: number): number {
+    return (this.book[head] & MARK_FIRST) >>> 16;
+  }
+
   /** Notes one chain that was taken. */
-  note(head: number, entries: number): void {
-    this.book[head] = HELD | entries;
+  note(head: number, entries: number, first: number): void {
+    this.book[head] = HELD | (first << 16) | entries;
     this.entries += entries;
   }
 
@@ -105,9 +111,8 @@ export class Holdings {
     return Array.from(this.book.keys()).filter((head) => this.book[head] === this.turn);
   }
 
-  /** What a snapshot lists, by head. */
-  save(): OutstandingChain[] {
-    const heads = Array.from(this.book.keys()).filter((head) => this.isHeld(head));
-    return heads.map((head) => ({ head, descriptors: this.entriesOf(head), writableBytes: 0, written: null }));
+  /** Heads of the chains that are held. */
+  heads(): number[] {
+    return Array.from(this.book.keys()).filter((head) => this.isHeld(head));
   }
 }

@@ -52,11 +52,21 @@ export class InOrder {
     return done;
   }
 
-  /** Notes that a chain was given back. @returns whether it was the device's */
-  give(head: number, written: number): boolean {
-    if (!this.holdings.isHeld(head) || this.written[this.place[head]] !== WAITS) return false;
+  /** Whether the device holds a chain of that head, and has not given it back. */
+  isHeld(head: number): boolean {
+    return this.holdings.isHeld(head) && this.written[this.place[head]] === WAITS;
+  }
+
+  /** Notes that a chain that is held was given back. */
+  give(head: number, written: number): void {
     this.written[this.place[head]] = written >>> 0;
-    return true;
+  }
+
+  /** Heads of the chains that were not given back, in order. */
+  heads(): number[] {
+    return this.save()
+      .filter(({ written }) => written === null)
+      .map(({ head }) => head);
   }
 
   /**
@@ -71,7 +81,7 @@ export class InOrder {
     let batch = 0;
     while (this.isDue()) {
       const place = this.oldest;
-      this.holdings.release(head[place]);
+      used.release(head[place]);
       batch += entries[place];
       this.oldest = (place + 1) & this.mask;
       this.count--;

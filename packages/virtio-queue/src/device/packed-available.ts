@@ -11,6 +11,7 @@ import { fenceLoads } from "../layout/fence.ts";
 import { type PackedRing, VIRTQ_DESC_F_AVAIL, VIRTQ_DESC_F_USED } from "../layout/packed.ts";
 import type { Holdings } from "./holdings.ts";
 import { takePackedChains } from "./packed-chains.ts";
+import type { PackedLists } from "./packed-lists.ts";
 import { PackedWalker } from "./packed-walker.ts";
 import { type AvailableSide, BURST_DESCRIPTORS } from "./sides.ts";
 
@@ -31,13 +32,15 @@ export class PackedAvailable implements AvailableSide {
   readonly ring: PackedRing;
   readonly memory: GuestMemory;
   readonly holdings: Holdings;
+  readonly lists: PackedLists;
   /** VIRTIO_F_INDIRECT_DESC was negotiated. */
   readonly indirect: boolean;
 
-  constructor(memory: GuestMemory, ring: PackedRing, holdings: Holdings, indirect: boolean) {
+  constructor(memory: GuestMemory, ring: PackedRing, holdings: Holdings, lists: PackedLists, indirect: boolean) {
     this.memory = memory;
     this.ring = ring;
     this.holdings = holdings;
+    this.lists = lists;
     this.indirect = indirect;
     this.walker = new PackedWalker(memory, ring.size, indirect);
   }
@@ -62,7 +65,9 @@ export class PackedAvailable implements AvailableSide {
   }
 
   take(burst: ChainBurst, from: number, wanted: number): number {
-    return takePackedChains(this, burst, from, wanted);
+    const end = takePackedChains(this, burst, from, wanted);
+    this.lists.took(burst, from, end);
+    return end;
   }
 
   walk(burst: ChainBurst, chain: number): boolean {
@@ -72,7 +77,8 @@ export class PackedAvailable implements AvailableSide {
     const id = burst.heads[chain];
     if (id >= size) return walker.fail("id-out-of-range", id);
     if (!holdings.isFree(id)) return walker.fail("head-outstanding", id);
-    holdings.note(id, walker.descriptors);
+    holdings.note(id, walker.descriptors, this.next);
+    this.lists.took(burst, chain, chain + 1);
     this.advance(walker.descriptors);
     return true;
   }
@@ -90,6 +96,33 @@ export class PackedAvailable implements AvailableSide {
     if (this.next >= 0) return;
     this.next += this.ring.size;
     this.wrap ^= 1;
+  }
+
+  /** In the order they were taken: those that were passed before the others, which lie before `next` in the ring. */
+  heads(): number[] {
+    const { holdings, lists, next, ring } = this;
+    const age = (head: number): number => {
+      const number = lists.numberOf(head);
+      if (number > 0) return number;
+      const back = next - holdings.firstOf(head);
+      return Number.MAX_SAFE_INTEGER - (back > 0 ? back : back + ring.size);
+    };
+    return holdings.heads().sort((a, b) => age(a) - age(b));
+  }
+
+  walkHeld(burst: ChainBurst, head: number): boolean {
+    const { ring, walker, holdings, lists } = this;
+    const { region, word } = ring;
+    const entries = holdings.entriesOf(head);
+    // A copy that does not end where the list did reads as zeros there, and is too long.
+    const sound =
+      lists.numberOf(head) > 0
+        ? walker.walk(burst, 0, lists.copyOf(head), 0, 0, entries)
+        : walker.walk(burst, 0, region.u32, word, holdings.firstOf(head), entries);
+    if (!sound) return false;
+    // What it was known by is read anew: a driver that keeps to its own entries has changed neither.
+    if (burst.heads[0] === head && walker.descriptors === entries) return true;
+    return walker.fail("held-changed", head);
   }
 
   /** The two flags of an entry that is available. */

@@ -39,6 +39,8 @@ export function takePackedChains(side: PackedAvailable, burst: ChainBurst, from:
   const ringTable = ring.region.u32;
   const ringWord = ring.word & INDEX;
   const ringEnd = (ringWord + 4 * size) & INDEX;
+  // The mark of a list at the ring's start, as far as it is the same for all of them.
+  const held = (HELD - (ringWord << 14)) | 0;
   const tables = side.indirect ? 1 : 0;
   // The window at hand, that of the first buffer, does not change in the loop: with variables that do, a bare chain costs
   // half as much again.
@@ -134,7 +136,7 @@ export function takePackedChains(side: PackedAvailable, burst: ChainBurst, from:
     out[writableAt + chain] = writable;
     out[readableBytesAt + chain] = readableBytes;
     out[writableBytesAt + chain] = (bytes - readableBytes) | 0;
-    book[id] = HELD | entries;
+    book[id] = ((headWord << 14) + held) | entries;
     left = (left - entries) & INDEX;
     headWord = (headWord + (entries << 2)) & INDEX;
     if (headWord >= ringEnd) headWord = (headWord - (size << 2)) & INDEX;

@@ -10,11 +10,13 @@ import type { ChainBurst } from "../chain-burst.ts";
 import { VIRTQ_DESC_F_WRITE } from "../layout/descriptor.ts";
 import { type PackedRing, VIRTQ_DESC_F_AVAIL, VIRTQ_DESC_F_USED } from "../layout/packed.ts";
 import { WORD_INDEX } from "../words.ts";
-import { type Holdings, MARK_ENTRIES } from "./holdings.ts";
+import { type Holdings, MARK_ENTRIES, MARK_FIRST } from "./holdings.ts";
+import type { PackedLists } from "./packed-lists.ts";
 import type { UsedSide } from "./sides.ts";
 
 // Imported constants are not folded into hot code, a module's own are.
 const ENTRIES: number = MARK_ENTRIES;
+const FIRST: number = MARK_FIRST;
 const INDEX: number = WORD_INDEX;
 const F_WRITE: number = VIRTQ_DESC_F_WRITE << 16;
 const OWNER: number = (VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED) << 16;
@@ -28,9 +30,13 @@ export class PackedUsed implements UsedSide {
   /** The last word of the first used descriptor that is not published: its id and flags. */
   withheld = 0;
   private readonly ring: PackedRing;
+  private readonly holdings: Holdings;
+  private readonly lists: PackedLists;
 
-  constructor(ring: PackedRing) {
+  constructor(ring: PackedRing, holdings: Holdings, lists: PackedLists) {
     this.ring = ring;
+    this.holdings = holdings;
+    this.lists = lists;
   }
 
   get position(): number {
@@ -48,13 +54,25 @@ export class PackedUsed implements UsedSide {
     this.advance(entries);
   }
 
-  putAll(holdings: Holdings, burst: ChainBurst, from: number, to: number): number {
-    if (from === to) return to;
-    const head = burst.heads[from];
-    if (!holdings.isHeld(head)) return from;
-    this.put(head, burst.written[from], holdings.entriesOf(head));
-    holdings.release(head);
-    return this.putBehind(holdings, burst, from + 1, to);
+  release(head: number): void {
+    this.lists.drop(head);
+    this.holdings.release(head);
+  }
+
+  give(head: number, written: number): void {
+    const entries = this.holdings.entriesOf(head);
+    this.lists.pass(head, this.next, entries);
+    this.put(head, written, entries);
+    this.release(head);
+  }
+
+  giveAll(burst: ChainBurst, from: number, to: number): number {
+    let i = from;
+    while (i < to && this.holdings.isHeld(burst.heads[i])) {
+      this.give(burst.heads[i], burst.written[i]);
+      i = this.giveBehind(burst, i + 1, to);
+    }
+    return i;
   }
 
   publish(): void {
@@ -66,8 +84,10 @@ export class PackedUsed implements UsedSide {
     this.unpublished = 0;
   }
 
-  /** Puts chains behind the first, which was just put. Hot, guarded by `bench/`. */
-  private putBehind(holdings: Holdings, burst: ChainBurst, from: number, to: number): number {
+  /** Gives chains behind one that was just put, as long as they lie there in the ring. Hot, guarded by `bench/`. */
+  private giveBehind(burst: ChainBurst, from: number, to: number): number {
+    if (this.lists.copied > 0) return from;
+    const { holdings } = this;
     const { book } = holdings;
     const turn = holdings.turn & 0x7fff_ffff;
     const { words } = burst;
@@ -86,7 +106,7 @@ export class PackedUsed implements UsedSide {
       const head = words[i];
       // What is no head is in no book, and not held.
       const mark = book[head] | 0;
-      if (mark >= 0) break;
+      if (mark >= 0 || ((mark & FIRST) >>> 14) + base !== word) break;
       book[head] = turn;
       const written = words[writtenAt + i];
       ring[word + 2] = written;

@@ -18,7 +18,7 @@ export class PackedWalker extends ChainWalker {
    * Walks the list that starts at ring entry `index`, as chain number `chain` of a burst.
    * @param ring view of the region that holds the ring
    * @param word the ring's first word in that view
-   * @param room ring entries the device does not hold yet
+   * @param room ring entries that it may have
    * @returns whether it is sound
    */
   walk(burst: ChainBurst, chain: number, ring: Uint32Array, word: number, index: number, room: number): boolean {

@@ -46,7 +46,25 @@ export function checkPackedState(state: QueueState, config: Restored): PackedQue
   const ahead = nextAvail - nextUsed + (availWrap === usedWrap ? 0 : size);
   const entries = entriesOf(packed);
   check(ahead === entries, `${entries} outstanding descriptors`);
+  checkLists(packed);
   return packed;
+}
+
+/** Lists that have no copy lie between the two positions, in the order they were taken. */
+function checkLists({ size, nextUsed, outstanding }: PackedQueueState): void {
+  const most = entriesOf({ outstanding });
+  let passed = 0;
+  for (const { descriptors, list } of outstanding) {
+    if (Array.isArray(list)) {
+      check(list.length === 4 * descriptors, `${list.length} words of ${descriptors} descriptors`);
+      for (const word of list) check(isInteger(word, 0, 0xffff_ffff), `a descriptor's word ${say(word)}`);
+      continue;
+    }
+    check(isInteger(list, 0, size - 1), `a list at ${say(list)}`);
+    const from = ((list as number) - nextUsed + size) % size;
+    check(from >= passed && from + descriptors <= most, `a list at ${list}`);
+    passed = from + descriptors;
+  }
 }
 
 function checkCommon(state: QueueState, { size, inOrder }: Restored, format: string): void {
@@ -78,7 +96,7 @@ function checkCommon(state: QueueState, { size, inOrder }: Restored, format: str
 }
 
 /** Ring entries of the outstanding chains. */
-function entriesOf({ outstanding }: QueueState): number {
+function entriesOf({ outstanding }: Pick<QueueState, "outstanding">): number {
   return outstanding.reduce((sum, { descriptors }) => sum + descriptors, 0);
 }
 

@@ -5,7 +5,6 @@
 
 import type { ChainBurst } from "../chain-burst.ts";
 import type { ChainWalker } from "./chain-walker.ts";
-import type { Holdings } from "./holdings.ts";
 
 /** A burst ends early when it has read this many descriptors: what one call of `pop` costs has a bound. */
 export const BURST_DESCRIPTORS = 4096;
@@ -30,6 +29,10 @@ export interface AvailableSide {
   walk(burst: ChainBurst, chain: number): boolean;
   /** Moves back over ring entries of chains that were taken. */
   back(entries: number): void;
+  /** Heads of the chains that are held: in the order they were taken, where the format knows it. */
+  heads(): number[];
+  /** Walks a chain that is held as the first of a burst, which is empty. @returns whether it is sound, and as it was */
+  walkHeld(burst: ChainBurst, head: number): boolean;
 }
 
 /**
@@ -41,13 +44,17 @@ export interface UsedSide {
   readonly position: number;
   /** Ring entries that were put and are not published yet. */
   unpublished: number;
-  /** Puts a used element, which uses up `entries` ring entries. */
+  /** Puts a used element, which uses up `entries` ring entries. All chains these were taken from are let go of. */
   put(head: number, written: number, entries: number): void;
+  /** Lets go of a chain that is held. */
+  release(head: number): void;
+  /** Puts a used element for a chain that is held, which may be any, and lets go of it. */
+  give(head: number, written: number): void;
   /**
-   * Puts chains `[from, to)` of a burst, and has `holdings` let go of them.
+   * {@link give} for chains `[from, to)` of a burst.
    * @returns the first that was not held, or `to`
    */
-  putAll(holdings: Holdings, burst: ChainBurst, from: number, to: number): number;
+  giveAll(burst: ChainBurst, from: number, to: number): number;
   /** Has the driver see all that was put, at once. */
   publish(): void;
 }

@@ -58,12 +58,23 @@ export class SplitAvailable implements AvailableSide {
     if (head >= size) return walker.fail("head-out-of-range", head);
     if (!holdings.isFree(head)) return walker.fail("head-outstanding", head);
     if (!walker.walk(burst, chain, tableRegion.u32, tableWord, head)) return false;
-    holdings.note(head, 1);
+    holdings.note(head, 1, 0);
     this.position = (this.position + 1) & 0xffff;
     return true;
   }
 
   back(entries: number): void {
     this.position = (this.position - entries) & 0xffff;
+  }
+
+  /** By number. */
+  heads(): number[] {
+    return this.holdings.heads();
+  }
+
+  /** The descriptor table is as it was: the driver has none of the chain's descriptors back. */
+  walkHeld(burst: ChainBurst, head: number): boolean {
+    const { tableRegion, tableWord } = this.ring;
+    return this.walker.walk(burst, 0, tableRegion.u32, tableWord, head);
   }
 }

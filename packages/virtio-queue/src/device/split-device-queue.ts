@@ -24,7 +24,7 @@ export class SplitDeviceQueue extends BaseDeviceQueue {
     const ring = locateSplit(memory, config);
     super(memory, config);
     this.available = new SplitAvailable(memory, ring, this.holdings, config.indirect);
-    this.used = new SplitUsed(ring);
+    this.used = new SplitUsed(ring, this.holdings);
     this.events = new SplitEvents(usedEventFields(ring), availEventFields(ring), config.eventIdx);
     if (config.state !== undefined) this.restore(checkSplitState(config.state, config));
   }
@@ -38,6 +38,7 @@ export class SplitDeviceQueue extends BaseDeviceQueue {
   private restore(state: SplitQueueState): void {
     this.available.position = state.nextAvail;
     this.used.position = state.nextUsed;
+    for (const { head } of state.outstanding) this.holdings.note(head, 1, 0);
     this.restoreCommon(state);
   }
 }

@@ -18,9 +18,11 @@ export class SplitUsed implements UsedSide {
   position = 0;
   unpublished = 0;
   private readonly ring: SplitRing;
+  private readonly holdings: Holdings;
 
-  constructor(ring: SplitRing) {
+  constructor(ring: SplitRing, holdings: Holdings) {
     this.ring = ring;
+    this.holdings = holdings;
   }
 
   put(head: number, written: number, entries: number): void {
@@ -32,8 +34,18 @@ export class SplitUsed implements UsedSide {
     this.advance(entries);
   }
 
+  release(head: number): void {
+    this.holdings.release(head);
+  }
+
+  give(head: number, written: number): void {
+    this.put(head, written, 1);
+    this.release(head);
+  }
+
   /** Hot, guarded by `bench/`. */
-  putAll(holdings: Holdings, burst: ChainBurst, from: number, to: number): number {
+  giveAll(burst: ChainBurst, from: number, to: number): number {
+    const { holdings } = this;
     const { usedRegion, usedHalf } = this.ring;
     usedRegion.refresh();
     const { book } = holdings;

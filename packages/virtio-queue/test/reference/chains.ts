@@ -27,10 +27,12 @@ export type Walk =
       readonly id: number;
       /** Entries of the descriptor table, or of the packed ring, one after the other. */
       readonly descriptors: number[];
+      /** What those of a packed ring said. */
+      readonly list: Descriptor[];
     }
   | { readonly sound: false; readonly faults: QueueFaultCode[] };
 
-interface Descriptor {
+export interface Descriptor {
   readonly address: bigint;
   readonly length: number;
   readonly flags: number;
@@ -58,7 +60,7 @@ function splitDescriptor(memory: PlainMemory, address: number): Descriptor {
 }
 
 /** struct pvirtq_desc: 64 bits of address, 32 of length, 16 of id, 16 of flags. */
-function packedDescriptor(memory: PlainMemory, address: number): Descriptor {
+export function packedDescriptor(memory: PlainMemory, address: number): Descriptor {
   const [id, flags] = [memory.u16(address + 12), memory.u16(address + 14)];
   return { address: memory.u64(address), length: memory.u32(address + 8), flags, next: -1, id };
 }
@@ -88,9 +90,9 @@ function addElement(elements: Element[], { address, length, flags }: Descriptor)
 }
 
 /** 2.7.5.2 allows 2^32 bytes; the burst's 32 bits, and those of a used length, hold one less. */
-function ended(elements: Element[], entries: number, id: number, descriptors: number[]): Walk {
+function ended(elements: Element[], entries: number, id: number, descriptors: number[], list: Descriptor[]): Walk {
   const bytes = elements.reduce((sum, { length }) => sum + length, 0);
-  return bytes >= 2 ** 32 ? bad("chain-too-large") : { sound: true, elements, entries, id, descriptors };
+  return bytes >= 2 ** 32 ? bad("chain-too-large") : { sound: true, elements, entries, id, descriptors, list };
 }
 
 /** The chain of a split ring that starts at `head`, which is below the queue size. */
@@ -119,7 +121,7 @@ export function walkSplit(memory: PlainMemory, queue: Queue, head: number): Walk
     if (faults.length > 0) return bad(...faults);
     count++;
     addElement(elements, descriptor);
-    if ((descriptor.flags & NEXT) === 0) return ended(elements, 1, head, descriptors);
+    if ((descriptor.flags & NEXT) === 0) return ended(elements, 1, head, descriptors, []);
     if (descriptor.next >= tableEntries) return bad("next-out-of-range");
     index = descriptor.next;
   }
@@ -128,14 +130,23 @@ export function walkSplit(memory: PlainMemory, queue: Queue, head: number): Walk
 /**
  * The list of a packed ring that starts at entry `start`.
  * @param room entries from there on that the driver can have made available
+ * @param read what a ring entry says
  */
-export function walkPacked(memory: PlainMemory, queue: Queue, start: number, room: number): Walk {
+export function walkPacked(
+  memory: PlainMemory,
+  queue: Queue,
+  start: number,
+  room: number,
+  read: (index: number) => Descriptor = (index) => packedDescriptor(memory, queue.descriptorArea + 16 * index),
+): Walk {
   const elements: Element[] = [];
+  const list: Descriptor[] = [];
   const descriptors: number[] = [];
   for (let entries = 0; ; ) {
     const index = (start + entries) % queue.size;
-    const descriptor = packedDescriptor(memory, queue.descriptorArea + 16 * index);
+    const descriptor = read(index);
     descriptors.push(index);
+    list.push(descriptor);
     const long: QueueFaultCode[] = entries === room ? ["chain-too-long"] : [];
     entries++;
     if ((descriptor.flags & INDIRECT) !== 0) {
@@ -151,11 +162,11 @@ export function walkPacked(memory: PlainMemory, queue: Queue, start: number, roo
         if (wrong.length > 0) return bad(...wrong);
         addElement(elements, entry);
       }
-      return ended(elements, entries, descriptor.id, descriptors);
+      return ended(elements, entries, descriptor.id, descriptors, list);
     }
     const faults = [...long, ...elementFaults(memory, elements, descriptor)];
     if (faults.length > 0) return bad(...faults);
     addElement(elements, descriptor);
-    if ((descriptor.flags & NEXT) === 0) return ended(elements, entries, descriptor.id, descriptors);
+    if ((descriptor.flags & NEXT) === 0) return ended(elements, entries, descriptor.id, descriptors, list);
   }
 }

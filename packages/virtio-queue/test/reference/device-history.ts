@@ -72,9 +72,10 @@ export class DeviceHistory {
 
   private act(random: Random): void {
     const roll = random.below(100);
-    if (roll < 27) this.offer(random);
-    else if (roll < 49) this.pop(random);
-    else if (roll < 57) this.push(random);
+    if (roll < 24) this.offer(random);
+    else if (roll < 44) this.pop(random);
+    else if (roll < 51) this.walkHeld(random);
+    else if (roll < 58) this.push(random);
     else if (roll < 69) this.pushAll(random);
     else if (roll < 81) this.flush();
     else if (roll < 84) this.rewind(random);
@@ -86,6 +87,7 @@ export class DeviceHistory {
     else if (roll < 97) this.copy(random);
     else if (roll < 98) this.plug(random);
     else if (random.chance(5 * this.stage.hostility)) this.disturb(random);
+    this.model.noteChanges();
   }
 
   private begin(start: number): Halves {
@@ -126,6 +128,40 @@ export class DeviceHistory {
     same("pop", found, typeof expected === "number" ? expected : expected.length);
     compareBurst(this.stage.memory, this.burst, this.last);
     for (let i = 0; i < this.last.length; i++) same(`written of chain ${i}`, this.burst.written[i], 0);
+  }
+
+  /** A chain that is held is what it was when it was taken, whatever has become of the ring. */
+  private walkHeld(random: Random): void {
+    const { held } = this.model;
+    const { size, indirect } = this.stage.queue;
+    const bogus = held.length === 0 || random.chance(10);
+    const head = bogus ? random.pick([-1, 0, size - 1, size, 0xffff_ffff]) : random.pick(held).head;
+    const changed = held.some((chain) => chain.head === head && chain.changed);
+    this.burst = random.pick(this.bursts);
+    this.last = [];
+    const expected = changed ? null : this.model.walkHeld(head);
+    this.over = this.stage.memory.blind;
+    if (this.over) return;
+    const found = this.queue.walkHeld(this.burst, head);
+    this.said.push(`walkHeld of ${head} says ${found}`);
+    if (expected === null) {
+      // Anything that is sound, or a fault.
+      this.model.fresh = [];
+      this.burst.clear();
+      if (found !== 1 && this.model.faults === null) this.model.fail([this.queue.fault?.code ?? "order"]);
+      return;
+    }
+    const isWalked = typeof expected !== "number";
+    same("walkHeld", found, isWalked ? 1 : expected);
+    compareBurst(this.stage.memory, this.burst, isWalked ? [{ ...expected.chain, elements: expected.elements }] : []);
+    if (!isWalked) return;
+    same("written of the chain", this.burst.written[0], 0);
+    const { chain, elements } = expected;
+    const [now, before] = [elements, chain.elements].map((list) => list.map((e) => Object.values(e).join(":")).join());
+    // The driver may have written another table where one was.
+    if (this.stage.hostility === 0 && !indirect) same("what the chain says", now, before);
+    if (now === before) this.last = [chain];
+    else this.burst.clear();
   }
 
   private push(random: Random): void {
@@ -299,6 +335,7 @@ export class DeviceHistory {
     same("times that onFault was called", this.heard.length, faults === null ? 0 : 1);
     same("counters", JSON.stringify(queue.counters), JSON.stringify(model.counters));
     same("outstanding", queue.outstanding, model.held.length);
+    same("heldChains", queue.heldChains().join(), model.heldHeads.join());
     same("hasAvailable", queue.hasAvailable(), model.available());
     const leeway = model.leeway();
     same("memory", this.stage.memory.difference(leeway), null);

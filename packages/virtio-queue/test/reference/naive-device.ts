@@ -4,8 +4,8 @@
  * @module
  */
 
-import { QUEUE_MALFORMED, type QueueFaultCode } from "@virtio-ts/virtio-queue";
-import type { Element, Queue, Walk } from "./chains.ts";
+import { QUEUE_EMPTY, QUEUE_MALFORMED, type QueueFaultCode } from "@virtio-ts/virtio-queue";
+import type { Descriptor, Element, Queue, Walk } from "./chains.ts";
 import type { Leeway, PlainMemory } from "./plain-memory.ts";
 
 /** A chain that the device has taken. */
@@ -14,6 +14,12 @@ export interface Chain {
   readonly elements: readonly Element[];
   /** Ring entries it takes. */
   readonly entries: number;
+  /** What a packed ring's said when it was taken. */
+  readonly list: readonly Descriptor[];
+  /** Ring entries that had been taken before it. */
+  readonly start: number;
+  /** The driver has written where its descriptors were for the device to read. */
+  changed: boolean;
   /** Bytes it was given back with, or `null` while it is held. */
   written: number | null;
 }
@@ -51,6 +57,8 @@ export abstract class NaiveDevice {
   fresh: Chain[] = [];
   /** Whether the driver is asked for notifications. */
   asks = true;
+  /** Ring entries that were taken. */
+  protected taken = 0;
 
   constructor(memory: PlainMemory, queue: QueueSetup) {
     this.memory = memory;
@@ -59,6 +67,11 @@ export abstract class NaiveDevice {
 
   get held(): Chain[] {
     return this.unpublished.filter(({ written }) => written === null);
+  }
+
+  /** Heads of what is held, as the code lists them. */
+  get heldHeads(): number[] {
+    return this.held.map(({ head }) => head);
   }
 
   /** Ring entries that the driver can't have offered again. */
@@ -72,6 +85,10 @@ export abstract class NaiveDevice {
   protected abstract ringFault(): QueueFaultCode | null;
   /** What the next entry offers. Not more than is available. */
   protected abstract look(): Walk | null;
+  /** What a chain that is held says now. */
+  protected abstract lookAgain(chain: Chain): Walk;
+  /** Notes which chains that are held the driver has changed, so that it can't be said what they are now. */
+  abstract noteChanges(): void;
   /** Moves the place of the next chain to take by `entries`, also back. */
   protected abstract move(entries: number): void;
   /** The driver is to notify of the next entry. */
@@ -102,10 +119,12 @@ export abstract class NaiveDevice {
         if (this.fresh.length > 0) break;
         return this.fail(walk.faults);
       }
-      const chain = { head: walk.id, elements: walk.elements, entries: walk.entries, written: null };
+      const { id: head, elements, entries, list } = walk;
+      const chain = { head, elements, entries, list, start: this.taken, changed: false, written: null };
       this.fresh.push(chain);
       this.unpublished.push(chain);
-      this.move(walk.entries);
+      this.taken += entries;
+      this.move(entries);
     }
     this.counters.chains += this.fresh.length;
     if (this.fresh.length > 0 && this.asks) this.ask();
@@ -118,10 +137,21 @@ export abstract class NaiveDevice {
     const most = this.fresh.length;
     for (const chain of this.fresh.splice(Math.max(0, most - count))) {
       this.unpublished.splice(this.unpublished.indexOf(chain), 1);
+      this.taken -= chain.entries;
       this.move(-chain.entries);
       this.counters.chains--;
     }
     if (count > most) this.fail(["not-outstanding"]);
+  }
+
+  /** @returns the chain and what it says now, or what `walkHeld` says instead */
+  walkHeld(head: number): { chain: Chain; elements: readonly Element[] } | 0 | typeof QUEUE_MALFORMED {
+    this.fresh = [];
+    if (this.faults !== null) return QUEUE_MALFORMED;
+    const chain = this.held.find((candidate) => candidate.head === head);
+    if (chain === undefined) return QUEUE_EMPTY;
+    const walk = this.lookAgain(chain);
+    return walk.sound ? { chain, elements: walk.elements } : this.fail(walk.faults);
   }
 
   push(head: number, written: number): void {
@@ -166,7 +196,8 @@ export abstract class NaiveDevice {
     return this.available();
   }
 
-  protected fail(faults: readonly QueueFaultCode[]): typeof QUEUE_MALFORMED {
+  /** It has stopped. */
+  fail(faults: readonly QueueFaultCode[]): typeof QUEUE_MALFORMED {
     this.faults = faults;
     this.counters.malformed++;
     return QUEUE_MALFORMED;

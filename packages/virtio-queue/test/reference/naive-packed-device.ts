@@ -4,8 +4,8 @@
  */
 
 import type { QueueFaultCode } from "@virtio-ts/virtio-queue";
-import { type Walk, WRITE, walkPacked } from "./chains.ts";
-import { NaiveDevice, type QueueSetup, type UsedElement } from "./naive-device.ts";
+import { packedDescriptor, type Walk, WRITE, walkPacked } from "./chains.ts";
+import { type Chain, NaiveDevice, type QueueSetup, type UsedElement } from "./naive-device.ts";
 import type { Leeway, PlainMemory } from "./plain-memory.ts";
 
 export const AVAIL: number = 1 << 7;
@@ -80,6 +80,26 @@ export class NaivePackedDevice extends NaiveDevice {
     if (walk.id >= queue.size) return { sound: false, faults: ["id-out-of-range"] };
     if (this.unpublished.some(({ head }) => head === walk.id)) return { sound: false, faults: ["head-outstanding"] };
     return walk;
+  }
+
+  /** 2.8.4: used elements go where lists were, whoever holds them; so it says what it said when it was taken. */
+  protected lookAgain({ list, entries }: Chain): Walk {
+    return walkPacked(this.memory, this.queue, 0, entries, (index) => list[index]);
+  }
+
+  noteChanges(): void {
+    const { size, descriptorArea } = this.queue;
+    const staged = this.staged.reduce((sum, { entries }) => sum + entries, 0);
+    const passed = this.taken - this.entries + staged;
+    for (const chain of this.held) {
+      const first = this.next.copy().move(chain.start - this.taken).entry;
+      chain.list.forEach((descriptor, i) => {
+        if (chain.start + i < passed) return;
+        const now = packedDescriptor(this.memory, descriptorArea + 16 * ((first + i) % size));
+        if (Object.entries(now).some(([field, value]) => value !== descriptor[field as keyof typeof now]))
+          chain.changed = true;
+      });
+    }
   }
 
   protected move(entries: number): void {

@@ -5,7 +5,7 @@
 
 import type { QueueFaultCode } from "@virtio-ts/virtio-queue";
 import { type Walk, walkSplit } from "./chains.ts";
-import { NaiveDevice, type QueueSetup, type UsedElement } from "./naive-device.ts";
+import { type Chain, NaiveDevice, type QueueSetup, type UsedElement } from "./naive-device.ts";
 import type { Leeway, PlainMemory } from "./plain-memory.ts";
 
 export class NaiveSplitDevice extends NaiveDevice {
@@ -42,6 +42,17 @@ export class NaiveSplitDevice extends NaiveDevice {
     if (this.unpublished.some((chain) => chain.head === head)) return { sound: false, faults: ["head-outstanding"] };
     return walkSplit(memory, queue, head);
   }
+
+  override get heldHeads(): number[] {
+    return super.heldHeads.sort((a, b) => (this.queue.inOrder ? 0 : a - b));
+  }
+
+  /** Its descriptors are the device's until it is used: they say what they said, or what the driver has made of them. */
+  protected lookAgain({ head }: Chain): Walk {
+    return walkSplit(this.memory, this.queue, head);
+  }
+
+  noteChanges(): void {}
 
   protected move(entries: number): void {
     this.nextAvail = (this.nextAvail + entries) & 0xffff;
