@@ -72,6 +72,21 @@ describe("a PCI device", () => {
     expect(m.ports.read(0x6000 + 18, 1)).toBe(0xff);
   });
 
+  it("has each of its registers in a range of just their size, the largest in the first", () => {
+    const m = machine();
+    const sizes = [...m.devices.add("a", new Asking(), onPci(m)).attachment.bars.keys()].map(({ size }) => size);
+    const size = Math.max(...sizes);
+    const ranges = [
+      { kind: "mmio", size, align: size, address: 0xe200_0000 },
+      { kind: "mmio", size, align: size, address: 0xe100_0000 },
+    ] as const;
+    const { bars } = m.devices.add("b", new Asking(...ranges), onPci(m)).attachment;
+    expect([...bars].toSorted(([a], [b]) => b.size - a.size).map(([, address]) => address)).toEqual([
+      0xe200_0000, 0xe100_0000,
+    ]);
+    expect(sizes.length).toBe(2);
+  });
+
   it("shares the line that it and another asked for", () => {
     const m = machine();
     for (const id of ["a", "b"]) {
@@ -87,6 +102,8 @@ describe("a PCI device", () => {
     expect(add({ kind: "ports", size: 0x40, align: 0x40 })).toBe(
       "ports: 64 ports at 0xc000 hold no base address register",
     );
+    // Large enough for the registers, which are in memory and can't be at ports.
+    expect(add({ kind: "ports", size: 0x2000, align: 0x2000 })).toMatch(/^ports: 8192 ports at 0xc000 hold no base/);
     expect(add({ kind: "mmio", size: 0x10, align: 0x10 })).toMatch(/^mmio: 16 mmio at 0xe0000000 hold no base/);
     expect(add({ kind: "mmio", size: 0x10000, align: 0x10000, address: 0xe000_1001 })).toMatch(/^mmio:/);
     expect(add({ kind: "messages", count: 3 }, { interrupt: "intx" })).toBe(
@@ -180,14 +197,14 @@ describe("a device in memory-mapped I/O", () => {
     const m = machine();
     const options = { dragonball: { msi: m.messageLog } };
     expect(refusal(() => m.devices.add("a", new Asking({ kind: "messages", count }), onMmio(m, options)))).toBe(
-      `messages: the device asked for ${count} messages, and Dragonball's registers have 3 vectors for it`,
+      `messages: the device asked for ${count} messages, and memory-mapped I/O has 3 vectors for it`,
     );
     expect(taken(m)).toEqual([0, 0, 0, 0, 1]);
   });
 
   it.each<[string, ResourceRequest, RegExp]>([
     ["ports", { kind: "ports", size: 8, align: 8 }, /^ports: memory-mapped I\/O has no use for ports/],
-    ["messages", { kind: "messages", count: 2 }, /^messages: /],
+    ["messages", { kind: "messages", count: 2 }, /^messages: .* 2 messages, and memory-mapped I\/O has 0 vectors/],
     [
       "less than a page",
       { kind: "mmio", size: 0x200, align: 0x200 },

@@ -92,7 +92,17 @@ describe("the I/O port list", () => {
     entries[0]?.remove();
     expect(list.emulate(0x9000, true, 1).outcome).toBe("unhandled");
     expect(list.addHandler({ start: 0, end: 0, size }, recorder("nic"), "free")?.range.start).toBe(0x9000);
-    expect(list.addHandler({ start: 0, end: 0, size: 0x8000 }, recorder("nic"), "free")).toBeNull();
+    for (const none of [0x8000, 0, -1]) {
+      expect(list.addHandler({ start: 0, end: 0, size: none }, recorder("nic"), "free")).toBeNull();
+    }
+  });
+
+  it("finds ports at a multiple of the power of two that holds them, as a base address register decodes them", () => {
+    const list = new IoPortList(0x9000);
+    const starts = [1, 0x21, 0x40, 2].map(
+      (size) => list.addHandler({ start: 0, end: 0, size }, recorder("nic"), "free")?.range.start,
+    );
+    expect(starts).toEqual([0x9000, 0x9040, 0x9080, 0x9002]);
   });
 
   it("cuts values to the size of the access, as a guest's registers do", () => {

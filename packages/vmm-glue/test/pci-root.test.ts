@@ -166,6 +166,7 @@ describe("the PCI bus", () => {
     machine.pci.plug(new TestFunction(), { device: 3 });
     expect(configRead32(machine, 3, 0x0c)).toBe(0);
     const second = machine.pci.plug(new TestFunction(1, 0x20, 0x4321), { device: 3, function: 2 });
+    expect(machine.pci.slotAt(3, 2)).toBe(second);
     expect(configRead32(machine, 3, 0x0c)).toBe(0x0080_0000);
     expect(configRead32(machine, 3, 0, 2)).toBe(0x4321_cafe);
     expect(configRead32(machine, 3, 0x0c, 2)).toBe(0);

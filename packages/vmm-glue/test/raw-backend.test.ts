@@ -65,6 +65,17 @@ describe("frames to a backend of functions", () => {
     expect([backend.outstanding, nic.resumed]).toEqual([0, 1]);
   });
 
+  it("that one card waited to send are nothing to the next", () => {
+    const { funcs, backend, driver, nic } = setUp({ txFrames: 1 });
+    funcs.result = "enqueued";
+    expect(backend.take(burstOf(frame(1), frame(2)), 0)).toBe(1);
+    backend.detach();
+    const next = new Wire();
+    backend.attach(next);
+    driver.txComplete(funcs.cookies[0]);
+    expect([backend.outstanding, nic.resumed, next.resumed]).toEqual([0, 0, 0]);
+  });
+
   it("may have any length, one after the other in the same place", () => {
     const { funcs, backend } = setUp({ txFrames: 1 });
     const frames = [14, 9000, 60, 9001].map((length) => frame(length, length));

@@ -166,11 +166,18 @@ describe("values", () => {
 
   it("of the two ports of configuration mechanism 1 fall apart where an access holds both", () => {
     const machine = new Machine({ memory: 4096 });
-    const { device } = machine.pci.plug(new TestFunction());
+    const fn = new TestFunction();
+    const { device } = machine.pci.plug(fn);
     const { ports } = machine;
+    const written: number[][] = [];
+    fn.configWrite = (...write) => void written.push(write);
     ports.write(0xcf8, 4, 0x8000_0000 | (device << 11) | 0x3c);
-    ports.write(0xcfb, 2, 0x0a55); // the interrupt line, behind a byte that is no register's
-    expect([ports.read(0xcf8, 4), ports.read(0xcfc, 1)]).toEqual([0x8000_003c + (device << 11), 0x0a]);
+    ports.write(0xcfa, 4, 0x4433_2211); // the interrupt line and pin, behind two bytes that are no register's
+    expect(written).toEqual([
+      [0x3c, 1, 0x33],
+      [0x3d, 1, 0x44],
+    ]);
+    expect(ports.read(0xcf8, 4)).toBe(0x8000_003c + (device << 11));
     expect(ports.read(0xcfa, 4) & 0xff_ffff).toBe(0x0a_8000);
   });
 });

@@ -33,7 +33,7 @@ export class Granted {
    */
   end(where: string): void {
     const [left] = this.#left;
-    if (left?.kind === undefined || left.kind === "shared-memory") return;
+    if (left === undefined) return;
     throw new ResourceError(left.kind, `${where} has no use for ${left.kind} that the device asked for`);
   }
 }

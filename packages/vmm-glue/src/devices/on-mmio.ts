@@ -78,10 +78,9 @@ export function onMmio(machine: MmioMachine, options: OnMmioOptions = {}): Attac
           ? (grantedWindow(granted, size) ?? mmioPool.take(size, PAGE))
           : mmioPool.takeAt(options.address, size);
       taken.push(() => window.release());
-      if (transport.vectors > 0) checkMessages(granted, transport.vectors);
+      checkMessages(granted, transport.vectors);
       granted.end("memory-mapped I/O");
       const mapping = mmio.map(window.address, transport);
-      taken.push(() => mapping.unmap());
       const remove = async (): Promise<void> => {
         mapping.unmap();
         try {
@@ -115,6 +114,6 @@ function grantedWindow(granted: Granted, size: number): Reservation | null {
 function checkMessages(granted: Granted, vectors: number): void {
   const count = granted.take("messages")?.count ?? vectors;
   if (count === vectors) return;
-  const found = `Dragonball's registers have ${vectors} vectors for it`;
+  const found = `memory-mapped I/O has ${vectors} vectors for it`;
   throw new ResourceError("messages", `the device asked for ${count} messages, and ${found}`);
 }

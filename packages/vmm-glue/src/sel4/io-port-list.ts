@@ -90,7 +90,7 @@ export class IoPortList {
   addHandler<Cookie>(range: IoPortRange, iface: IoPortInterface<Cookie>, type: IoPortType): IoPortEntry | null {
     let reservation: Reservation | null = null;
     try {
-      reservation = this.reserve(range, type, type === "free" ? powerOfTwo(range.size) : 1);
+      reservation = this.reserve(range, type, powerOfTwo(range.size));
       const { address, size } = reservation;
       const mapping = this.bus.map(address, new HandlerBlock(iface, address, size, this.#fail));
       const found = { start: address, end: address + size - 1, size };
@@ -159,5 +159,5 @@ function giveBack(mapping: BusMapping, reservation: Reservation): () => void {
 
 /** The power of two at or above `size`: a base address register's range is aligned to its size. */
 function powerOfTwo(size: number): number {
-  return size <= 1 ? 1 : 2 ** Math.ceil(Math.log2(size));
+  return 2 ** Math.ceil(Math.log2(size));
 }

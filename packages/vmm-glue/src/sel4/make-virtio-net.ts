@@ -151,7 +151,7 @@ function reservePorts({ ioports, ioportRange: range, portType }: MakeVirtioNetOp
 }
 
 function makeBackend(funcs: RawIfaceFuncs, { onBackendError }: MakeVirtioNetOptions): RawBackend {
-  return new RawBackend(funcs, onBackendError === undefined ? {} : { onError: onBackendError });
+  return new RawBackend(funcs, { onError: onBackendError });
 }
 
 function deviceOptions({ mac, mtu }: NetBackend, { net }: MakeVirtioNetOptions): NetDeviceOptions {

@@ -17,7 +17,7 @@ export interface RawBackendOptions {
   /** Buffers given to the backend, and frames waiting for the guest, at most; 256 by default. */
   readonly rxBuffers?: number;
   /** Told of what a function of the backend threw. */
-  readonly onError?: (cause: unknown) => void;
+  readonly onError?: ((cause: unknown) => void) | undefined;
 }
 
 /** What a {@link RawBackend} has counted. */
