@@ -86,8 +86,8 @@ export class ControlRegisters implements RegisterSet {
   }
 
   /**
-   * Accepts any size: the register can't be read, so a driver learns of an invalid size when the device goes live. Only 0
-   * from a legacy driver is ignored: rcore's virtio-drivers writes it to take a queue back, and need not set it again.
+   * Accepts any size: the register can't be read, so a driver learns of an invalid size when the device goes live. Only
+   * 0 from a legacy driver is ignored: rcore's virtio-drivers writes it to take a queue back, and need not set it again.
    */
   #setSize(value: number): void {
     const { core, legacy } = this.#transport;
