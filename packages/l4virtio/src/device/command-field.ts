@@ -1,5 +1,5 @@
 /**
- * The command field of the config page, as the device reads it. A command stays there until what it asks for is done.
+ * The command field of the config page, from the device's side. A command stays there until it is done.
  * @module
  */
 
@@ -13,14 +13,14 @@ import {
 } from "../layout/commands.ts";
 import type { ConfigPage } from "../layout/config-page.ts";
 
-/** What commands do. */
+/** The actions of the commands. */
 export interface CommandActions {
   setStatus(status: number): void;
   configQueue(queue: number): void;
   /** The driver has written device configuration. */
   configWritten(): void;
   notifyQueue(queue: number): void;
-  /** Settles when what was asked for is done. */
+  /** Settles when the command is done. */
   settled(): Promise<void>;
 }
 
@@ -28,7 +28,7 @@ export interface CommandActions {
 export class CommandField {
   readonly #page: ConfigPage;
   readonly #actions: CommandActions;
-  /** The one that is being carried out: a flood of signals must not begin it again and again. */
+  /** The command in progress, so that repeated signals do not start it again. */
   #current = CMD_NONE;
 
   constructor(page: ConfigPage, actions: CommandActions) {

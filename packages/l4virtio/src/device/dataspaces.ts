@@ -1,17 +1,17 @@
 /**
- * The driver's memory, as far as it has given it to the device: dataspaces, each at its guest-physical address
- * (L4-VIRTIO's REGISTER_DS).
+ * The memory that the driver has given to the device: dataspaces, each at its guest-physical address (L4-VIRTIO's
+ * REGISTER_DS).
  * @module
  */
 
 import { GuestMemory, MemoryError, MemoryRegion } from "@virtio-ts/vm-memory";
 import { L4_EBUSY, L4_EINVAL, L4_ENOMEM, L4_EOK, L4_ERANGE, type L4Result } from "../layout/errors.ts";
 
-/** One registration, as plain data: the bytes themselves are not part of it. */
+/** One registration as plain data, without the bytes. */
 export interface DataspaceState {
   /** Guest-physical address. */
   readonly base: number;
-  /** Where the shared part begins in its dataspace, bytes. */
+  /** Offset of the shared part in its dataspace, bytes. */
   readonly offset: number;
   /** Length of the shared part, bytes. */
   readonly size: number;
@@ -21,21 +21,21 @@ interface Registration extends DataspaceState {
   readonly region: MemoryRegion;
 }
 
-/** The dataspaces a driver has registered. They outlive a reset of the device, as its driver's memory does. */
+/** The dataspaces that a driver has registered. They survive a reset of the device, like the driver's memory. */
 export class Dataspaces {
-  /** All of them, as memory. */
+  /** All dataspaces as one memory. */
   readonly memory: GuestMemory = new GuestMemory([]);
   readonly #limit: number;
   readonly #registered: Registration[] = [];
 
-  /** @param limit the most there may be */
+  /** @param limit the most dataspaces */
   constructor(limit: number) {
     this.#limit = limit;
   }
 
   /**
-   * Adds a part of a dataspace. The same range again takes the place of the one before: its driver began anew.
-   * @param live the device is in use: what it found in memory must stay where it is, but more may come
+   * Adds a part of a dataspace. The same range again replaces the earlier one, because the driver has restarted.
+   * @param live the device is in use: memory may be added, but not replaced
    */
   register(dataspace: Uint8Array, base: number, offset: number, size: number, live: boolean): L4Result {
     if (![base, offset, size].every((value) => Number.isSafeInteger(value) && value >= 0)) return L4_EINVAL;

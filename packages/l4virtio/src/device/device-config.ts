@@ -1,6 +1,6 @@
 /**
- * The device configuration in the config page (VIRTIO 1.4, 2.5): a copy of what the device has, for its driver to read
- * at any time. What the driver writes there comes to the device when it says so (CFG_CHANGED).
+ * The device configuration in the config page (VIRTIO 1.4, 2.5): a copy of the device's, which the driver can read at
+ * any time. The driver's writes reach the device when the driver sends CFG_CHANGED.
  * @module
  */
 
@@ -21,19 +21,19 @@ export class DeviceConfig {
     this.#copy = new Uint32Array(Math.ceil(config.size / 4));
   }
 
-  /** Writes all of it, whatever is in the page. */
+  /** Writes the whole configuration over the page's. */
   write(): void {
     for (const word of this.#copy.keys()) this.#put(word, this.#config.read(4 * word, 4));
   }
 
-  /** The page came with saved state: what the driver has written there and not yet said is kept. */
+  /** The page came with saved state. Keeps the driver's writes that CFG_CHANGED has not yet reported. */
   restore(): void {
     for (const word of this.#copy.keys()) this.#copy[word] = this.#config.read(4 * word, 4);
   }
 
   /**
-   * Writes what has changed in the device. The generation moves before and after: whoever reads across either sees it.
-   * Words that have not changed are left alone, for the driver may be about to write them.
+   * Writes the words that changed in the device. The generation advances before and after, so a read across either is
+   * noticed. Unchanged words are not written, because the driver may be about to write them.
    */
   update(): void {
     let changed = false;
@@ -49,7 +49,7 @@ export class DeviceConfig {
     this.#page.store(GENERATION, this.#config.generation);
   }
 
-  /** Gives the device what the driver has written, and the driver what became of it. */
+  /** Passes the driver's writes to the device, and writes the device's resulting values into the page. */
   take(): void {
     for (const word of this.#copy.keys()) {
       const written = this.#page.load(DEVICE_CONFIG + 4 * word);

@@ -1,5 +1,5 @@
 /**
- * The IPC of a device in the same thread: calls. For machines and tests that have both halves in one place.
+ * The IPC of a device in the same thread: direct calls. For machines and tests with both halves in one thread.
  * @module
  */
 

@@ -1,6 +1,6 @@
 /**
- * What is the device's to write in the header of the config page. It is written anew with each reset: the driver may have
- * written over it.
+ * The device's fields in the header of the config page. Each reset writes them again, because the driver may have
+ * overwritten them.
  * @module
  */
 
@@ -20,22 +20,22 @@ import {
 } from "../layout/header.ts";
 import type { QueuePlacement } from "../layout/queue-entry.ts";
 
-/** Index of the device's IRQ object that stands for everything: the command field, and all queues. */
+/** Index of the device's IRQ object that stands for everything: the command field and all queues. */
 export const MAIN_EVENT = 0;
-/** Each word of length and base of a shared memory region that is not there (VIRTIO 1.4, 4.2.2). */
+/** Each word of the length and base of a missing shared memory region (VIRTIO 1.4, 4.2.2). */
 const NO_REGION = 0xffff_ffff;
 
-/** What a header says of its device. */
+/** The device's values for a header. */
 export interface HeaderFields {
   readonly deviceType: number;
   readonly vendor: number;
-  /** What is offered, the transport's own features included. */
+  /** The offered features, including the transport's own. */
   readonly features: bigint;
   readonly queues: QueuePlacement;
   readonly generation: number;
 }
 
-/** Writes the header, but for the status, the command and what the driver writes. */
+/** Writes the header, except the status, the command and the driver's fields. */
 export function writeHeader(page: ConfigPage, fields: HeaderFields): void {
   const { deviceFeaturesMap, cfgDeviceNotifyIndex, sharedMemory } = page.header;
   page.store(MAGIC, MAGIC_VALUE);

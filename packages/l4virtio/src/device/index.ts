@@ -1,5 +1,5 @@
 /**
- * The device half of the L4-VIRTIO transport. For whoever serves devices to drivers of L4Re, or to another thread.
+ * The device half of the L4-VIRTIO transport. For code that serves devices to drivers of L4Re, or to another thread.
  * @module
  */
 

@@ -1,6 +1,6 @@
 /**
- * How the device notifies its driver: by IRQ objects that the driver has bound, one of which may stand for several
- * queues and for the configuration.
+ * Notifies the driver through the IRQ objects that it has bound. One object may stand for several queues and for the
+ * configuration.
  * @module
  */
 
@@ -10,18 +10,18 @@ import type { ConfigPage } from "../layout/config-page.ts";
 import { IRQ_STATUS } from "../layout/header.ts";
 import type { L4Irq } from "../layout/objects.ts";
 
-/** The driver's IRQ objects, and which of them each queue uses. */
+/** The driver's IRQ objects, and the index that each queue uses. */
 export class DriverIrqs implements TransportInterrupts {
   readonly config: InterruptNotifier;
-  /** The driver's objects by index; `null` where it has bound none. */
+  /** The driver's objects by index; `null` if the driver has not bound one. */
   readonly bound: (L4Irq | null)[];
-  /** For each queue, the index of the object that tells of its used buffers. */
+  /** For each queue, the index of the object for its used buffers. */
   queueIndices: number[];
   readonly #page: ConfigPage;
 
   /**
-   * @param count how many the driver can bind
-   * @param configChanged shows the driver that the configuration has changed
+   * @param count how many objects the driver can bind
+   * @param configChanged writes the changed configuration into the page
    */
   constructor(page: ConfigPage, count: number, queues: number, configChanged: () => void) {
     this.#page = page;
@@ -39,7 +39,7 @@ export class DriverIrqs implements TransportInterrupts {
     return { notify: () => this.#signal(this.queueIndices[index], ISR_QUEUE) };
   }
 
-  /** Says why, and signals object `index`, if there is one. */
+  /** Sets the reason in `irq_status`, and signals object `index` if there is one. */
   #signal(index: number, why: number): void {
     this.#page.setBits(IRQ_STATUS, why);
     this.bound[index]?.trigger();

@@ -1,9 +1,8 @@
 /**
  * A virtio device behind an L4-VIRTIO interface: a config page in shared memory, operations by IPC or by the page's
- * command field, IRQ objects both ways. For whoever serves the device's IPC.
+ * command field, IRQ objects both ways. For the server of the device's IPC.
  *
- * The page is the driver's to write at any time. What the device goes by it keeps for itself, in the state machine; the
- * page only shows it.
+ * The driver can write the page at any time. The device's own state is in the state machine; the page only shows it.
  * @module
  */
 
@@ -47,7 +46,7 @@ import type { L4VirtioDeviceOptions } from "./options.ts";
 import { QueueEntries } from "./queue-entries.ts";
 import { type L4VirtioState, parseL4State, restoreDataspaces } from "./saved-state.ts";
 
-/** A virtio device behind an L4-VIRTIO interface. Once it is made nothing in it throws but `restore`. */
+/** A virtio device behind an L4-VIRTIO interface. After construction only `restore` throws. */
 export class L4VirtioDevice {
   /** The state machine, with its counters. */
   readonly core: DeviceCore;
@@ -59,14 +58,14 @@ export class L4VirtioDevice {
   readonly #queues: QueueEntries;
   readonly #config: DeviceConfig;
   readonly #deviceIrqs: readonly L4Irq[];
-  /** CMD_CONFIG's bit; 0: there is no command field. */
+  /** CMD_CONFIG's bit; 0 without a command field. */
   readonly #cmdConfigBit: number;
-  /** `null`: the device is configured by IPC alone. */
+  /** `null` if the device is configured only by IPC. */
   readonly #commands: CommandField | null;
 
   /**
-   * @throws L4VirtioError where the device or an option is missing, or does not fit; QueueConfigError `size` where the
-   * device declares a queue of a size that can't be: see `VirtioDevice.queueMaxSizes`
+   * @throws L4VirtioError if the device or an option is missing, or does not fit; QueueConfigError `size` if the device
+   * declares a queue of an invalid size: see `VirtioDevice.queueMaxSizes`
    */
   constructor(device: VirtioDevice, options: L4VirtioDeviceOptions) {
     const missing = missingOption({
@@ -94,7 +93,7 @@ export class L4VirtioDevice {
     this.#irqs = new DriverIrqs(this.#page, events, queues, () => this.#configChanged());
     this.core = new DeviceCore(device, {
       get memory(): GuestMemory {
-        return memory(); // another one after a restore
+        return memory(); // `restore` replaces it
       },
       scheduler: options.scheduler,
       interrupts: this.#irqs,
@@ -117,8 +116,8 @@ export class L4VirtioDevice {
   }
 
   /**
-   * Settles when what the driver has asked for is done, and shown in the page: a reset, a queue's reset, a suspension may
-   * take the device time. Who answers the driver waits for it.
+   * Settles when the driver's request is done and shown in the page: a reset, a queue's reset or a suspension may take
+   * time. The server of the IPC waits for it before it answers.
    */
   get settled(): Promise<void> {
     return this.core.settled.then(() => {
@@ -127,7 +126,7 @@ export class L4VirtioDevice {
     });
   }
 
-  /** SET_STATUS: 0 resets, other values can only add bits. */
+  /** SET_STATUS: 0 resets; other values only add bits. */
   setStatus(status: number): L4Result {
     if (status !== status >>> 0) return L4_EINVAL;
     if (status === 0) this.#reset();
@@ -137,7 +136,7 @@ export class L4VirtioDevice {
     return L4_EOK;
   }
 
-  /** CONFIG_QUEUE: configures a queue as its entry says. */
+  /** CONFIG_QUEUE: configures a queue from its entry. */
   configQueue(queue: number): L4Result {
     const { status } = this.core;
     const known = STATUS_ACKNOWLEDGE | STATUS_DRIVER;
@@ -148,9 +147,9 @@ export class L4VirtioDevice {
   }
 
   /**
-   * REGISTER_DS: `size` bytes of a dataspace, from `offset` on, are guest memory at `base`. All three are multiples of 8.
-   * @returns -L4_EINVAL, -L4_ERANGE for an offset past the end, -L4_ENOMEM when there are too many, -L4_EBUSY for
-   * a range that a live device has
+   * REGISTER_DS: `size` bytes of a dataspace, from `offset` on, are guest memory at `base`. All are multiples of 8.
+   * @returns -L4_EINVAL, -L4_ERANGE for an offset past the end, -L4_ENOMEM for too many dataspaces, -L4_EBUSY for a
+   * range that a live device already has
    */
   registerDs(dataspace: Uint8Array, base: number, offset: number, size: number): L4Result {
     const live = (this.core.status & STATUS_DRIVER_OK) !== 0;
@@ -162,7 +161,7 @@ export class L4VirtioDevice {
     return this.#location;
   }
 
-  /** GET_DEVICE_IRQ: the object by which the driver notifies the device; the same one for the same index. */
+  /** GET_DEVICE_IRQ: the object with which the driver notifies the device; the same object for the same index. */
   deviceNotificationIrq(index: number): L4Irq | L4Error {
     return this.#deviceIrqs[index] ?? L4_ERANGE;
   }
@@ -179,7 +178,7 @@ export class L4VirtioDevice {
     return this.#irqs.bound.length;
   }
 
-  /** The driver gives the device its IRQ object number `index`. It outlives a reset. */
+  /** The driver gives the device its IRQ object number `index`. The binding survives a reset. */
   icuBind(index: number, irq: L4Irq): L4Result {
     if (!Number.isInteger(index) || index < 0 || index >= this.#irqs.bound.length) return L4_ERANGE;
     this.#irqs.bound[index] = irq;
@@ -192,7 +191,7 @@ export class L4VirtioDevice {
     this.#showStatus();
   }
 
-  /** The state of the device, of its driver's use of it and of the transport, as plain data. */
+  /** The state of the device, the state machine and the transport, as plain data. */
   save(): L4VirtioState {
     return {
       version: 1,
@@ -206,10 +205,10 @@ export class L4VirtioDevice {
   }
 
   /**
-   * Takes back what {@link save} gave, into a device in reset. A live device goes on at once; whoever is bound by then
-   * is told to look what it has missed.
-   * @param memory the dataspaces the driver had registered, in the order of the saved state
-   * @throws RestoreError for anything else than saved state of a device like this one; nothing is changed then
+   * Restores state from {@link save} into a device in reset. A live device continues at once; every bound IRQ object is
+   * signalled, because the driver may have missed a signal.
+   * @param memory the dataspaces that the driver had registered, in the order of the saved state
+   * @throws RestoreError if `state` is not the saved state of an identical device; nothing is changed then
    */
   restore(state: unknown, memory: readonly Uint8Array[]): void {
     const { queueCount: queues } = this.core;
@@ -239,7 +238,7 @@ export class L4VirtioDevice {
     return this.#options.maxDataspaces ?? 64;
   }
 
-  /** The driver has triggered IRQ object `index`. Many drivers use object 0 alone, for commands and all queues. */
+  /** The driver has triggered IRQ object `index`. Many drivers use only object 0, for commands and all queues. */
   #triggered(index: number): void {
     if (index === MAIN_EVENT) this.#commands?.carryOut();
     for (let queue = 0; queue < this.core.queueCount; queue++) {
@@ -257,7 +256,7 @@ export class L4VirtioDevice {
   #advance(status: number): void {
     let wanted = status;
     const adds = (bit: number): boolean => (wanted & bit) !== 0 && (this.core.status & bit) === 0;
-    // Features and queues are what the page says in this moment; several steps may come at once.
+    // Features and queues are read from the page now. One write may take several steps.
     if (adds(STATUS_FEATURES_OK) && !this.#takeFeatures()) wanted &= ~(STATUS_FEATURES_OK | STATUS_DRIVER_OK);
     if (adds(STATUS_DRIVER_OK) && !this.#queues.configureReady()) {
       this.core.fail(new DeviceFault("queue-config", "DRIVER_OK with a queue entry that is not acceptable"));
@@ -265,7 +264,7 @@ export class L4VirtioDevice {
     if (wanted !== 0) this.core.writeStatus(wanted);
   }
 
-  /** Reads the driver's features. False where it claims one of this transport's that was not offered. */
+  /** Reads the driver's features. @returns false if they have a bit of the transport that was not offered */
   #takeFeatures(): boolean {
     const features = this.#page.loadFeatures(this.#page.header.driverFeaturesMap);
     for (let page = 0; page < FEATURE_PAGES; page++) {
@@ -293,12 +292,12 @@ export class L4VirtioDevice {
     this.#page.store(STATUS, this.core.status);
   }
 
-  /** Features of the transport itself, beyond those the state machine knows. */
+  /** The transport's own features, which the state machine does not know. */
   get #ownFeatures(): bigint {
     return this.#cmdConfigBit === 0 ? 0n : feature(this.#cmdConfigBit);
   }
 
-  /** Writes the page as it is after a reset, but for the command field and the driver's choice of IRQ object. */
+  /** Writes the page's state after a reset, except the command field and the driver's choice of IRQ object. */
   #writePage(): void {
     this.#page.storeFeatures(this.#page.header.driverFeaturesMap, 0n);
     this.#queues.clear();

@@ -1,6 +1,6 @@
 /**
- * The queue entries of the config page, as the device takes them: what the driver says of a queue is read once, checked
- * as a whole, and only then handed to the state machine.
+ * The queue entries of the config page, from the device's side: an entry is read once, checked as a whole, and only
+ * then passed to the state machine.
  * @module
  */
 
@@ -21,11 +21,11 @@ const EMPTY: QueueEntry = {
   halves: [0, 0, 0, 0, 0, 0],
 };
 
-/** Takes queue entries over into the state machine. */
+/** Configures the state machine's queues from the queue entries. */
 export class QueueEntries {
-  /** Where they are. */
+  /** The place of the entries. */
   readonly placement: QueuePlacement;
-  /** For each queue, the index of the device's IRQ object by which the driver notifies it. */
+  /** For each queue, the index of the device's IRQ object with which the driver notifies it. */
   readonly deviceIndices: number[];
   readonly #core: DeviceCore;
   readonly #page: ConfigPage;
@@ -39,7 +39,7 @@ export class QueueEntries {
     this.#irqs = irqs;
   }
 
-  /** Writes all entries as they are after a reset. */
+  /** Writes the state after a reset into all entries. */
   clear(): void {
     for (let queue = 0; queue < this.placement.count; queue++) {
       this.deviceIndices[queue] = this.#defaultIndex(queue, this.#irqs.bound.length);
@@ -57,7 +57,7 @@ export class QueueEntries {
     }
   }
 
-  /** Configures every queue whose entry is ready. False where one is not acceptable. */
+  /** Configures every queue whose entry is ready. @returns false if an entry is refused */
   configureReady(): boolean {
     let good = true;
     for (let queue = 0; queue < this.placement.count; queue++) {
@@ -68,8 +68,8 @@ export class QueueEntries {
   }
 
   /**
-   * Configures one queue: enables it, takes it away, or notes by which IRQ objects it is notified from now on. An entry
-   * that is refused is put back to what is the case: so a driver sees it that asked by a command.
+   * Configures one queue: enables it, resets it, or changes its IRQ objects. After a refusal `ready` is set back to the
+   * queue's real state, because a driver that used a command gets no other answer.
    */
   configure(queue: number): L4Result {
     if (!this.#exists(queue)) return L4_ERANGE;
@@ -79,7 +79,7 @@ export class QueueEntries {
     return result;
   }
 
-  /** Shows whether a queue is enabled, if it is there. */
+  /** Writes into a queue's entry whether the queue is enabled, if it exists. */
   showReady(queue: number): void {
     if (this.#exists(queue)) this.#page.storeReady(this.#at(queue), Number(this.#core.queues[queue].enabled));
   }
@@ -103,7 +103,7 @@ export class QueueEntries {
     return L4_EOK;
   }
 
-  /** A queue of a live device is taken away, whatever was negotiated, if the device can let go of one queue. */
+  /** Resets a queue, whatever was negotiated. Fails if the device is live and cannot release one queue. */
   #disable(queue: number): L4Result {
     if (!this.#core.queues[queue].enabled) return L4_EOK;
     const live = (this.#core.status & (STATUS_DRIVER_OK | STATUS_SUSPEND)) !== 0;
@@ -113,7 +113,7 @@ export class QueueEntries {
     return L4_EOK;
   }
 
-  /** Size, alignment, and each area inside one dataspace: what the state machine will ask for at DRIVER_OK. */
+  /** Checks size, alignment, and that each area is inside one dataspace, as the state machine does at DRIVER_OK. */
   #check(entry: QueueEntry, maxSize: number): L4Result {
     if (entry.num > maxSize) return L4_EINVAL;
     const [descriptorArea, driverArea, deviceArea] = [0, 2, 4].map((i) => entry.halves[i] + entry.halves[i + 1] * WORD);
@@ -126,7 +126,7 @@ export class QueueEntries {
     }
   }
 
-  /** With enough IRQ objects each queue has its own behind that of the commands; else the last one is shared. */
+  /** With enough IRQ objects each queue has its own, after that of the commands; else queues share the last one. */
   #defaultIndex(queue: number, events: number): number {
     return Math.min(queue + 1, events - 1);
   }

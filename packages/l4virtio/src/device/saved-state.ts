@@ -1,6 +1,6 @@
 /**
- * The saved state of a device behind L4-VIRTIO: the state machine's, and what the transport has beside it. The memory
- * that the driver has registered, and the IRQ objects, are the environment's to keep.
+ * The saved state of a device behind L4-VIRTIO: the state machine's and the transport's. The environment keeps the
+ * registered memory and the IRQ objects.
  * @module
  */
 
@@ -9,24 +9,24 @@ import { L4_EOK, l4ResultName } from "../layout/errors.ts";
 import { CONFIG_PAGE_SIZE } from "../layout/header.ts";
 import { type DataspaceState, Dataspaces } from "./dataspaces.ts";
 
-/** Plain data that `L4VirtioDevice.save` gives: survives JSON and structured clones. */
+/** The plain data that `L4VirtioDevice.save` returns. It survives JSON and structured clones. */
 export interface L4VirtioState {
   readonly version: 1;
-  /** The feature bit of CMD_CONFIG; 0 of a device without a command field. */
+  /** The feature bit of CMD_CONFIG; 0 for a device without a command field. */
   readonly cmdConfigBit: number;
-  /** Where in memory the registered dataspaces are, in the order in which `restore` takes them. */
+  /** The places of the registered dataspaces, in the order in which `restore` takes them. */
   readonly dataspaces: readonly DataspaceState[];
-  /** For each queue, the index of the driver's IRQ object that is told of used buffers. */
+  /** For each queue, the index of the driver's IRQ object for used buffers. */
   readonly driverIndices: readonly number[];
-  /** For each queue, the index of the device's IRQ object that tells of available buffers. */
+  /** For each queue, the index of the device's IRQ object for available buffers. */
   readonly deviceIndices: readonly number[];
-  /** The config page by 32-bit words: much of it the driver has written. */
+  /** The config page in 32-bit words, much of it written by the driver. */
   readonly page: readonly number[];
-  /** The state machine's part: it checks that itself. */
+  /** The state machine's part, which it checks itself. */
   readonly core: unknown;
 }
 
-/** What a saved state has to fit. */
+/** The properties of the device that saved state must match. */
 export interface SavedLike {
   readonly cmdConfigBit: number;
   readonly queues: number;
@@ -35,7 +35,7 @@ export interface SavedLike {
 
 /**
  * Checks the transport's part of saved state and copies it.
- * @throws RestoreError for anything that a device like this one does not save
+ * @throws RestoreError if an identical device cannot have saved `state`
  */
 export function parseL4State(state: unknown, like: SavedLike): L4VirtioState {
   const source = savedRecord(state, "the saved state");
@@ -58,10 +58,10 @@ export function parseL4State(state: unknown, like: SavedLike): L4VirtioState {
 }
 
 /**
- * Registers saved dataspaces anew.
+ * Registers saved dataspaces again.
  * @param memory the dataspaces themselves
- * @param limit the most there may be
- * @throws RestoreError where they do not fit
+ * @param limit the most dataspaces
+ * @throws RestoreError if they do not fit
  */
 export function restoreDataspaces(
   saved: readonly DataspaceState[],
@@ -83,7 +83,7 @@ export function restoreDataspaces(
 function parseDataspace(value: unknown, index: number): DataspaceState {
   const source = savedRecord(value, `dataspaces[${index}]`);
   const [base, offset, size] = [source.base, source.offset, source.size].map((field) => {
-    if (typeof field === "number") return field; // the registration checks what it is
+    if (typeof field === "number") return field; // the registration checks its value
     throw new RestoreError("shape", `dataspaces[${index}] has ${savedText(field)} where a number must be`);
   });
   return { base, offset, size };

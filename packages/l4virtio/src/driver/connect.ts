@@ -1,5 +1,5 @@
 /**
- * The config page as a driver finds it: is it a virtio device at all, and does what it says of itself hold together?
+ * Finds the config page, and checks that it is a virtio device's and consistent. For the driver half.
  * @module
  */
 
@@ -24,13 +24,13 @@ import type { DeviceLink } from "./device-link.ts";
 
 /** The one IRQ object in each direction of a device that is found by REGISTER_IFACE. */
 export interface OnlyIrqs {
-  /** By which the driver notifies the device, of whatever it is. */
+  /** With which the driver notifies the device of everything. */
   readonly device: L4Irq;
   /** Called when the device signals. */
   handler: () => void;
 }
 
-/** A device's config page, and what came with it. */
+/** A device's config page, and its IRQ objects if they came with it. */
 export interface Found {
   readonly location: ConfigDataspace;
   /** `null`: the device is asked for each of its IRQ objects, and given each of the driver's. */
@@ -38,7 +38,7 @@ export interface Found {
 }
 
 /**
- * Asks for the config page: by DEVICE_CONFIG, or by REGISTER_IFACE of a device that does not know it.
+ * Asks for the config page: with DEVICE_CONFIG, or with REGISTER_IFACE if the device does not know that.
  * @throws DriverError `refused`, `timeout`, `device-gone`
  */
 export async function find(ipc: L4Ipc, link: DeviceLink): Promise<Found> {
@@ -80,8 +80,8 @@ export function attachPage({ dataspace, offset }: ConfigDataspace, header: Heade
 }
 
 /**
- * Where the queue entries are.
- * @throws DriverError `bad-device` where they can't be
+ * The place of the queue entries.
+ * @throws DriverError `bad-device` if it is invalid
  */
 export function readPlacement(page: ConfigPage): QueuePlacement {
   const offset = page.load(QUEUES_OFFSET);

@@ -1,6 +1,5 @@
 /**
- * Telling the device what to do, by IPC or by the command field, and waiting for it: never for ever, and never for a
- * device that is gone.
+ * Sends operations and commands to the device, and waits for them, with a time-out and only until the device is gone.
  * @module
  */
 
@@ -12,11 +11,11 @@ import type { L4Ipc, L4Irq } from "../layout/objects.ts";
 
 /** The driver's end of the IPC with one device. */
 export class DeviceLink {
-  /** Told once, when the device is gone. */
+  /** Called once, when the device is gone. */
   onGone: (() => void) | null = null;
   readonly #clock: HostClock;
   #gone: DriverError | null = null;
-  /** When the last command is done: there is room for one at a time. */
+  /** Settles when the last command is done. The page holds one command at a time. */
   #commands: Promise<void> = Promise.resolve();
 
   constructor(ipc: L4Ipc, clock: HostClock) {
@@ -34,7 +33,7 @@ export class DeviceLink {
 
   /**
    * Waits for the answer to an operation.
-   * @throws DriverError `timeout`, `device-gone`; what the request is rejected with
+   * @throws DriverError `timeout`, `device-gone`; the request's own rejection
    */
   async answer<T>(what: string, request: Promise<T>): Promise<T> {
     let answered = false;
@@ -48,7 +47,7 @@ export class DeviceLink {
 
   /**
    * Waits for an operation that answers a number.
-   * @throws DriverError `no-memory`, `refused` where it is not 0; `timeout`, `device-gone`
+   * @throws DriverError `no-memory`, `refused` if it is not 0; `timeout`, `device-gone`
    */
   async done(what: string, request: Promise<L4Result>): Promise<void> {
     const result = await this.answer(what, request);
@@ -58,9 +57,9 @@ export class DeviceLink {
   }
 
   /**
-   * Has the device carry out a command, after those before it.
-   * @param irq the device's IRQ object for commands; `null` of a device that looks at the page by itself
-   * @param given called when the device may have seen the command
+   * Sends a command after the earlier ones, and waits until the device has carried it out.
+   * @param irq the device's IRQ object for commands; `null` for a device that polls the page
+   * @param given called just before the command is in the page, where the device may see it
    * @throws DriverError `timeout`, `device-gone`
    */
   command(page: ConfigPage, irq: L4Irq | null, command: number, given?: () => void): Promise<void> {
@@ -73,7 +72,7 @@ export class DeviceLink {
       await this.#wait(what, () => page.load(cmd) === CMD_NONE);
     };
     const done = this.#commands.then(run);
-    this.#commands = done.catch(() => {}); // who gave the command is told, those after it have their own try
+    this.#commands = done.catch(() => {}); // its caller gets the error; later commands run all the same
     return done;
   }
 

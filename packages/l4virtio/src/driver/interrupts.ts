@@ -1,25 +1,25 @@
 /**
- * What the device's IRQ objects mean to the driver: one for the configuration, the others for queues; several may share
- * one.
+ * The IRQ objects that the device signals: one for the configuration, the others for queues. Several queues may share
+ * one. For the driver half.
  * @module
  */
 
 import { STATUS_DEVICE_NEEDS_RESET } from "@virtio-ts/virtio-bindings";
 import type { DriverInterrupts } from "@virtio-ts/virtio-driver";
 
-/** What tells whether the configuration has changed. */
+/** The fields that show whether the configuration has changed. */
 interface Observed {
   readStatus(): number;
   configGeneration(): number;
 }
 
-/** Leads IRQ objects to who is told. */
+/** Passes signals of IRQ objects on to the driver. */
 export class DeviceInterrupts {
   readonly #device: Observed;
   #told: DriverInterrupts | null = null;
   /** IRQ objects in use. */
   #count = 1;
-  /** Whether the device asked for a reset, and its generation, when they were last looked at. */
+  /** The device's request for a reset and its generation, when last read. */
   #seen: readonly [broken: number, generation: number] = [0, 0];
 
   constructor(device: Observed) {
@@ -27,13 +27,13 @@ export class DeviceInterrupts {
   }
 
   /**
-   * Begins to tell `interrupts`.
-   * @param events how many IRQ objects the device says it takes; what is no number of them is none
-   * @returns a handler for each of those to use
+   * Passes signals on to `interrupts` from now on.
+   * @param events how many IRQ objects the device claims to take; an invalid number counts as 0
+   * @returns a handler for each IRQ object to bind
    */
   bind(interrupts: DriverInterrupts, events: number, queues: number): (() => void)[] {
     this.#told = interrupts;
-    // Array.from makes a length of anything: what is negative or no number is 0.
+    // Array.from accepts any length: a negative number or NaN is 0.
     const length = Math.min(events, queues + 1);
     const handlers = Array.from({ length }, (_, index) => () => this.#signalled(index, queues));
     this.#count = handlers.length;
@@ -41,17 +41,17 @@ export class DeviceInterrupts {
     return handlers;
   }
 
-  /** Tells nobody any more. */
+  /** Stops passing signals on. */
   unbind(): void {
     this.#told = null;
   }
 
-  /** The IRQ object for used buffers of `queue`: with enough of them each has its own. */
+  /** The IRQ object for used buffers of `queue`. If there are enough, each queue has its own. */
   indexOf(queue: number): number {
     return this.#count <= 1 ? 0 : 1 + (queue % (this.#count - 1));
   }
 
-  /** The device is gone: its status says so now. */
+  /** The device is gone, as its status now shows. */
   lost(): void {
     this.#told?.configChanged();
   }
@@ -61,7 +61,7 @@ export class DeviceInterrupts {
     for (let queue = 0; queue < queues; queue++) if (this.indexOf(queue) === index) this.#told?.used(queue);
   }
 
-  /** An object that stands for queues, too, is mostly about them. */
+  /** Whether to report a configuration change. An object that is shared with queues needs a change to be seen. */
   #changed(): boolean {
     const [broken, generation] = this.#seen;
     this.#look();

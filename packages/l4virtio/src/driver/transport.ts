@@ -1,6 +1,5 @@
 /**
- * The driver half: a device behind an L4-VIRTIO interface as its driver reaches it. For drivers of
- * `@virtio-ts/virtio-driver`.
+ * The driver half: drives a device behind an L4-VIRTIO interface. For drivers of `@virtio-ts/virtio-driver`.
  * @module
  */
 
@@ -34,18 +33,18 @@ import { DeviceLink } from "./device-link.ts";
 import { DeviceInterrupts } from "./interrupts.ts";
 
 const WORD = 2 ** 32;
-/** What registers that are gone read as. */
+/** The status of a device that is gone, as absent registers read. */
 const STATUS_GONE = 0xff;
-/** Feature bits that are virtio's; those above are the transport's own. */
+/** virtio's feature bits. Higher bits are the transport's own. */
 const VIRTIO_FEATURES = (1n << 128n) - 1n;
 
-/** What an {@link L4DriverTransport} is made with. */
+/** The options of an {@link L4DriverTransport}. */
 export interface L4DriverOptions {
-  /** The feature bit of CMD_CONFIG: 160 by default, 224 for devices with the header before. */
+  /** The feature bit of CMD_CONFIG: 160 by default, 224 for devices with the old header. */
   readonly cmdConfigBit?: CmdConfigBit;
 }
 
-/** A device behind an L4-VIRTIO interface, from its driver's side. */
+/** The driver's side of a device behind an L4-VIRTIO interface. */
 export class L4DriverTransport implements DriverTransport {
   readonly kind = "l4";
   readonly legacy = false;
@@ -60,9 +59,9 @@ export class L4DriverTransport implements DriverTransport {
   readonly #found: Found;
   /** Whether the device takes commands. */
   readonly #commands: boolean;
-  /** By which the device is told of commands; `null` of a device that looks at the page by itself. */
+  /** Notifies the device of commands; `null` for a device that polls the page. */
   #commandIrq: L4Irq | null = null;
-  /** By which the device is told of each queue's available buffers. */
+  /** Notifies the device of each queue's available buffers. */
   readonly #queueIrqs: (L4Irq | null)[];
 
   /** Use {@link L4DriverTransport.connect}. */
@@ -83,7 +82,7 @@ export class L4DriverTransport implements DriverTransport {
 
   /**
    * Finds the config page, resets the device and gives it the host's memory.
-   * @throws DriverError `bad-device`, `not-supported`; `refused`, `no-memory` where it does not take the memory;
+   * @throws DriverError `bad-device`, `not-supported`; `refused`, `no-memory` if the device does not take the memory;
    * `timeout`, `device-gone`
    */
   static async connect(ipc: L4Ipc, host: DriverHost, options: L4DriverOptions = {}): Promise<L4DriverTransport> {
@@ -167,14 +166,14 @@ export class L4DriverTransport implements DriverTransport {
     return width === 4 ? word : word & (2 ** (8 * width) - 1);
   }
 
-  /** @throws DriverError `not-supported` by devices without a command field: they would not know of it */
+  /** @throws DriverError `not-supported` if the device has no command field, because it would not learn of the write */
   writeConfig(offset: number, width: AccessWidth, value: number): void {
     if (!this.#commands) throw new DriverError("not-supported", "the device takes no CFG_CHANGED");
     const at = DEVICE_CONFIG + (offset & ~3);
     const shift = 8 * (offset & 3);
     const mask = (2 ** (8 * width) - 1) << shift;
     this.#page.store(at, (this.#page.load(at) & ~mask) | ((value << shift) & mask));
-    // Commands go one after the other: what the driver does next comes after it. A device that is stuck shows then.
+    // Commands run in order, so the driver's next command runs after this one, and fails if the device is stuck.
     this.#link.command(this.#page, this.#commandIrq, CMD_CFG_CHANGED | (offset & ~3)).catch(() => {});
   }
 
@@ -182,7 +181,7 @@ export class L4DriverTransport implements DriverTransport {
     return this.#page.load(GENERATION);
   }
 
-  /** A device that takes no IRQ object signals otherwise, or not at all: its driver polls. */
+  /** A device that takes no IRQ object binds none: its driver polls. */
   async bindInterrupts(interrupts: DriverInterrupts, queues: number): Promise<void> {
     this.#page.store(this.#page.header.cfgDriverNotifyIndex, 0);
     const only = this.#found.irqs;
@@ -205,7 +204,7 @@ export class L4DriverTransport implements DriverTransport {
     return 0;
   }
 
-  /** L4-VIRTIO has no way to hand out memory of the device's. */
+  /** L4-VIRTIO has no way to share the device's own memory. */
   sharedMemory(): null {
     return null;
   }
@@ -220,14 +219,14 @@ export class L4DriverTransport implements DriverTransport {
     }
   }
 
-  /** Has the device look at a queue's entry. A command has no answer but what the entry says afterwards. */
+  /** Makes the device read a queue's entry. A command has no other answer than the entry's `ready` afterwards. */
   async #configure(index: number): Promise<L4Result> {
     if (!this.#commands) return this.#link.answer(`queue ${index}`, this.#ipc.configQueue(index));
     await this.#link.command(this.#page, this.#commandIrq, CMD_CFG_QUEUE | index);
     return L4_EOK;
   }
 
-  /** `null` where the device has no IRQ objects to give. */
+  /** An IRQ object of the device; `null` if the device has none to give. */
   async #deviceIrq(index: number): Promise<L4Irq | null> {
     if (this.#found.irqs !== null) return this.#found.irqs.device;
     const irq = await this.#link.answer(`IRQ object ${index}`, this.#ipc.deviceNotificationIrq(index));
@@ -237,8 +236,8 @@ export class L4DriverTransport implements DriverTransport {
   }
 
   /**
-   * What stands for an IRQ object where the device has none: NOTIFY_QUEUE, where it takes commands. While one waits for
-   * those before it, it tells of all that is made available meanwhile.
+   * Replaces a missing IRQ object of a device that takes commands with NOTIFY_QUEUE. While such a command waits for
+   * earlier commands, it also covers all later notifications of the queue.
    */
   #commandFor(queue: number): L4Irq | null {
     if (!this.#commands) return null;

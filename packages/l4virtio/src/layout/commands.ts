@@ -1,5 +1,5 @@
 /**
- * The two ways a driver tells its device what to do: IPC, and the command field of the config page. For both halves.
+ * The two ways in which a driver controls its device: IPC, and the command field of the config page. For both halves.
  * @module
  */
 
@@ -8,9 +8,9 @@ export const L4VIRTIO_PROTOCOL = 0;
 
 /** Writes the device status. */
 export const OP_SET_STATUS = 0;
-/** Configures a queue as its entry says. */
+/** Configures a queue from its entry. */
 export const OP_CONFIG_QUEUE = 1;
-/** Exchanges an IRQ object each and the config page: how it was done before the operations below were there. */
+/** Exchanges one IRQ object each way and returns the config page: older than the operations below. */
 export const OP_REGISTER_IFACE = 2;
 /** Gives the device a dataspace. */
 export const OP_REGISTER_DS = 3;
@@ -25,7 +25,7 @@ export const CMD_MASK = 0xff00_0000;
 export const CMD_NONE = 0;
 /** Writes the device status; the argument is the status. */
 export const CMD_SET_STATUS = 0x0100_0000;
-/** Configures a queue as its entry says; the argument is the queue. */
+/** Configures a queue from its entry; the argument is the queue. */
 export const CMD_CFG_QUEUE = 0x0200_0000;
 /** The driver wrote device configuration; the argument is the offset. */
 export const CMD_CFG_CHANGED = 0x0400_0000;

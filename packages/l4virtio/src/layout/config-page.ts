@@ -1,6 +1,6 @@
 /**
- * The config page as device and driver see it: typed accesses to shared memory. Either of them may find anything in
- * it: what is read here is read once and is to be checked before it is used. For both halves.
+ * Typed access to the config page in shared memory. The other side may write anything there: read a value once, and
+ * check it before use. For both halves.
  * @module
  */
 
@@ -21,17 +21,17 @@ import {
 
 const ADDRESSES = [QUEUE_DESC, QUEUE_AVAIL, QUEUE_USED] as const;
 
-/** A view of the config page. Offsets are bytes from its start; words are little endian, as the host is. */
+/** A view of the config page. Offsets are bytes from its start; words are little-endian, like the host. */
 export class ConfigPage {
-  /** Where this page has its fields. */
+  /** The offsets of this page's fields. */
   readonly header: HeaderLayout;
   /** The page by 32-bit words. */
   readonly words: Uint32Array;
   readonly #halves: Uint16Array;
 
   /**
-   * @param bytes the page, or more, at a byte offset that is a multiple of 8
-   * @throws L4VirtioError `page` where it is not
+   * @param bytes at least the page, at a byte offset that is a multiple of 8
+   * @throws L4VirtioError `page` if they are too few or misaligned
    */
   constructor(bytes: Uint8Array, header: HeaderLayout) {
     if (bytes.length < CONFIG_PAGE_SIZE || bytes.byteOffset % 8 !== 0) {
@@ -47,7 +47,7 @@ export class ConfigPage {
     return Atomics.load(this.words, offset >>> 2);
   }
 
-  /** Writes a word; what was written before is seen before it. */
+  /** Writes a word, after all earlier writes. */
   store(offset: number, value: number): void {
     Atomics.store(this.words, offset >>> 2, value >>> 0);
   }
@@ -57,7 +57,7 @@ export class ConfigPage {
     Atomics.or(this.words, offset >>> 2, bits);
   }
 
-  /** Writes a word where it still is what it was. */
+  /** Writes a word if it still is `expected`. */
   replace(offset: number, expected: number, value: number): void {
     Atomics.compareExchange(this.words, offset >>> 2, expected, value);
   }
@@ -70,7 +70,7 @@ export class ConfigPage {
     return features;
   }
 
-  /** Writes a map of features; bits that it has no room for are left out. */
+  /** Writes a map of features, without the bits past its end. */
   storeFeatures(map: number, features: bigint): void {
     for (let i = 0; i < this.header.featureWords; i++) {
       this.store(map + 4 * i, Number(BigInt.asUintN(32, features >> BigInt(32 * i))));
@@ -82,7 +82,7 @@ export class ConfigPage {
     return this.#load16(at + QUEUE_NUM_MAX);
   }
 
-  /** Reads what a driver says in the queue entry at `at`, each field once. */
+  /** Reads the driver's fields of the queue entry at `at`, each once. */
   loadQueue(at: number): QueueEntry {
     const ready = this.#load16(at + QUEUE_READY);
     return {
@@ -94,7 +94,7 @@ export class ConfigPage {
     };
   }
 
-  /** Writes what a driver says into the queue entry at `at`; `ready` last. */
+  /** Writes the driver's fields of the queue entry at `at`; `ready` last. */
   storeQueue(at: number, entry: QueueEntry): void {
     this.#store16(at + QUEUE_NUM, entry.num);
     this.#store16(at + QUEUE_DRIVER_NOTIFY_INDEX, entry.driverNotifyIndex);
@@ -125,7 +125,7 @@ export class ConfigPage {
   }
 }
 
-/** Where the queue entry `index` begins. */
+/** Offset of queue entry `index` in the page. */
 export function queueEntryAt(queuesOffset: number, index: number): number {
   return queuesOffset + index * QUEUE_ENTRY_SIZE;
 }

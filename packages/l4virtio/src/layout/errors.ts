@@ -1,19 +1,19 @@
 /**
- * What IPC answers: 0, or one of L4Re's error numbers, negated. For both halves.
+ * The results of IPC: 0, or one of L4Re's error numbers, negated. For both halves.
  * @module
  */
 
-/** All is well. */
+/** Success. */
 export const L4_EOK = 0;
-/** The device's status does not allow it. */
+/** The device's status does not allow the operation. */
 export const L4_EIO = -5;
-/** No memory left for it. */
+/** No memory left. */
 export const L4_ENOMEM = -12;
-/** What the argument names is in use. */
+/** The object that the argument names is in use. */
 export const L4_EBUSY = -16;
-/** An argument that could never be right. */
+/** An argument is invalid. */
 export const L4_EINVAL = -22;
-/** An index, or a part of a dataspace, that is not there. */
+/** An index or an offset in a dataspace is out of range. */
 export const L4_ERANGE = -34;
 /** An operation the device does not know. */
 export const L4_ENOSYS = -38;
@@ -26,7 +26,7 @@ export type L4Error =
   | typeof L4_EINVAL
   | typeof L4_ERANGE
   | typeof L4_ENOSYS;
-/** What an operation answers. */
+/** The result of an operation. */
 export type L4Result = typeof L4_EOK | L4Error;
 
 const NAMES: Readonly<Record<L4Result, string>> = {
@@ -39,7 +39,7 @@ const NAMES: Readonly<Record<L4Result, string>> = {
   [L4_ENOSYS]: "-L4_ENOSYS",
 };
 
-/** Whether a value is something that operations answer. */
+/** Whether a value is a result of an operation. */
 export function isL4Result(value: unknown): value is L4Result {
   return typeof value === "number" && Object.hasOwn(NAMES, value);
 }
@@ -50,15 +50,15 @@ export function l4ResultName(result: L4Result): string {
 }
 
 /**
- * Why one half can't be made:
- * - `option`: the device, or an option that must be there, is missing
+ * Why one half cannot be made:
+ * - `option`: the device or a required option is missing
  * - `page`: the config page has too few bytes, or is not aligned
  * - `config-size`: the device's configuration does not fit the config page
  * - `events`: a number of IRQ objects below 1 or above 65536
  */
 export type L4VirtioErrorCode = "option" | "page" | "config-size" | "events";
 
-/** One half of the transport can't be made; the message names the value. */
+/** One half of the transport cannot be made; the message names the value. */
 export class L4VirtioError extends Error {
   override readonly name = "L4VirtioError";
   /** Which rule was broken. */

@@ -1,5 +1,5 @@
 /**
- * What both halves of the L4-VIRTIO transport share: the config page to the byte, operations, commands, errors.
+ * The numbers and interfaces that both halves of L4-VIRTIO share: the config page, operations, commands, errors.
  * @module
  */
 

@@ -1,5 +1,5 @@
 /**
- * The driver's thread: the capability to a device that another thread serves. For whoever runs drivers in a worker.
+ * The driver's thread: the capability to a device that another thread serves. For code that runs drivers in a worker.
  * @module
  */
 
@@ -23,13 +23,13 @@ interface Request {
 }
 
 /**
- * IPC over a port. It is told that the device is gone by the port's `close` event, which Node has and not every browser;
- * and by {@link PortIpc.lost}, which whoever ends the device's worker calls.
+ * IPC over a port. It learns that the device is gone from the port's `close` event, which Node has but not every
+ * browser, or from {@link PortIpc.lost}, which the code that ends the device's worker calls.
  */
 export class PortIpc implements L4Ipc {
   readonly #port: L4Port;
   readonly #wakeUps: WakeUps;
-  /** Those that wait, by `id`: what comes back as one may be anything. */
+  /** Pending requests by `id`. The key is `unknown` because an answer's `id` may be anything. */
   readonly #requests = new Map<unknown, Request>();
   #next = 0;
   #gone: string | null = null;
@@ -51,7 +51,7 @@ export class PortIpc implements L4Ipc {
     return this.#result({ operation: OP_CONFIG_QUEUE, first: queue });
   }
 
-  /** @throws DriverError `invalid` for memory that threads do not share: the device would get a copy */
+  /** @throws DriverError `invalid` if the memory is not shared, because the device would get a copy */
   async registerDs(dataspace: Uint8Array, base: number, offset: number, size: number): Promise<L4Result> {
     if (!isShared(dataspace)) throw new DriverError("invalid", `${dataspace.length} bytes that are not shared memory`);
     return this.#result({ operation: OP_REGISTER_DS, dataspace, first: base, second: offset, third: size });
@@ -86,7 +86,7 @@ export class PortIpc implements L4Ipc {
     else handler(this.#gone);
   }
 
-  /** The device is gone: everybody who waits for it is told. */
+  /** The device is gone: rejects all pending requests and calls the handlers of {@link onGone}. */
   lost(reason: string): void {
     if (this.#gone !== null) return;
     this.#gone = reason;
@@ -131,7 +131,7 @@ export class PortIpc implements L4Ipc {
   }
 }
 
-/** What an operation was refused with, or `null`. */
+/** The error in an answer, or `null`. */
 function errorOf({ result }: Message): L4Error | null {
   return isL4Result(result) && result !== L4_EOK ? result : null;
 }

@@ -1,7 +1,7 @@
 /**
- * What is needed of a `MessagePort`, and the messages that go over it. For both threads.
+ * The parts of a `MessagePort` that are used, and the messages that it carries. For both threads.
  *
- * The other end is another thread's: every field of a message is checked before it is used.
+ * Messages come from another thread: every field is checked before it is used.
  * @module
  */
 
@@ -22,26 +22,26 @@ export function sharedPage(): ConfigDataspace {
   return { dataspace: new Uint8Array(new SharedArrayBuffer(CONFIG_PAGE_SIZE)), offset: 0 };
 }
 
-/** Operations of the device as an interrupt controller, which L4-VIRTIO's own opcodes are not about. */
+/** Asks the device, as an interrupt controller, for its number of IRQ objects. L4-VIRTIO has no opcode for this. */
 export const OP_ICU_INFO = "icu-info";
-/** Gives the device an IRQ object of the driver's. */
+/** Gives the device an IRQ object of the driver. */
 export const OP_ICU_BIND = "icu-bind";
 
-/** A message, as far as one can know before it is looked at. */
+/** A message before its fields are checked. */
 export type Message = Readonly<Record<string, unknown>>;
 
-/** The message of an event; what is no object is an empty one. */
+/** The message of an event; an empty one if its data is not an object. */
 export function messageOf(event: object): Message {
   const { data } = event as { readonly data?: unknown };
   return typeof data === "object" && data !== null ? (data as Message) : {};
 }
 
-/** A field of a message as a number; what is none becomes NaN, which is refused wherever it comes to. */
+/** A field of a message as a number; NaN if it is not one. Every operation refuses NaN. */
 export function numberOf(value: unknown): number {
   return typeof value === "number" ? value : Number.NaN;
 }
 
-/** Whether a value is memory that both threads see, and not the copy of somebody's. */
+/** Whether a value is memory that both threads share, not a copy. */
 export function isShared(value: unknown): value is Uint8Array & { readonly buffer: SharedArrayBuffer } {
   return value instanceof Uint8Array && value.buffer instanceof SharedArrayBuffer;
 }

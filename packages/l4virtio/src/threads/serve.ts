@@ -1,5 +1,5 @@
 /**
- * The device's thread: answers the operations that come over a port. For whoever runs devices in a worker.
+ * The device's thread: answers the operations that come over a port. For code that runs devices in a worker.
  * @module
  */
 
@@ -17,8 +17,8 @@ import { isShared, type L4Port, type Message, messageOf, numberOf, OP_ICU_BIND, 
 import { WakeUps } from "./wake-ups.ts";
 
 /**
- * Serves a device to the driver at the other end of a port, for as long as that is there; then resets it.
- * @throws L4VirtioError `page` where the config page is not shared memory: make the device with `sharedPage()`
+ * Serves a device to the driver at the other end of a port until the port closes, and then resets the device.
+ * @throws L4VirtioError `page` if the config page is not shared memory: make the device with `sharedPage()`
  */
 export function serve(port: L4Port, device: L4VirtioDevice): void {
   if (!isShared(device.deviceConfig().dataspace)) {

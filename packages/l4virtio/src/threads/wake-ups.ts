@@ -1,7 +1,7 @@
 /**
- * IRQ objects between threads: a word in shared memory that says whether the receiver was woken already, and a message
- * that wakes it. At most one message is on its way for each object, however often it is triggered, and none is lost: the
- * word is cleared before the receiver looks at what there is to do. For both threads.
+ * IRQ objects between threads: a word in shared memory that says whether a wake-up is pending, and a message that wakes
+ * the receiver. At most one message is in flight for each object, and no trigger is lost, because the word is cleared
+ * before the receiver looks for work. For both threads.
  * @module
  */
 
@@ -11,15 +11,15 @@ import type { L4Port, Message } from "./port.ts";
 const IDLE = 0;
 const PENDING = 1;
 
-/** An IRQ object on its way to the one who triggers it. */
+/** An IRQ object as it is sent to the thread that triggers it. */
 export interface SentIrq {
-  /** Which of the receiver's objects it is. */
+  /** The receiver's number of the object. */
   readonly slot: number;
-  /** Whether it is pending: one word. */
+  /** One word: whether it is pending. */
   readonly pending: Int32Array;
 }
 
-/** A thread's IRQ objects: those it receives, and those of the other end that it triggers. */
+/** The IRQ objects of a thread: the ones that it receives, and the other thread's that it triggers. */
 export class WakeUps {
   readonly #port: L4Port;
   readonly #received = new Map<number, { readonly pending: Int32Array; readonly handler: () => void }>();
@@ -28,14 +28,14 @@ export class WakeUps {
     this.#port = port;
   }
 
-  /** Makes an object to be received here, and sent to the other end; made anew, it has another handler. */
+  /** Makes an object that is received here, to send to the other end. A second call replaces the handler. */
   create(slot: number, handler: () => void): SentIrq {
     const pending = this.#received.get(slot)?.pending ?? new Int32Array(new SharedArrayBuffer(4));
     this.#received.set(slot, { pending, handler });
     return { slot, pending };
   }
 
-  /** An object that was sent here; `null` for what is none. */
+  /** Opens an object that was sent here; `null` if `sent` is not one. */
   open(sent: unknown): L4Irq | null {
     if (typeof sent !== "object" || sent === null) return null;
     const { slot, pending } = sent as Partial<Record<keyof SentIrq, unknown>>;
