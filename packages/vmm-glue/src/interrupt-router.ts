@@ -1,7 +1,7 @@
 /**
- * Interrupt lines: several sources share one line, which is up while one of them holds it up. That is how
- * PCI's INTx pins meet at an interrupt controller (VIRTIO 1.4, 4.1.5.3 relies on it: a driver asks each device
- * on the line whether it was the one). For machines.
+ * Interrupt lines: several sources share one line, which is up while at least one holds it up. PCI's INTx pins are
+ * wired this way (VIRTIO 1.4, 4.1.5.3 relies on it: a driver asks each device on the line for its status). For
+ * machines.
  * @module
  */
 
@@ -10,7 +10,7 @@ import { BusError } from "./bus/bus-error.ts";
 
 /** The machine's interrupt controller: a PIC, an IOAPIC, an emulator's. */
 export interface InterruptController {
-  /** Line `line` is now up (`true`) or down. Called only when it changes. */
+  /** Line `line` is now up (`true`) or down. Called only on changes. */
   setLevel(line: number, level: boolean): void;
 }
 
@@ -20,23 +20,23 @@ export interface InterruptSource extends InterruptLine {
   readonly line: number;
   /** Whether it holds its line up. */
   readonly raised: boolean;
-  /** Lets go of the line for good. */
+  /** Disconnects from the line for good. */
   disconnect(): void;
 }
 
 /** Wired-OR of sources into the lines of an interrupt controller. */
 export class InterruptRouter {
   readonly #controller: InterruptController;
-  /** Sources that hold each line up. */
+  /** Number of sources that hold each line up. */
   readonly #holders: Uint32Array;
 
-  /** @param lines how many lines there are: 16 for a PC's PICs, 24 for its IOAPIC */
+  /** @param lines number of lines: 16 for a PC's PICs, 24 for its IOAPIC */
   constructor(controller: InterruptController, lines: number = 24) {
     this.#controller = controller;
     this.#holders = new Uint32Array(lines);
   }
 
-  /** How many lines there are. */
+  /** Number of lines. */
   get lines(): number {
     return this.#holders.length;
   }

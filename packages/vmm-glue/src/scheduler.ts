@@ -1,12 +1,12 @@
 /**
- * The scheduler a machine gets when it brings none: turns of the event loop, in Node and in a browser.
+ * The default scheduler of a machine: turns of the event loop, in Node and in a browser.
  * @module
  */
 
 import type { Scheduler } from "@virtio-ts/vm-device";
 import { report, reportToHost } from "@virtio-ts/vm-device";
 
-/** What of the host's event loop is used; none of it is part of the language. */
+/** The parts of the host's event loop in use; none of them belongs to the language. */
 interface EventLoop {
   setImmediate?: (task: () => void) => unknown;
   MessageChannel?: new () => { port1: Port; port2: Port };
@@ -19,18 +19,18 @@ interface Port {
   unref?(): void;
 }
 
-/** What a {@link TurnScheduler} is made with. */
+/** Options of a {@link TurnScheduler}. */
 export interface TurnSchedulerOptions {
-  /** Runs a function in a later turn of the event loop; found by itself when left out. */
+  /** Runs a function in a later turn of the event loop; detected by default. */
   readonly nextTurn?: (run: () => void) => void;
-  /** Told of what a task threw. By default it goes where the host shows uncaught errors, without ending it. */
+  /** Called with what a task threw. By default the host shows it as an uncaught error, and continues. */
   readonly onError?: (cause: unknown) => void;
 }
 
 /**
- * Runs deferred work in turns. A turn runs what was deferred before it began, in order; what that work defers
- * in its turn waits for the next, after I/O and timers had theirs. So a device that always has more to do
- * starves nobody. Nothing is scheduled while there is nothing to do: an idle scheduler keeps no process alive.
+ * Runs deferred tasks in turns. A turn runs the tasks deferred before it began, in order; tasks that these defer wait
+ * for the next turn, after I/O and timers. So a device with endless work starves nothing else. An idle scheduler
+ * schedules nothing, and keeps no process alive.
  */
 export class TurnScheduler implements Scheduler {
   /** Turns taken. */
@@ -47,13 +47,13 @@ export class TurnScheduler implements Scheduler {
     this.#onError = options.onError ?? reportToHost;
   }
 
-  /** Tasks that wait for their turn. */
+  /** Pending tasks. */
   get pending(): number {
     return this.#waiting.length;
   }
 
   defer(task: () => void): void {
-    // The first task asks for a turn; those that follow share it.
+    // The first task requests a turn; later ones share it.
     if (this.#waiting.push(task) === 1) this.#nextTurn(this.#turn);
   }
 
@@ -75,8 +75,8 @@ export class TurnScheduler implements Scheduler {
 }
 
 /**
- * The host's way to run something in a later turn: `setImmediate` where there is one; a message to oneself in a
- * browser, whose timers wait 4 ms; a timer where there is neither.
+ * The host's way to run a function in a later turn: `setImmediate` if it exists; in a browser, whose timers wait 4 ms,
+ * a message to itself; otherwise a timer.
  */
 function hostTurns(host: EventLoop): (run: () => void) => void {
   const { setImmediate, MessageChannel, setTimeout } = host;

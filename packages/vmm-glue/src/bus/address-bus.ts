@@ -1,7 +1,7 @@
 /**
- * An address space of register blocks: a machine's I/O ports, or its memory-mapped I/O. Blocks may have any
- * size and lie anywhere; accesses may have any width and fall anywhere, on a block, on nothing, or across both.
- * For machines, and for emulators that have no such bus of their own.
+ * An address space of register blocks: a machine's I/O ports, or its memory-mapped I/O. Blocks may have any size and
+ * address; accesses may have any width and address, on one block, on none, or across several. For machines, and for
+ * emulators without such a bus.
  * @module
  */
 
@@ -19,38 +19,38 @@ import { RangeLedger, type Reservation } from "./ledger.ts";
 
 /** The I/O ports of a PC: 16 address bits. */
 export const PORT_SPACE = 0x1_0000;
-/** The widest physical address space: 52 address bits, all of them numbers that are exact. */
+/** The widest physical address space: 52 address bits, all exact numbers. */
 export const MMIO_SPACE: number = 2 ** 52;
 
-/** What an {@link AddressBus} is made with. */
+/** Options of an {@link AddressBus}. */
 export interface AddressBusOptions {
   /** Addresses in the space: {@link PORT_SPACE}, {@link MMIO_SPACE} or fewer. */
   readonly size: number;
-  /** What reads see where nothing answers. `"ones"`, by default, is what a PC's buses float to. */
+  /** The value of reads that no block answers. `"ones"`, the default, is how a PC's buses float. */
   readonly unclaimed?: "ones" | "zeros";
-  /** Told of what a block threw; by default it goes where the host shows uncaught errors, without ending it. */
+  /** Called with what a block threw; by default the host shows it as an uncaught error, and continues. */
   readonly onError?: (cause: unknown) => void;
 }
 
 /** A block on an {@link AddressBus}. */
 export interface BusMapping extends Mapping {
-  /** Where it starts. */
+  /** First address. */
   readonly address: number;
   /** Bytes it decodes. */
   readonly size: number;
   /** Whether it is on the bus. */
   readonly mapped: boolean;
   /**
-   * Puts the block elsewhere; it stays where it is if it can't go there.
+   * Moves the block; it stays in place if the address is not possible.
    * @throws BusError `overlap`, `out-of-range`
    */
   move(address: number): void;
 }
 
 /**
- * Blocks by ascending address, found by binary search, most often at the first guess; and the ledger of what is promised:
- * whoever hands out addresses of this space sees what all others did. Accesses never throw: a block that does reads as
- * if it were not there.
+ * Blocks by ascending address, found by binary search, usually at the first guess; and the ledger of reserved ranges,
+ * so that all allocators of this space see each other's. Accesses never throw: a block that throws reads as if it were
+ * missing.
  */
 export class AddressBus implements IoBus {
   /** Addresses in the space. */
@@ -81,7 +81,7 @@ export class AddressBus implements IoBus {
     return entry;
   }
 
-  /** Whether a range lies in the address space, and nothing in it is mapped or promised. */
+  /** Whether a range is inside the address space, and nothing in it is mapped or reserved. */
   isFree(address: number, size: number): boolean {
     return this.#inside(address, size) && this.#inTheWay(address, size) === null;
   }
@@ -89,9 +89,9 @@ export class AddressBus implements IoBus {
   /**
    * Finds the lowest free range.
    * @param size addresses needed
-   * @param align a power of two its start is a multiple of
-   * @param within first address, and the one past the last, to look in; the whole space by default
-   * @returns its start, or `null` when there is none
+   * @param align a power of two; the start is a multiple of it
+   * @param within first address, and the one past the last, to search; the whole space by default
+   * @returns its start, or `null` if there is none
    */
   freeRange(
     size: number,
@@ -109,7 +109,7 @@ export class AddressBus implements IoBus {
   }
 
   /**
-   * Promises a free range: it is found free no more, and may be mapped by its owner.
+   * Reserves a free range: it no longer counts as free, and its owner may map it.
    * @throws BusError `overlap`, `out-of-range`
    */
   reserve(address: number, size: number): Reservation {
@@ -132,7 +132,7 @@ export class AddressBus implements IoBus {
     else this.#writeApart(address, width, value);
   }
 
-  /** Reads 64 bits as two accesses of 32, low half first: no transport of virtio has a wider register. */
+  /** Reads 64 bits as two accesses of 32, low half first, because no virtio transport has a wider register. */
   read64(address: number): bigint {
     const low = this.read(address, 4);
     return BigInt(low) | (BigInt(this.read(address + 4, 4)) << 32n);
@@ -149,7 +149,7 @@ export class AddressBus implements IoBus {
     return this.#find(address)?.block ?? null;
   }
 
-  /** An access that no single block holds falls apart into bytes, the lowest first. */
+  /** An access that no single block contains is split into bytes, the lowest first. */
   #readApart(address: number, width: AccessWidth): number {
     let value = 0;
     for (let i = 0; i < width; i++) {
@@ -229,7 +229,7 @@ export class AddressBus implements IoBus {
     return null;
   }
 
-  /** The end of what is mapped or promised in a range, or `null`. */
+  /** The end of a mapped or reserved range in the way, or `null`. */
   #inTheWay(address: number, size: number): number | null {
     return this.#conflict(address, size)?.end ?? this.#ledger.past(address, size);
   }

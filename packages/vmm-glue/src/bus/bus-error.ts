@@ -1,22 +1,22 @@
 /**
- * What can be wrong with a place on a bus. For whoever puts a machine together: no driver ever sees one of these.
+ * Errors about places on a bus. For builders of machines: no driver ever sees one.
  * @module
  */
 
 /**
  * - `overlap`: something is mapped there already
- * - `out-of-range`: the range leaves the address space, or is no range
+ * - `out-of-range`: the range leaves the address space, or is invalid
  * - `no-slot`: every device number of the bus is taken
- * - `slot-taken`: the device number asked for is taken, or there is no such
+ * - `slot-taken`: the device number asked for is taken, or does not exist
  * - `no-space`: no free range is left for a base address register
- * - `no-line`: there is no such interrupt line
+ * - `no-line`: the interrupt line does not exist
  */
 export type BusErrorCode = "overlap" | "out-of-range" | "no-slot" | "slot-taken" | "no-space" | "no-line";
 
-/** A block, function or interrupt can't be put where it was asked to go. */
+/** A block, function or interrupt cannot go to the requested place. */
 export class BusError extends Error {
   override readonly name = "BusError";
-  /** Which rule was broken. */
+  /** The broken rule. */
   readonly code: BusErrorCode;
 
   constructor(code: BusErrorCode, message: string, options?: ErrorOptions) {
@@ -25,7 +25,7 @@ export class BusError extends Error {
   }
 }
 
-/** A range as messages show it. */
+/** A range as text for messages. */
 export function rangeText(address: number, size: number): string {
   const from = Number.isInteger(address) ? `0x${address.toString(16)}` : String(address);
   return `${size} bytes at ${from}`;

@@ -1,6 +1,6 @@
 /**
- * Hands out ranges of a window of an address space: a base address register keeps its place while decoding is off.
- * For whoever hands out addresses.
+ * Allocates ranges from a window of an address space. A base address register keeps its range while decoding is off.
+ * For allocators of addresses.
  * @module
  */
 
@@ -9,15 +9,15 @@ import { BusError } from "./bus-error.ts";
 import type { Reservation } from "./ledger.ts";
 
 /**
- * Hands out ranges of one window of a bus. What others have mapped or been promised there is respected, by whichever
- * pool: the ledger is the bus's.
+ * Allocates ranges from one window of a bus. It respects ranges that are mapped, or reserved by any other pool, because
+ * the ledger belongs to the bus.
  */
 export class RangePool {
-  /** The bus the addresses are of. */
+  /** The bus of the addresses. */
   readonly bus: AddressBus;
   /** First address of the window. */
   readonly start: number;
-  /** Past its last address. */
+  /** The address past the last one. */
   readonly end: number;
   #reserved = 0;
 
@@ -28,13 +28,13 @@ export class RangePool {
     this.end = Math.min(within[1], bus.size);
   }
 
-  /** How many ranges of this pool are out. */
+  /** Number of ranges allocated now. */
   get reserved(): number {
     return this.#reserved;
   }
 
   /**
-   * Takes the lowest free range.
+   * Allocates the lowest free range.
    * @param align a power of two
    * @throws BusError `no-space`
    */
@@ -50,7 +50,7 @@ export class RangePool {
   }
 
   /**
-   * Takes a certain range, inside the window or not.
+   * Allocates a given range, inside the window or not.
    * @throws BusError `overlap`, `out-of-range`
    */
   takeAt(address: number, size: number): Reservation {

@@ -1,7 +1,7 @@
 /**
- * The devices of a machine, by id: gives each what it asks for, puts it on its bus, takes it off again and
- * takes back what it was given, while the machine runs. For machines; the counterpart of the device managers
- * that Dragonball's and rust-vmm's devices expect around them.
+ * The devices of a machine, by id: it grants each its resources, puts it on its bus, removes it and takes the resources
+ * back, while the machine runs. For machines; the counterpart of the device managers that Dragonball's and rust-vmm's
+ * devices expect.
  * @module
  */
 
@@ -10,33 +10,33 @@ import type { MemoryRegion } from "@virtio-ts/vm-memory";
 import { DeviceManagerError } from "./resource-error.ts";
 import type { ResourceGrant, ResourcePools } from "./resource-pools.ts";
 
-/** What a device was given before it is put on its bus. */
+/** The grants of a device before it is put on its bus. */
 export interface Provision {
-  /** One for each of its requests, in the same order. */
+  /** One for each request, in the same order. */
   readonly resources: readonly Resource[];
-  /** Its window of shared memory, where it made one. */
+  /** The device's window of shared memory, if it made one. */
   readonly sharedMemory: SharedMemoryList | null;
 }
 
 /** A device on its bus. */
 export interface Attachment {
-  /** Takes it off the bus, resets it and removes it for good. */
+  /** Takes the device off the bus, resets it and removes it for good. */
   remove(): void | Promise<void>;
 }
 
 /**
- * Puts a device on a bus, behind a transport. May throw: the device is then not added.
- * {@link onPci} makes one for the PCI bus, {@link onMmio} one for memory-mapped I/O.
+ * Puts a device on a bus, behind a transport. If it throws, the device is not added. {@link onPci} makes one for the
+ * PCI bus, {@link onMmio} one for memory-mapped I/O.
  */
 export type Attach<A extends Attachment> = (device: VirtioDevice, provision: Provision) => A;
 
 /** A device in a machine. */
 export interface ManagedDevice<A extends Attachment = Attachment> {
-  /** The name the machine knows it by. */
+  /** Its name in the machine. */
   readonly id: string;
   /** The device. */
   readonly device: VirtioDevice;
-  /** What it was given. */
+  /** Its granted resources. */
   readonly resources: readonly Resource[];
   /** Its place on its bus. */
   readonly attachment: A;
@@ -54,27 +54,27 @@ export class DeviceManager {
   readonly #devices = new Map<string, Managed>();
 
   /**
-   * @param pools what there is to give
-   * @param regions puts devices' own memory before the guest
+   * @param pools the machine's resources
+   * @param regions inserts devices' own memory into the guest
    */
   constructor(pools: ResourcePools, regions: RegionHandler) {
     this.#pools = pools;
     this.#regions = regions;
   }
 
-  /** The ids of all devices, in the order in which they were added. */
+  /** The ids of all devices, in the order of their addition. */
   get ids(): readonly string[] {
     return [...this.#devices.keys()];
   }
 
-  /** The device by this id, or `null`. */
+  /** The device with this id, or `null`. */
   get(id: string): ManagedDevice | null {
     return this.#devices.get(id) ?? null;
   }
 
   /**
    * Adds a device to the machine, running or not.
-   * @throws DeviceManagerError `id-taken`, `resources`, `attach`; nothing is kept of what was taken for it
+   * @throws DeviceManagerError `id-taken`, `resources`, `attach`; all its resources are then released
    */
   add<A extends Attachment>(id: string, device: VirtioDevice, attach: Attach<A>): ManagedDevice<A> {
     if (this.#devices.has(id)) throw new DeviceManagerError("id-taken", `there is a device "${id}" already`);
@@ -97,7 +97,7 @@ export class DeviceManager {
   }
 
   /**
-   * Takes a device out of the machine, running or not. What it was given is free again once the promise settles.
+   * Removes a device from the machine, running or not. Its resources are free again once the promise settles.
    * @throws DeviceManagerError `unknown-id`
    */
   async remove(id: string): Promise<void> {
@@ -107,7 +107,7 @@ export class DeviceManager {
     await managed.removal;
   }
 
-  /** Removes every device, the last added first. */
+  /** Removes all devices, the last added first. */
   async removeAll(): Promise<void> {
     for (const id of this.ids.toReversed()) await this.remove(id);
   }
@@ -130,7 +130,7 @@ export class DeviceManager {
   }
 }
 
-/** Remembers what a device put before the guest, so that it does not stay there when the device goes. */
+/** Records the memory that a device inserts into the guest, so that it is removed with the device. */
 class Regions implements RegionHandler {
   readonly #handler: RegionHandler;
   readonly #inserted = new Set<MemoryRegion>();

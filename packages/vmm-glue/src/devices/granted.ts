@@ -1,7 +1,7 @@
 /**
- * What a device was given at its own request, as the transport takes it that the device is put behind: the device's
- * registers are where it asked for them, and its interrupt is the one it asked for. What a transport has no use for is
- * refused, so that nothing is kept for nobody. For {@link onPci} and {@link onMmio}.
+ * The resources that a device asked for, as its transport takes them: the device's registers go there, and that is its
+ * interrupt. A resource that the transport cannot use is refused, so that nothing stays allocated in vain. For {@link
+ * onPci} and {@link onMmio}.
  * @module
  */
 
@@ -16,7 +16,7 @@ export class Granted {
   readonly #left: Resource[];
 
   constructor(resources: readonly Resource[]) {
-    // Shared memory is the device's own to place: it says in its list where it is.
+    // The device itself places shared memory, and returns the list of its regions.
     this.#left = resources.filter(({ kind }) => kind !== "shared-memory");
   }
 
@@ -27,8 +27,8 @@ export class Granted {
   }
 
   /**
-   * Nothing was given that was not taken.
-   * @param where what has no use for more
+   * Checks that every granted resource was taken.
+   * @param where the bus that cannot use the others
    * @throws ResourceError of the kind that is left
    */
   end(where: string): void {

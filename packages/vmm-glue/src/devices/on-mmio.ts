@@ -15,9 +15,9 @@ import { Granted } from "./granted.ts";
 import { ResourceError } from "./resource-error.ts";
 import type { ResourcePools } from "./resource-pools.ts";
 
-/** What of a machine an MMIO device is put into; a {@link Machine} is one. */
+/** The part of a machine that MMIO devices use; a {@link Machine} has it. */
 export interface MmioMachine {
-  /** RAM, as devices reach it. */
+  /** The RAM that devices reach. */
   readonly memory: GuestMemory;
   /** For work that does not fit into a turn. */
   readonly scheduler: Scheduler;
@@ -25,38 +25,38 @@ export interface MmioMachine {
   readonly mmio: AddressBus;
   /** The interrupt lines. */
   readonly interrupts: InterruptRouter;
-  /** Which addresses there are for registers. */
+  /** The addresses available for registers. */
   readonly mmioPool: RangePool;
-  /** Which lines there are for devices. */
+  /** The lines available for devices. */
   readonly resources: ResourcePools;
 }
 
-/** How a device is put into memory-mapped I/O. */
+/** Options of a device in memory-mapped I/O. */
 export interface OnMmioOptions extends Omit<VirtioMmioOptions, "memory" | "scheduler" | "sharedMemory" | "line"> {
-  /** Where its registers are; by default where the device asked for them, or else the lowest free pages. */
+  /** Address of its registers; by default the one that the device asked for, otherwise the lowest free pages. */
   readonly address?: number;
-  /** Its interrupt line, which others may share; by default the one the device asked for, or else one nobody has. */
+  /** Its interrupt line, which others may share; by default the one that the device asked for, otherwise a free one. */
   readonly line?: number;
 }
 
-/** A device in memory-mapped I/O. No guest finds it by itself: it is told the address and the line. */
+/** A device in memory-mapped I/O. A guest cannot discover it: it must be told the address and the line. */
 export interface MmioAttachment extends Attachment {
   /** The transport, with its state machine. */
   readonly transport: VirtioMmioDevice;
-  /** Where its registers are. */
+  /** Address of its registers. */
   readonly address: number;
   /** Its interrupt line. */
   readonly line: number;
   remove(): Promise<void>;
 }
 
-/** Registers are alone in their pages, so that a guest can let one driver have them. */
+/** Registers have pages of their own, so that a guest can grant them to one driver. */
 const PAGE = 0x1000;
 
 /**
- * For {@link DeviceManager.add}: `machine.devices.add("net0", nic, onMmio(machine))`. Of what the device has asked for,
- * its registers are in the window, its interrupt is the line, and messages are the vectors of Dragonball's registers:
- * one for its configuration and one for each queue.
+ * For {@link DeviceManager.add}: `machine.devices.add("net0", nic, onMmio(machine))`. Of the resources that the device
+ * asked for, the window holds its registers, the line is its interrupt, and messages are the vectors of Dragonball's
+ * registers: one for its configuration and one for each queue.
  */
 export function onMmio(machine: MmioMachine, options: OnMmioOptions = {}): Attach<MmioAttachment> {
   return (device, { resources: given, sharedMemory }) => {
@@ -97,19 +97,19 @@ export function onMmio(machine: MmioMachine, options: OnMmioOptions = {}): Attac
   };
 }
 
-/** Where the device asked for its registers, if it did: they take a page at least, whatever it thought. */
+/** The window that the device asked for, if any. It must hold the registers, which take a whole page. */
 function grantedWindow(granted: Granted, size: number): Reservation | null {
   const window = granted.take("mmio");
   if (window === undefined) return null;
   if (window.size < size) {
     throw new ResourceError("mmio", `the device asked for ${window.size} bytes of registers, which take ${size}`);
   }
-  return { ...window, release: () => {} }; // the device manager gives it back
+  return { ...window, release: () => {} }; // the device manager releases it
 }
 
 /**
- * The vectors are the messages that the device asked for, if it did. Which event goes by which vector is fixed: with
- * fewer a queue would have none, and nothing would come by more.
+ * Checks that the device asked for as many messages as there are vectors, if for any. The vector of each event is
+ * fixed: with fewer messages a queue would have none, and more would stay unused.
  */
 function checkMessages(granted: Granted, vectors: number): void {
   const count = granted.take("messages")?.count ?? vectors;

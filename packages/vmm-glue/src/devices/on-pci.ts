@@ -13,24 +13,24 @@ import type { Attach, Attachment } from "./device-manager.ts";
 import { Granted } from "./granted.ts";
 import { ResourceError } from "./resource-error.ts";
 
-/** What of a machine a PCI device is put into; a {@link Machine} is one. */
+/** The part of a machine that PCI devices use; a {@link Machine} has it. */
 export interface PciMachine {
-  /** RAM, as devices reach it. */
+  /** The RAM that devices reach. */
   readonly memory: GuestMemory;
   /** For work that does not fit into a turn. */
   readonly scheduler: Scheduler;
   /** The bus. */
   readonly pci: PciRoot;
-  /** Where base address registers are put; `null` leaves it to the guest's firmware. */
+  /** The places of base address registers; `null` leaves them to the guest's firmware. */
   readonly barPools: BarPools | null;
 }
 
-/** A base address register's kind, as devices ask for ranges. */
+/** The kind of range that a device asks for, for each kind of base address register. */
 const KINDS = { io: "ports", memory32: "mmio", memory64: "mmio" } as const;
 
-/** How a device is put on the bus. */
+/** Options of a device on the bus. */
 export interface OnPciOptions extends Omit<VirtioPciOptions, "memory" | "scheduler" | "sharedMemory"> {
-  /** Where on the bus, and on which line; by default on the line that the device asked for, if it did. */
+  /** Its place on the bus, and its line; by default the line that the device asked for, if any. */
   readonly plug?: PlugOptions;
 }
 
@@ -40,15 +40,15 @@ export interface PciAttachment extends Attachment {
   readonly transport: VirtioPciDevice;
   /** Its place on the bus. */
   readonly slot: PciSlot;
-  /** Where its BARs were put; empty where that is the guest's. The guest may move them: {@link PciSlot.addressOf}. */
+  /** Addresses of its BARs; empty if the guest assigns them. The guest may move them: {@link PciSlot.addressOf}. */
   readonly bars: ReadonlyMap<PciBar, number>;
   remove(): Promise<void>;
 }
 
 /**
- * For {@link DeviceManager.add}: `machine.devices.add("net0", nic, onPci(machine))`. Of what the device has asked for,
- * ports and memory-mapped I/O are where its base address registers go, the largest that fits into the first range
- * first; messages are its MSI-X vectors.
+ * For {@link DeviceManager.add}: `machine.devices.add("net0", nic, onPci(machine))`. Of the resources that the device
+ * asked for, ports and memory-mapped I/O hold its base address registers, with the largest that fits in the first
+ * range; messages are its MSI-X vectors.
  */
 export function onPci(machine: PciMachine, options: OnPciOptions = {}): Attach<PciAttachment> {
   return (device, { resources, sharedMemory }) => {
@@ -82,7 +82,7 @@ export function onPci(machine: PciMachine, options: OnPciOptions = {}): Attach<P
   };
 }
 
-/** Puts base address registers into the ranges that the device has asked for. */
+/** Puts base address registers into the ranges that the device asked for. */
 function placesOf(bars: readonly PciBar[], granted: Granted): Map<PciBar, number> {
   const places = new Map<PciBar, number>();
   const bySize = bars.toSorted((a, b) => b.size - a.size);

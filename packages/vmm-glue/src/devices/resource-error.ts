@@ -1,20 +1,20 @@
 /**
- * Why a machine can't give a device what it asks for.
+ * Errors of a machine that cannot give a device its resources.
  * @module
  */
 
 /**
- * - `ports`, `mmio`, `shared-memory`: no free range of that kind, or the one asked for is taken
- * - `interrupt-line`: no such line, or none is left
- * - `messages`: more vectors than the machine has, or it has none at all
- * - `invalid`: a request that can't be one (a size of 0, an alignment that is no power of two)
+ * - `ports`, `mmio`, `shared-memory`: no free range of that kind, or the requested one is taken
+ * - `interrupt-line`: the line does not exist, or none is left
+ * - `messages`: more vectors than the machine has left, or it has none at all
+ * - `invalid`: an impossible request (a size of 0, an alignment that is not a power of two)
  */
 export type ResourceErrorCode = "ports" | "mmio" | "shared-memory" | "interrupt-line" | "messages" | "invalid";
 
-/** A request for a resource was turned down; nothing was taken. */
+/** A request for a resource was refused; nothing was allocated. */
 export class ResourceError extends Error {
   override readonly name = "ResourceError";
-  /** Which kind of resource. */
+  /** The kind of resource. */
   readonly code: ResourceErrorCode;
 
   constructor(code: ResourceErrorCode, message: string, options?: ErrorOptions) {
@@ -24,18 +24,18 @@ export class ResourceError extends Error {
 }
 
 /**
- * - `id-taken`: there is a device by that id
- * - `unknown-id`: there is none
+ * - `id-taken`: a device with that id exists
+ * - `unknown-id`: no device has that id
  * - `no-pci`: the machine has no PCI bus
- * - `resources`: the machine can't give it what it needs; see `cause`
- * - `attach`: it could not be put on its bus; see `cause`
+ * - `resources`: the machine cannot give the device its resources; see `cause`
+ * - `attach`: the device could not be put on its bus; see `cause`
  */
 export type DeviceManagerErrorCode = "id-taken" | "unknown-id" | "no-pci" | "resources" | "attach";
 
-/** A device could not be added to a machine, or not be found in it. Whatever was taken for it was given back. */
+/** A device could not be added to a machine, or not be found in it. All its resources were released. */
 export class DeviceManagerError extends Error {
   override readonly name = "DeviceManagerError";
-  /** What kind of obstacle. */
+  /** The kind of obstacle. */
   readonly code: DeviceManagerErrorCode;
 
   constructor(code: DeviceManagerErrorCode, message: string, options?: ErrorOptions) {

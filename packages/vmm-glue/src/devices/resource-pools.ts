@@ -1,6 +1,6 @@
 /**
- * What a machine has to give to devices: ports, memory-mapped I/O, room for shared memory, interrupt lines and
- * messages. For the device manager.
+ * A machine's resources for devices: ports, memory-mapped I/O, room for shared memory, interrupt lines and messages.
+ * For the device manager.
  * @module
  */
 
@@ -8,7 +8,7 @@ import type { Resource, ResourceRequest } from "@virtio-ts/virtio-device";
 import type { RangePool } from "../bus/range-pool.ts";
 import { ResourceError } from "./resource-error.ts";
 
-/** What a {@link ResourcePools} hands out. */
+/** The resources of a {@link ResourcePools}. */
 export interface ResourcePoolsOptions {
   /** I/O ports; `null` on a machine without. */
   readonly ports: RangePool | null;
@@ -16,38 +16,38 @@ export interface ResourcePoolsOptions {
   readonly mmio: RangePool | null;
   /** Room for shared memory regions; `null` on a machine without. */
   readonly sharedMemory: RangePool | null;
-  /** Interrupt lines that are given to one device each. A line asked for by number may be shared. */
+  /** Interrupt lines, each given to one device. A line requested by number may be shared. */
   readonly lines: readonly number[];
-  /** How many message vectors there are in all; 0 on a machine without. */
+  /** Total number of message vectors; 0 on a machine without. */
   readonly messages: number;
 }
 
-/** What was given for a list of requests. */
+/** The grants for a list of requests. */
 export interface ResourceGrant {
   /** One for each request, in the same order. */
   readonly resources: readonly Resource[];
-  /** Gives all of it back. Harmless when done twice. */
+  /** Releases all of it. A second call does nothing. */
   release(): void;
 }
 
-/** An interrupt line that was given. */
+/** A granted interrupt line. */
 export interface LineGrant {
   /** Its number. */
   readonly line: number;
-  /** Gives it back. Harmless when done twice. */
+  /** Releases the line. A second call does nothing. */
   release(): void;
 }
 
-/** A request met: what was given, and how it is given back. */
+/** A granted request, with its release. */
 interface Granted {
   readonly resource: Resource;
   readonly undo: () => void;
 }
 
-/** Meets lists of requests: each as a whole, or not at all. */
+/** Grants lists of requests, each as a whole or not at all. */
 export class ResourcePools {
   readonly #options: ResourcePoolsOptions;
-  /** How many have each line. */
+  /** Number of users of each line. */
   readonly #lineUsers = new Map<number, number>();
   #messages: number;
 
@@ -56,18 +56,18 @@ export class ResourcePools {
     this.#messages = options.messages;
   }
 
-  /** Interrupt lines nobody has. */
+  /** Unused interrupt lines. */
   get freeLines(): readonly number[] {
     return this.#options.lines.filter((line) => this.#users(line) === 0);
   }
 
-  /** Message vectors nobody has. */
+  /** Unused message vectors. */
   get freeMessages(): number {
     return this.#messages;
   }
 
   /**
-   * Meets every request, or none.
+   * Grants all requests, or none.
    * @throws ResourceError
    */
   allocate(requests: readonly ResourceRequest[]): ResourceGrant {
@@ -86,8 +86,8 @@ export class ResourcePools {
 
   /**
    * Takes an interrupt line.
-   * @param wanted one by number: lines are level triggered and wired-OR, so who names one is content to share it; by
-   * default one that nobody has
+   * @param wanted its number. Lines are level triggered and wired-OR, so that a line requested by number can be shared;
+   * by default an unused one
    * @throws ResourceError `interrupt-line`
    */
   takeLine(wanted?: number): LineGrant {

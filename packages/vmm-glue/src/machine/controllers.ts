@@ -1,18 +1,18 @@
 /**
- * Interrupt controllers of a machine that has no processor: they remember what came, for tests and benches.
+ * Interrupt controllers of a machine without a processor: they record interrupts, for tests and benchmarks.
  * @module
  */
 
 import type { MsiSink } from "@virtio-ts/vm-device";
 import type { InterruptController } from "../interrupt-router.ts";
 
-/** Remembers the level of each line, and how often it went up. */
+/** Records the level of each line, and how often it went up. */
 export class LineLog implements InterruptController {
   /** Level of each line. */
   readonly levels: boolean[] = [];
   /** How often each line went up. */
   readonly edges: number[] = [];
-  /** Told of each change. */
+  /** Called on each change. */
   onChange: ((line: number, level: boolean) => void) | null = null;
 
   setLevel(line: number, level: boolean): void {
@@ -32,15 +32,15 @@ export class LineLog implements InterruptController {
   }
 }
 
-/** Remembers the last message, and how often each came. */
+/** Records the last message, and how often each came. */
 export class MessageLog implements MsiSink {
-  /** Messages in all. */
+  /** Total messages. */
   total = 0;
   /** Address of the last one. */
   lastAddress = 0;
   /** Data of the last one. */
   lastData = 0;
-  /** Told of each message. */
+  /** Called with each message. */
   onMessage: ((address: number, data: number) => void) | null = null;
   readonly #counts = new Map<number, number>();
 

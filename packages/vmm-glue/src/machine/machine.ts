@@ -1,7 +1,7 @@
 /**
- * A whole machine in one process, without a processor: memory, ports, memory-mapped I/O, a PCI bus, interrupt
- * lines and messages, laid out like a PC. Devices run in it as they do in an emulator; the "guest" is whoever
- * calls {@link Machine.read} and {@link Machine.write}. For tests, benches and for trying out a device.
+ * A whole machine in one process, without a processor: memory, ports, memory-mapped I/O, a PCI bus, interrupt lines and
+ * messages, laid out like a PC. Devices run in it as in an emulator; the caller of {@link Machine.read} and {@link
+ * Machine.write} acts as the guest. For tests, benchmarks and trying out a device.
  * @module
  */
 
@@ -19,23 +19,23 @@ import { PciRoot, type PciRootOptions } from "../pci/pci-root.ts";
 import { TurnScheduler } from "../scheduler.ts";
 import { LineLog, MessageLog } from "./controllers.ts";
 
-/** What a {@link Machine} is made with. */
+/** Options of a {@link Machine}. */
 export interface MachineOptions {
-  /** Bytes of RAM, from address 0; 64 MiB by default. A {@link GuestMemory} is taken as it is. */
+  /** Bytes of RAM, from address 0; 64 MiB by default. A {@link GuestMemory} is used directly. */
   readonly memory?: number | GuestMemory;
-  /** Where interrupt lines go; a {@link LineLog} by default. */
+  /** The controller of interrupt lines; a {@link LineLog} by default. */
   readonly controller?: InterruptController;
-  /** Where messages go; a {@link MessageLog} by default, `null` for a machine without. */
+  /** The sink of messages; a {@link MessageLog} by default, `null` for a machine without. */
   readonly msi?: MsiSink | null;
   /** For work that does not fit into a turn; a {@link TurnScheduler} by default. */
   readonly scheduler?: Scheduler;
-  /** Told when a driver puts a base address register where something else is. */
+  /** Called when a driver puts a base address register over an occupied range. */
   readonly onConflict?: PciRootOptions["onConflict"];
-  /** Told of what a device threw in an access; by default it goes where the host shows uncaught errors. */
+  /** Called with what a device threw in an access; by default the host shows it as an uncaught error. */
   readonly onError?: (cause: unknown) => void;
 }
 
-/** Where things are in a {@link Machine}: below 4 GiB as on a PC, shared memory far above. */
+/** The layout of a {@link Machine}: below 4 GiB as on a PC, shared memory far above. */
 const PORTS_FROM = 0xc000;
 const MMIO_WINDOW = [0xe000_0000, 0xfec0_0000] as const;
 const ECAM_BASE = 0xd000_0000;
@@ -45,7 +45,7 @@ const MESSAGE_VECTORS = 2048;
 
 /** A machine without a processor. */
 export class Machine implements RegionHandler {
-  /** RAM and devices' own memory, as devices reach it. */
+  /** RAM and devices' own memory, for devices to reach. */
   readonly memory: GuestMemory;
   /** I/O ports. */
   readonly ports: AddressBus;
@@ -55,19 +55,19 @@ export class Machine implements RegionHandler {
   readonly interrupts: InterruptRouter;
   /** The PCI bus. */
   readonly pci: PciRoot;
-  /** Where firmware would put base address registers. */
+  /** The pools that firmware would assign base address registers from. */
   readonly barPools: BarPools;
-  /** Where devices' registers and base address registers can be. */
+  /** The window for devices' registers and base address registers. */
   readonly mmioPool: RangePool;
-  /** What there is to give to devices. */
+  /** The resources for devices. */
   readonly resources: ResourcePools;
   /** The devices, by id. */
   readonly devices: DeviceManager;
   /** For work that does not fit into a turn. */
   readonly scheduler: Scheduler;
-  /** What the interrupt lines did, unless the machine was given a controller. */
+  /** The record of the interrupt lines, unless a controller was given. */
   readonly lineLog: LineLog = new LineLog();
-  /** The messages that came, unless the machine was given a sink. */
+  /** The record of the messages, unless a sink was given. */
   readonly messageLog: MessageLog = new MessageLog();
 
   constructor(options: MachineOptions = {}) {
@@ -110,7 +110,7 @@ export class Machine implements RegionHandler {
     else for (let i = 0; i < width; i++) region.u8[address - region.start + i] = value >>> (8 * i);
   }
 
-  /** A device's own memory becomes memory, of the guest and of all devices. */
+  /** Makes a device's own memory accessible to the guest and to all devices. */
   insertRegion(region: MemoryRegion): void {
     this.memory.insert(region);
   }

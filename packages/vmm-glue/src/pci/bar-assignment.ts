@@ -1,6 +1,6 @@
 /**
- * What firmware does to a function before a guest sees it: gives each base address register a place and
- * switches decoding on. For machines that boot no firmware, and for devices plugged into a running one.
+ * Firmware's work on a PCI function: it assigns an address to each base address register and enables decoding. For
+ * machines that boot no firmware, and for devices plugged into a running one.
  * @module
  */
 
@@ -17,25 +17,25 @@ import { BusError } from "../bus/bus-error.ts";
 import type { Reservation } from "../bus/ledger.ts";
 import type { RangePool } from "../bus/range-pool.ts";
 
-/** Where the places of base address registers come from. */
+/** The pools for base address registers. */
 export interface BarPools {
   /** For I/O BARs. */
   readonly ports: RangePool;
-  /** For memory BARs; below 4 GiB, for some are 32 bits wide. */
+  /** For memory BARs; below 4 GiB, because some are 32 bits wide. */
   readonly mmio: RangePool;
 }
 
-/** The places a function was given. */
+/** The assigned addresses of a function. */
 export interface BarAssignment {
   /** Address of each BAR. */
   readonly addresses: ReadonlyMap<PciBar, number>;
-  /** Gives the places back; the function is off the bus by then. */
+  /** Releases the addresses. The function must be off the bus. */
   release(): void;
 }
 
 /**
- * Gives each BAR of a function a place: all of them, or none. The function must be plugged in.
- * @param places where some of them go; these are somebody's to give back
+ * Assigns an address to each BAR of a function: to all, or to none. The function must be plugged in.
+ * @param places addresses of some of them, which their owner releases
  * @throws BusError `no-space`, `out-of-range`
  */
 export function assignBars(
@@ -75,7 +75,7 @@ export function writeBar(fn: PciFunction, bar: PciBar, address: number): void {
   if (bar.kind === "memory64") fn.configWrite(register + 4, 4, Math.floor(address / 2 ** 32));
 }
 
-/** Lets a function decode the BARs it has, access memory and send messages. */
+/** Enables a function's decoding of its BARs, its memory accesses and its messages. */
 export function enableDecoding(fn: PciFunction): void {
   let command = PCI_COMMAND_BUS_MASTER;
   for (const bar of fn.bars) command |= bar.kind === "io" ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;

@@ -1,13 +1,13 @@
 /**
- * The two ways a PC's processor reaches PCI configuration space: mechanism 1, by an address port and a data
- * port, and PCI Express's memory window (ECAM). PCI Local Bus 3.0, 3.2.2.3.2; PCI Express Base, 7.2.2.
+ * The two ways from a PC's processor to PCI configuration space: mechanism 1, with an address port and a data port, and
+ * PCI Express's memory window (ECAM). PCI Local Bus 3.0, 3.2.2.3.2; PCI Express Base, 7.2.2.
  * @module
  */
 
 import { type AccessWidth, lowBytes, PCI_EXTENDED_CONFIG_SIZE, type RegisterBlock } from "@virtio-ts/vm-device";
 import type { PciRoot } from "./pci-root.ts";
 
-/** Where a PC has the ports of configuration mechanism 1. */
+/** First port of configuration mechanism 1 on a PC. */
 export const PCI_CONFIG_PORTS = 0xcf8;
 
 const DATA = 4;
@@ -16,8 +16,8 @@ const ENABLE = 0x8000_0000;
 const ADDRESS_BITS = 0x80ff_fffc;
 
 /**
- * Configuration mechanism 1: the address register at 0xCF8, 32 bits and written whole or not at all; the data
- * window at 0xCFC, whose four bytes are those of the register that the address names.
+ * Configuration mechanism 1: the address register at 0xCF8, 32 bits and only written whole; the data window at 0xCFC,
+ * whose four bytes are those of the addressed register.
  */
 export class ConfigMechanism1 implements RegisterBlock {
   readonly size = 8;
@@ -41,11 +41,11 @@ export class ConfigMechanism1 implements RegisterBlock {
       return;
     }
     if (offset === 0 && width === 4) this.address = (value & ADDRESS_BITS) >>> 0;
-    if (offset < DATA) return; // narrower writes are not the bridge's: 0xCF9 is another register on PCs
+    if (offset < DATA) return; // narrower writes do not reach the bridge: 0xCF9 is another register on PCs
     this.#root.configWrite(this.#devfn, (this.address & 0xfc) + offset - DATA, width, value >>> 0);
   }
 
-  /** Device and function that the address names, or -1, where nobody is: not enabled, or on a bus that isn't there. */
+  /** The addressed device and function, or -1 if there is none: not enabled, or on a bus that does not exist. */
   get #devfn(): number {
     if ((this.address & ENABLE) === 0) return -1;
     return ((this.address >>> 16) & 0xff) === 0 ? (this.address >>> 8) & 0xff : -1;
@@ -58,7 +58,9 @@ export class ConfigMechanism1 implements RegisterBlock {
   }
 }
 
-/** PCI Express's memory window for one bus: 4 KiB for each function. No access crosses from one to the next. */
+/**
+ * PCI Express's memory window for one bus: 4 KiB for each function. No access crosses from one function to the next.
+ */
 export class EcamWindow implements RegisterBlock {
   readonly size: number = PCI_EXTENDED_CONFIG_SIZE * 256;
   readonly #root: PciRoot;

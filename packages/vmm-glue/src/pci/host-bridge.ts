@@ -1,6 +1,6 @@
 /**
- * The host bridge at 00:00.0: nothing but an identity, by which a guest sees that there is a PCI bus.
- * PCI Local Bus Specification 3.0, 6.1. For machines.
+ * The host bridge at 00:00.0: only an identity, by which a guest detects the PCI bus. PCI Local Bus Specification 3.0,
+ * 6.1. For machines.
  * @module
  */
 
@@ -8,7 +8,7 @@ import { type AccessWidth, PciConfigSpace, type PciFunction, type PciHost } from
 
 const CLASS_HOST_BRIDGE = 0x06_00_00;
 
-/** Who a host bridge says it is. */
+/** The identity of a host bridge. */
 export interface HostBridgeIdentity {
   /** Vendor id. */
   readonly vendorId: number;
@@ -19,7 +19,7 @@ export interface HostBridgeIdentity {
 /** The identity of the seL4 VMM's host bridge. */
 export const SEL4_HOST_BRIDGE: HostBridgeIdentity = { vendorId: 0x5e14, deviceId: 0x0042 };
 
-/** A host bridge: no registers but those of the header. */
+/** A host bridge with the registers of the header only. */
 export class HostBridge implements PciFunction {
   readonly bars: readonly [] = [];
   readonly #space: PciConfigSpace;

@@ -1,7 +1,6 @@
 /**
- * A PCI bus with its host bridge: who is on it, configuration accesses to them, their registers in the
- * machine's address spaces, and their interrupts. It is the bus that VIRTIO 1.4, 4.1 puts devices on.
- * For machines.
+ * A PCI bus with its host bridge: its functions, configuration accesses, registers in the machine's address spaces, and
+ * interrupts, as VIRTIO 1.4, 4.1 requires. For machines.
  * @module
  */
 
@@ -25,60 +24,60 @@ import type { InterruptRouter, InterruptSource } from "../interrupt-router.ts";
 import { HostBridge, type HostBridgeIdentity, SEL4_HOST_BRIDGE } from "./host-bridge.ts";
 import { PciSlot, type SlotEnvironment } from "./pci-slot.ts";
 
-/** Devices a bus has room for. */
+/** Most devices on a bus. */
 export const PCI_DEVICES = 32;
-/** Functions a device has room for. */
+/** Most functions in a device. */
 export const PCI_FUNCTIONS = 8;
-/** Header type: the device has more functions than function 0. */
+/** Bit of the header type: the device has functions besides function 0. */
 const PCI_HEADER_MULTI_FUNCTION = 0x80;
-/** What is read where there is nobody. */
+/** The value of reads without a function. */
 const NOBODY = 0xffff_ffff;
 
-/** What a {@link PciRoot} is made with. */
+/** Options of a {@link PciRoot}. */
 export interface PciRootOptions {
-  /** Where I/O BARs go; `null` on a machine without I/O ports. */
+  /** The address space of I/O BARs; `null` on a machine without I/O ports. */
   readonly ports: AddressBus | null;
-  /** Where memory BARs go; `null` on a machine without memory-mapped I/O. */
+  /** The address space of memory BARs; `null` on a machine without memory-mapped I/O. */
   readonly mmio: AddressBus | null;
-  /** Where interrupt pins go; without it they go nowhere. */
+  /** The router of interrupt pins; without it they are not connected. */
   readonly interrupts?: InterruptRouter | null;
-  /** The four lines that the pins, swizzled, are wired to; a PC's 11, 10, 9, 5 by default. */
+  /** The four lines for the swizzled pins; a PC's 11, 10, 9, 5 by default. */
   readonly pinLines?: readonly [number, number, number, number];
-  /** Where messages go; without it functions have none to send. */
+  /** The sink of messages; without it functions cannot send any. */
   readonly msi?: MsiSink | null;
-  /** The bridge at 00:00.0; `null` leaves the place free. */
+  /** The bridge at 00:00.0; `null` leaves the slot free. */
   readonly hostBridge?: HostBridgeIdentity | null;
-  /** Told when a driver puts a base address register where something else is: it is then not decoded. */
+  /** Called when a driver puts a base address register over an occupied range: it is then not decoded. */
   readonly onConflict?: (bar: PciBar, cause: BusError) => void;
   /**
-   * Told of what a function threw in a configuration access; by default it goes where the host shows uncaught errors,
-   * without ending it.
+   * Called with what a function threw in a configuration access; by default the host shows it as an uncaught error, and
+   * continues.
    */
   readonly onError?: (cause: unknown) => void;
 }
 
-/** Where and how a function is to be plugged in. */
+/** The place and the wiring of a function. */
 export interface PlugOptions {
   /** Device number; the first free one by default. */
   readonly device?: number;
   /** Function number; 0 by default. */
   readonly function?: number;
   /**
-   * Interrupt line its pin is wired to, instead of the swizzled one; `null`: not wired at all. The driver reads it in
-   * configuration space, also on a bus without an {@link InterruptRouter}: there a {@link tap} is what injects it.
+   * Interrupt line of its pin, instead of the swizzled one; `null`: not connected. The driver reads it in configuration
+   * space, on a bus without an {@link InterruptRouter} too: there a {@link tap} injects it.
    */
   readonly line?: number | null;
-  /** Told, besides the line, when the function raises and lowers its pin. */
+  /** Called, besides the line, when the function raises and lowers its pin. */
   readonly tap?: InterruptLine;
 }
 
 /** A bus of up to 32 devices. Configuration accesses never throw. */
 export class PciRoot {
-  /** Where I/O BARs go. */
+  /** The address space of I/O BARs. */
   readonly ports: AddressBus | null;
-  /** Where memory BARs go. */
+  /** The address space of memory BARs. */
   readonly mmio: AddressBus | null;
-  /** BARs that a driver put where something else was. */
+  /** BARs that a driver put over an occupied range. */
   conflicts = 0;
   /** Configuration accesses in which a function threw. */
   errors = 0;
@@ -112,7 +111,7 @@ export class PciRoot {
     if (bridge !== null) this.plug(new HostBridge(bridge), { device: 0, line: null });
   }
 
-  /** What is plugged in, the host bridge included, by rising device and function number. */
+  /** All functions, including the host bridge, by rising device and function number. */
   get slots(): readonly PciSlot[] {
     return this.#slots.filter((slot) => slot !== null);
   }
@@ -124,7 +123,7 @@ export class PciRoot {
 
   /**
    * Plugs a function in; a running guest sees it when it scans the bus again.
-   * @throws BusError `no-slot` when all devices are taken, `slot-taken`, `no-line`
+   * @throws BusError `no-slot` if all devices are taken, `slot-taken`, `no-line`
    */
   plug(fn: PciFunction, options: PlugOptions = {}): PciSlot {
     const device = options.device ?? this.#firstFree();
@@ -142,7 +141,7 @@ export class PciRoot {
     return slot;
   }
 
-  /** Takes a function off the bus. Harmless when done twice. */
+  /** Takes a function off the bus. A second call does nothing. */
   unplug(slot: PciSlot): void {
     const index = slot.device * PCI_FUNCTIONS + slot.number;
     if (this.#slots[index] !== slot) return;
@@ -152,9 +151,9 @@ export class PciRoot {
   }
 
   /**
-   * A configuration read. Where there is nobody it reads as all ones, which no vendor has as id.
+   * A configuration read. Without a function it returns all ones, which is no vendor's id.
    * @param devfn device number times 8, plus the function number
-   * @param offset 0 to 4095, of which functions that are not PCI Express have the first 256
+   * @param offset 0 to 4095; functions that are not PCI Express have the first 256
    */
   configRead(devfn: number, offset: number, width: AccessWidth): number {
     const slot = this.#slots[devfn] ?? null;
@@ -169,7 +168,7 @@ export class PciRoot {
     return this.#hasSiblings(slot) ? withMultiFunction(value, offset, width) : value;
   }
 
-  /** A configuration write. Where there is nobody it is lost. */
+  /** A configuration write. Without a function it is lost. */
   configWrite(devfn: number, offset: number, width: AccessWidth, value: number): void {
     const slot = this.#slots[devfn] ?? null;
     if (slot === null || offset + width > PCI_EXTENDED_CONFIG_SIZE) return;
@@ -192,7 +191,10 @@ export class PciRoot {
     throw new BusError("no-slot", `all ${PCI_DEVICES} devices of the bus are taken`);
   }
 
-  /** The line of a function's pin: the pins of neighbouring devices are turned by one, so that lines are shared evenly. */
+  /**
+   * The line of a function's pin. Each device rotates its pins by one against its neighbour, so that lines are shared
+   * evenly.
+   */
   #source(fn: PciFunction, device: number, options: PlugOptions): InterruptSource | null {
     const pin = fn.configRead(PCI_INTERRUPT_PIN, 1);
     if (options.line === null) return null;
@@ -211,7 +213,7 @@ export class PciRoot {
     for (const slot of this.#slots) slot?.retry();
   }
 
-  /** Guests look at functions 1 to 7 only if function 0 says that there are some. */
+  /** Guests probe functions 1 to 7 only if function 0 has the multi-function bit. */
   #hasSiblings(slot: PciSlot): boolean {
     if (slot.number !== 0) return false;
     const first = slot.device * PCI_FUNCTIONS;

@@ -1,5 +1,5 @@
 /**
- * A function on the bus: what it was promised, and where its base address registers decode now.
+ * A function on the bus, with the current addresses of its base address registers.
  * @module
  */
 
@@ -8,35 +8,35 @@ import type { AddressBus, BusMapping } from "../bus/address-bus.ts";
 import { BusError } from "../bus/bus-error.ts";
 import type { InterruptSource } from "../interrupt-router.ts";
 
-/** The buses a slot's BARs decode on, and what it reports. */
+/** The part of the bus that a slot uses. */
 export interface SlotEnvironment {
-  /** I/O ports; `null` on a machine that has none. */
+  /** I/O ports; `null` on a machine without. */
   readonly ports: AddressBus | null;
-  /** Memory-mapped I/O; `null` on a machine that has none. */
+  /** Memory-mapped I/O; `null` on a machine without. */
   readonly mmio: AddressBus | null;
-  /** Where messages go. */
+  /** The sink of messages. */
   readonly msi: MsiSink | null;
-  /** A BAR let go of a range: another that waits for it may have it. */
+  /** A BAR released a range: another BAR that waits for it may take it. */
   rangeFreed(): void;
-  /** A driver put a BAR where something else is. */
+  /** A driver put a BAR over an occupied range. */
   conflict(bar: PciBar, cause: BusError): void;
 }
 
-/** One BAR: where the driver wants it, and where it is. */
+/** One BAR: the address that the driver wants, and the mapping. */
 interface Placement {
   wanted: number | null;
   mapping: BusMapping | null;
 }
 
-/** A function that is plugged in, seen from the bus; to the function it is the bus. */
+/** A function that is plugged in, as the bus sees it; for the function, it is the bus. */
 export class PciSlot implements PciHost {
-  /** What is plugged in. */
+  /** The function. */
   readonly fn: PciFunction;
   /** Device number, 0 to 31. */
   readonly device: number;
   /** Function number, 0 to 7. */
   readonly number: number;
-  /** Its source on an interrupt line, where its pin is wired to one. */
+  /** Its source on an interrupt line, if its pin is connected to one. */
   readonly interrupt: InterruptSource | null;
   readonly intx: InterruptLine;
   readonly msi: MsiSink | null;
@@ -59,7 +59,7 @@ export class PciSlot implements PciHost {
     this.intx = intx;
     this.#environment = environment;
     const msi = environment.msi;
-    // A function that was taken off sends nothing, whatever it still holds.
+    // A removed function sends nothing, even if it still holds this sink.
     this.msi =
       msi === null
         ? null
@@ -81,19 +81,19 @@ export class PciSlot implements PciHost {
     if (freed) this.#environment.rangeFreed();
   }
 
-  /** Where a BAR decodes now, or `null`. */
+  /** Address at which a BAR decodes now, or `null`. */
   addressOf(bar: PciBar): number | null {
     return this.#placements.get(bar)?.mapping?.address ?? null;
   }
 
-  /** Tries again to place what found its range taken. */
+  /** Tries again to map the BARs that found their range taken. */
   retry(): void {
     for (const [bar, placement] of this.#placements) {
       if (placement.mapping === null) this.#place(bar, placement, false);
     }
   }
 
-  /** Takes the function off the bus: its registers, its interrupt and its messages are gone. */
+  /** Takes the function off the bus, with its registers, its interrupt and its messages. */
   remove(): void {
     this.fn.unplug();
     this.#present = false;
@@ -111,7 +111,7 @@ export class PciSlot implements PciHost {
     return placement;
   }
 
-  /** The driver chose the address, so it may be a bad one: who was there first stays, and the BAR waits. */
+  /** The driver chose the address, so it may be occupied: the earlier block stays, and the BAR waits. */
   #place(bar: PciBar, placement: Placement, report: boolean): void {
     const bus = bar.kind === "io" ? this.#environment.ports : this.#environment.mmio;
     if (placement.wanted === null || bus === null) return;

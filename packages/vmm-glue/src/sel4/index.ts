@@ -1,5 +1,5 @@
 /**
- * The seL4 VMM's way of making a virtio network card by one call.
+ * The seL4 VMM's interface, which makes a virtio network card in one call.
  * @module
  */
 

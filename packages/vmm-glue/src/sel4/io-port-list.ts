@@ -1,7 +1,7 @@
 /**
- * A VM's list of emulated I/O ports, as the seL4 VMM support library has it: handlers for ranges of ports, and
- * one call that emulates an access. It is a face of an {@link AddressBus}, which is where the ports are.
- * For VMMs that come from there; VIRTIO 1.4, 4.1.4.10 is what the ports of a virtio device are.
+ * A VM's list of emulated I/O ports, as in the seL4 VMM support library: handlers for ranges of ports, and one call
+ * that emulates an access. It is a view of an {@link AddressBus}, which holds the ports. For VMMs ported from that
+ * library; VIRTIO 1.4, 4.1.4.10 defines the ports of a virtio device.
  * @module
  */
 
@@ -11,28 +11,28 @@ import { BusError } from "../bus/bus-error.ts";
 import type { Reservation } from "../bus/ledger.ts";
 import { RangePool } from "../bus/range-pool.ts";
 
-/** A range of ports. With `"free"` only its size counts, with `"address"` only start and end. */
+/** A range of ports. With `"free"` only its size is used, with `"address"` only start and end. */
 export interface IoPortRange {
   /** First port. */
   readonly start: number;
-  /** Last port: the range includes it. */
+  /** Last port, inclusive. */
   readonly end: number;
-  /** Ports. */
+  /** Number of ports. */
   readonly size: number;
 }
 
-/** Whether a range is to be found (`IOPORT_FREE`), or is given (`IOPORT_ADDR`). */
+/** Whether a range is searched (`IOPORT_FREE`) or given (`IOPORT_ADDR`). */
 export type IoPortType = "free" | "address";
 
 /** Emulates the ports of a range. */
 export interface IoPortInterface<Cookie> {
-  /** Handed to both functions. */
+  /** Passed to both functions. */
   readonly cookie: Cookie;
   /** The guest reads `size` bytes: the value, or `null` for an error. */
   portIn(cookie: Cookie, port: number, size: AccessWidth): number | null;
-  /** The guest writes `size` bytes: whether that went well. */
+  /** The guest writes `size` bytes: returns whether it succeeded. */
   portOut(cookie: Cookie, port: number, size: AccessWidth, value: number): boolean;
-  /** What it is, for people. */
+  /** Its name, for people. */
   readonly description: string;
 }
 
@@ -40,32 +40,32 @@ export interface IoPortInterface<Cookie> {
 export interface IoPortEntry {
   /** The ports it emulates. */
   readonly range: IoPortRange;
-  /** What it is, for people. */
+  /** Its name, for people. */
   readonly description: string;
-  /** Takes it out of the list. Harmless when done twice. */
+  /** Removes it from the list. A second call does nothing. */
   remove(): void;
 }
 
-/** What {@link IoPortList.emulate} says: `handled` 0, `unhandled` 1, `error` -1 in the original. */
+/** The result of {@link IoPortList.emulate}: `handled` 0, `unhandled` 1, `error` -1 in the original. */
 export interface IoPortResult {
-  /** Whether a handler took the access, and whether it went well. */
+  /** Whether a handler took the access, and whether it succeeded. */
   readonly outcome: "handled" | "unhandled" | "error";
-  /** What a read gives; all ones where nothing answered. */
+  /** The value read; all ones if no handler answered. */
   readonly value: number;
 }
 
-/** Handlers for ranges of ports, none of which overlap. */
+/** Handlers for ranges of ports, without overlaps. */
 export class IoPortList {
-  /** Where the ports are: a PCI bus and devices may map theirs here too. */
+  /** The bus of the ports: a PCI bus and devices may map theirs here too. */
   readonly bus: AddressBus;
-  /** Ranges that were found or given, whether something is mapped there or not. */
+  /** Ranges that were searched or given, mapped or not. */
   readonly pool: RangePool;
-  /** Accesses that a handler said it could not do. */
+  /** Accesses that a handler failed. */
   #failures = 0;
 
   /**
-   * @param allocAddress where free ranges are looked for, from here upwards
-   * @param bus the machine's ports, where it has some already
+   * @param allocAddress the search for free ranges starts here
+   * @param bus the machine's ports, if it has a bus for them already
    */
   constructor(allocAddress: number, bus: AddressBus = new AddressBus({ size: PORT_SPACE })) {
     this.bus = bus;
@@ -73,9 +73,10 @@ export class IoPortList {
   }
 
   /**
-   * Finds or takes a range, without a handler yet.
-   * @param align what the start of a free range is a multiple of, a power of two
-   * @throws BusError `overlap`, `out-of-range`, `no-space`; RangeError for a type that is none, as the original's numbers
+   * Searches or takes a range, without a handler yet.
+   * @param align a power of two; the start of a free range is a multiple of it
+   * @throws BusError `overlap`, `out-of-range`, `no-space`; RangeError for an invalid type, such as the original's
+   * numbers
    */
   reserve(range: IoPortRange, type: IoPortType, align: number = 1): Reservation {
     if (type === "free") return this.pool.take(range.size, align);
@@ -84,8 +85,8 @@ export class IoPortList {
   }
 
   /**
-   * Adds a handler: its entry, or `null` where the range is taken, or none is free.
-   * @throws RangeError for a type that is none
+   * Adds a handler: returns its entry, or `null` if the range is taken, or none is free.
+   * @throws RangeError for an invalid type
    */
   addHandler<Cookie>(range: IoPortRange, iface: IoPortInterface<Cookie>, type: IoPortType): IoPortEntry | null {
     let reservation: Reservation | null = null;
@@ -103,9 +104,9 @@ export class IoPortList {
   }
 
   /**
-   * Emulates one access of a guest's. Values are cut to its size. A handler, or a card on the bus, that throws makes it
-   * an error; the bus counts and reports what was thrown.
-   * @param value what an OUT writes
+   * Emulates one access of a guest. Values are cut to its size. If a handler, or a card on the bus, throws, the result
+   * is an error; the bus counts and reports what was thrown.
+   * @param value the value that an OUT writes
    */
   emulate(port: number, isIn: boolean, size: number, value: number = 0): IoPortResult {
     if (size !== 1 && size !== 2 && size !== 4) return { outcome: "error", value: 0xffff_ffff };
@@ -124,7 +125,7 @@ export class IoPortList {
   };
 }
 
-/** A handler as the bus sees it. */
+/** A handler as a block on the bus. */
 class HandlerBlock<Cookie> implements RegisterBlock {
   readonly size: number;
   readonly #iface: IoPortInterface<Cookie>;

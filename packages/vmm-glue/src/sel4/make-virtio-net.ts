@@ -1,7 +1,7 @@
 /**
- * One call makes a virtio network card on a VM's PCI bus and port list, with an exchangeable backend: what
- * `common_make_virtio_net` is to the seL4 VMM support library. The card is VIRTIO 1.4's legacy interface
- * (4.1.4.10) with a network device (5.1). Nothing is shared between two of them.
+ * One call makes a virtio network card on a VM's PCI bus and port list, with an exchangeable backend, like
+ * `common_make_virtio_net` of the seL4 VMM support library. The card is VIRTIO 1.4's legacy interface (4.1.4.10) with a
+ * network device (5.1). Two cards share nothing.
  * @module
  */
 
@@ -27,7 +27,7 @@ import { MakeVirtioNetError, type MakeVirtioNetErrorCode } from "./make-error.ts
 import { RawBackend } from "./raw-backend.ts";
 import type { RawDriver, RawIfaceFuncs } from "./raw-iface.ts";
 
-/** What of a VM the card needs; a {@link Machine} is one. */
+/** The part of a VM that the card uses; a {@link Machine} has it. */
 export interface VirtualMachine {
   /** The guest's memory. */
   readonly memory: GuestMemory;
@@ -39,41 +39,41 @@ export interface VirtualMachine {
 export interface MakeVirtioNetOptions {
   /** The VM. */
   readonly vm: VirtualMachine;
-  /** The bus to put the card on. Its ports are those of `ioports`. */
+  /** The bus of the card. Its ports must be those of `ioports`. */
   readonly pci: PciRoot;
   /** The VM's ports. */
   readonly ioports: IoPortList;
   /** The card's ports. */
   readonly ioportRange: IoPortRange;
-  /** Whether the ports are found (`free`) or given (`address`). */
+  /** Whether the ports are searched (`free`) or given (`address`). */
   readonly portType: IoPortType;
   /** Interrupt pin: 1 INTA to 4 INTD. */
   readonly interruptPin: number;
-  /** Interrupt line the pin is wired to. */
+  /** Interrupt line of the pin. */
   readonly interruptLine: number;
-  /** Where frames go: functions as the seL4 VMM's, or any backend. */
+  /** The destination of frames: functions like the seL4 VMM's, or any backend. */
   readonly backend: RawIfaceFuncs | NetBackend;
   /** Features and queue size of the network device; 128 entries by default, as in the original. */
   readonly net?: Pick<NetDeviceOptions, "features" | "queueSize">;
   /** Interfaces of the card: `legacy` by default, as in the original, or `transitional` for modern drivers too. */
   readonly mode?: VirtioPciOptions["mode"];
-  /** Told of faults of the guest's driver. */
+  /** Called with faults of the guest's driver. */
   readonly onFault?: (fault: DeviceFault) => void;
-  /** Told of what a function of the backend threw. */
+  /** Called with what a function of the backend threw. */
   readonly onBackendError?: (cause: unknown) => void;
 }
 
-/** A card that was made. The first five fields are those of the original's `virtio_net`. */
+/** A network card. The first five fields are those of the original's `virtio_net`. */
 export interface VirtioNet {
   /** First of its ports. */
   readonly iobase: number;
   /** Towards the guest: the card's registers and state. */
   readonly emul: VirtioPciDevice;
-  /** Towards the backend: what its functions are called with; `null` for a backend that is none of functions. */
+  /** Towards the backend: the argument of its functions; `null` for a backend without such functions. */
   readonly emulDriver: RawDriver | null;
-  /** The backend's functions; `null` for a backend that is none of functions. */
+  /** The backend's functions; `null` for a backend without. */
   readonly emulDriverFuncs: RawIfaceFuncs | null;
-  /** The memory it moves frames from and to. */
+  /** The guest memory of its frames. */
   readonly ioops: GuestMemory;
   /** The network device, with its counters. */
   readonly device: NetDevice;
@@ -81,18 +81,20 @@ export interface VirtioNet {
   readonly link: Link;
   /** The backend as an end of that link. */
   readonly backend: NetBackend;
-  /** The backend's functions as that end, with `poll`, `printState` and counters; `null` for one that is none of functions. */
+  /**
+   * The end of the link that calls the backend's functions, with `poll`, `printState` and counters; `null` for a
+   * backend without such functions.
+   */
   readonly rawBackend: RawBackend | null;
   /** Its place on the bus. */
   readonly slot: PciSlot;
-  /** Takes the card out of the VM: bus, ports, interrupt and backend are free again. */
+  /** Removes the card from the VM: bus, ports, interrupt and backend are free again. */
   remove(): Promise<void>;
 }
 
 /**
- * Makes a network card. When it returns the guest can find the card on the bus; the backend's `lowLevelInit`
- * has run.
- * @throws MakeVirtioNetError; nothing is kept of what was taken
+ * Makes a network card. When it returns, the guest can find the card on the bus; the backend's `lowLevelInit` has run.
+ * @throws MakeVirtioNetError; all resources are then released
  */
 export function makeVirtioNet(options: MakeVirtioNetOptions): VirtioNet {
   const { vm, pci, ioports, interruptLine } = options;
@@ -143,7 +145,7 @@ export function makeVirtioNet(options: MakeVirtioNetOptions): VirtioNet {
   }
 }
 
-/** The whole range is the card's, however much of it the registers take. */
+/** The card owns the whole range, even if its registers take less. */
 function reservePorts({ ioports, ioportRange: range, portType }: MakeVirtioNetOptions): Reservation {
   const size = portType === "free" ? range.size : range.end - range.start + 1;
   if (!Number.isInteger(size) || size < 1) throw new RangeError(`a range of ${size} ports`);
@@ -174,14 +176,14 @@ function makeFunction(device: NetDevice, options: MakeVirtioNetOptions, ports: R
   });
 }
 
-/** Of a range, what a base address register can decode: a power of two, at a multiple of it. */
+/** The ports of a range that a base address register can decode: a power of two, at a multiple of it. */
 function decoded({ address, size }: Reservation): number {
   let ports = 2 ** Math.floor(Math.log2(size));
   while (address % ports !== 0) ports /= 2;
   return ports;
 }
 
-/** The legacy registers are in BAR 0, which decodes what it can of the range. */
+/** The legacy registers are in BAR 0, which decodes as much of the range as it can. */
 function legacyBar(emul: VirtioPciDevice, { address, size }: Reservation): PciBar {
   const bar = emul.bars[0];
   if (bar.kind !== "io") throw new MakeVirtioNetError("device", `a card without ports: its mode must not be "modern"`);
@@ -195,7 +197,7 @@ function isRaw(backend: RawIfaceFuncs | NetBackend): backend is RawIfaceFuncs {
   return "lowLevelInit" in backend;
 }
 
-/** The transport raises its pin when it was down, not while it is up. */
+/** The transport raises its pin only when it was down. */
 function interruptTap(backend: RawBackend, line: number): InterruptLine {
   return { raise: () => backend.handleIRQ(line), lower: () => {} };
 }
@@ -208,7 +210,7 @@ function once(run: () => Promise<void>): () => Promise<void> {
   };
 }
 
-/** Runs a step of the call; what it throws says which step it was. */
+/** Runs a step of the call; an error names the step. */
 function step<T>(code: MakeVirtioNetErrorCode, run: () => T): T {
   try {
     return run();

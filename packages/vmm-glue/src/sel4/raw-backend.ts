@@ -1,7 +1,7 @@
 /**
- * Makes a {@link NetBackend} of the functions of a seL4 VMM backend: frames out by `tx`, frames in by
- * `allocateRxBuf` and `rxComplete`. Two backends share nothing.
- * For those who bring such a backend along; the NIC it serves is VIRTIO 1.4, 5.1.
+ * Makes a {@link NetBackend} of the functions of a seL4 VMM backend: frames leave through `tx`, and arrive through
+ * `allocateRxBuf` and `rxComplete`. Two backends share nothing. For users with such a backend; the NIC is VIRTIO 1.4,
+ * 5.1.
  * @module
  */
 
@@ -12,25 +12,25 @@ import { RawReceive } from "./raw-receive.ts";
 
 /** Bounds of a {@link RawBackend}. */
 export interface RawBackendOptions {
-  /** Frames `enqueued` at most; the NIC waits beyond that. 256 by default. */
+  /** Most frames that are `enqueued`; beyond that the NIC waits. 256 by default. */
   readonly txFrames?: number;
-  /** Buffers given to the backend, and frames waiting for the guest, at most; 256 by default. */
+  /** Most buffers at the backend, and most frames waiting for the guest; 256 by default. */
   readonly rxBuffers?: number;
-  /** Told of what a function of the backend threw. */
+  /** Called with what a function of the backend threw. */
   readonly onError?: ((cause: unknown) => void) | undefined;
 }
 
-/** What a {@link RawBackend} has counted. */
+/** Counters of a {@link RawBackend}. */
 export interface RawBackendCounters {
   /** Frames sent: `complete`, or `enqueued` and then completed. */
   txComplete: number;
   /** Frames that the backend `failed` to send. They are lost; their buffers are not. */
   txFailed: number;
-  /** Completions of frames that were not out. */
+  /** Completions of frames that were not in flight. */
   strayCompletions: number;
   /** Frames received. */
   rxFrames: number;
-  /** Frames with a cookie that was not out, or longer than their buffers; or without a NIC to go to. */
+  /** Frames with an unknown cookie, or longer than their buffers; or without a NIC to receive them. */
   rxRefused: number;
   /** Calls that threw. */
   errors: number;
@@ -39,7 +39,7 @@ export interface RawBackendCounters {
 const FREE = 0;
 /** In the backend's `tx`. */
 const SENDING = 1;
-/** Left to the backend: `enqueued`. */
+/** In flight: `enqueued`. */
 const OUT = 2;
 /** Completed before `tx` returned. */
 const EARLY = 3;
@@ -48,7 +48,7 @@ const EARLY = 3;
 export class RawBackend implements NetBackend {
   readonly mac: Uint8Array;
   readonly mtu: number;
-  /** The backend does no offloads: the link does them for it. */
+  /** The backend does no offloads: the link does them. */
   readonly accepts = 0;
   /** Counters, live. */
   readonly counters: RawBackendCounters = {
@@ -59,7 +59,7 @@ export class RawBackend implements NetBackend {
     rxRefused: 0,
     errors: 0,
   };
-  /** What the functions are called with. */
+  /** The argument of the functions. */
   readonly driver: RawDriver;
   readonly #funcs: RawIfaceFuncs;
   readonly #onError: ((cause: unknown) => void) | null;
@@ -71,7 +71,7 @@ export class RawBackend implements NetBackend {
   #refused = false;
   #peer: NetPort | null = null;
 
-  /** Runs the backend's `lowLevelInit`. @throws what that throws, RangeError for an address or MTU that is none */
+  /** Runs the backend's `lowLevelInit`. @throws what that throws, RangeError for an invalid address or MTU */
   constructor(funcs: RawIfaceFuncs, options: RawBackendOptions = {}) {
     const frames = options.txFrames ?? 256;
     this.#funcs = funcs;
@@ -92,7 +92,7 @@ export class RawBackend implements NetBackend {
     if (!Number.isInteger(mtu) || mtu < 68 || mtu > 0xffff) throw new RangeError(`an MTU of ${mtu}`);
   }
 
-  /** Frames that are out, `enqueued`. */
+  /** Frames in flight, `enqueued`. */
   get outstanding(): number {
     return this.#states.length - this.#free.length;
   }
@@ -123,12 +123,12 @@ export class RawBackend implements NetBackend {
     this.#receive.queue = null;
   }
 
-  /** Has the backend look whether something arrived. */
+  /** Lets the backend poll for arrived frames. */
   poll(): void {
     this.#guard(() => this.#funcs.poll(this.driver));
   }
 
-  /** Has the backend show its state. */
+  /** Lets the backend show its state. */
   printState(): void {
     this.#guard(() => this.#funcs.printState(this.driver));
   }
@@ -138,7 +138,7 @@ export class RawBackend implements NetBackend {
     this.#guard(() => this.#funcs.handleIRQ(this.driver, line));
   }
 
-  /** A frame may be out long after the guest's buffers are its own again, so it is copied. */
+  /** Copies the frame, because it may be in flight long after the guest's buffers are returned. */
   #send(burst: FrameBurst, i: number): void {
     const cookie = this.#free.pop()!;
     const length = burst.lengths[i];

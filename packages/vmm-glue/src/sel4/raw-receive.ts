@@ -1,37 +1,37 @@
 /**
- * The way in of a {@link RawBackend}: buffers that the backend fills, and the frames made of them. A frame that
- * the guest has no buffer for waits; while many wait, the backend gets no buffer, so that the loss, if any, is
- * where it belongs: at the card. VIRTIO 1.4, 5.1.6.3 is where the frames go.
+ * The receive side of a {@link RawBackend}: buffers that the backend fills, and the frames in them. A frame waits while
+ * the guest has no buffer for it; while too many wait, the backend gets no buffer, so that frames are lost at the card,
+ * if at all. The frames go to VIRTIO 1.4, 5.1.6.3.
  * @module
  */
 
 import { FrameBurst, type FrameQueue } from "@virtio-ts/net-link";
 import type { RawBuffer } from "./raw-iface.ts";
 
-/** Counters of the way in. */
+/** Counters of the receive side. */
 export interface RawReceiveCounters {
   /** Frames received. */
   rxFrames: number;
-  /** Frames with a cookie that was not out, or longer than their buffers; or without a NIC to go to. */
+  /** Frames with an unknown cookie, or longer than their buffers; or without a NIC to receive them. */
   rxRefused: number;
 }
 
-/** The largest buffer a backend may ask for: no frame is longer. */
+/** The largest buffer that a backend may request: no frame is longer. */
 const MAX_BUFFER = 0x1_0000;
 
-/** A bounded number of buffers, some of them with the backend. */
+/** A bounded number of buffers, some of them at the backend. */
 export class RawReceive {
-  /** Where frames go; `null` without a NIC. */
+  /** The destination of frames; `null` without a NIC. */
   queue: FrameQueue | null = null;
   readonly #counters: RawReceiveCounters;
   readonly #limit: number;
   #spare: FrameBurst | null = null;
   readonly #buffers: Uint8Array[] = [];
-  /** What was given out of each buffer, or 0. */
+  /** Size of each buffer at the backend, or 0. */
   readonly #sizes: number[] = [];
   readonly #free: number[] = [];
 
-  /** @param limit buffers with the backend, and frames waiting, at most */
+  /** @param limit most buffers at the backend, and most waiting frames */
   constructor(limit: number, counters: RawReceiveCounters) {
     this.#limit = limit;
     this.#counters = counters;
@@ -41,7 +41,7 @@ export class RawReceive {
     }
   }
 
-  /** Hands a buffer to the backend, or `null`. */
+  /** Passes a buffer to the backend, or returns `null`. */
   allocate(size: number): RawBuffer | null {
     const waiting = this.queue?.length ?? 0;
     if (!Number.isInteger(size) || size < 1 || size > MAX_BUFFER || waiting >= this.#limit) return null;
@@ -56,9 +56,9 @@ export class RawReceive {
     return { bytes: bytes.subarray(0, size), cookie };
   }
 
-  /** A frame arrived. Its buffers come back, whatever is wrong with it. */
+  /** A frame arrived. Its buffers return, even if the frame is malformed. */
   complete(cookies: readonly number[], lengths: readonly number[]): void {
-    // The frame's way may lead back here before it ends: each call has a burst of its own.
+    // Delivering a frame may lead back here before it ends, so each call has its own burst.
     const burst = this.#spare ?? new FrameBurst(1, 4);
     this.#spare = null;
     burst.clear();
@@ -82,7 +82,9 @@ export class RawReceive {
     this.queue?.flush();
   }
 
-  /** Adds what a buffer holds to a frame, and the buffer to those that come back: whether both are in order. */
+  /**
+   * Adds a buffer's bytes to a frame, and the buffer to those that return. @returns whether buffer and length are valid
+   */
   #addPart(burst: FrameBurst, cookie: number, length: number, back: number[]): boolean {
     const size = this.#sizes[cookie] ?? 0;
     if (size === 0) return false;
