@@ -1,5 +1,5 @@
 /**
- * A map with a limit, in which full means that the least useful entry gives way (see places.ts).
+ * A map with a limit: when it is full, the least useful entry is evicted (see places.ts).
  * @module
  */
 
@@ -13,11 +13,11 @@ interface Entry<K, V> {
   value: V;
 }
 
-/** What a keyed table is; see {@link TableOptions}. */
+/** Options of a {@link BoundedTable}; see {@link TableOptions}. */
 export interface BoundedTableOptions<K, V> extends Omit<TableOptions<V>, "ended" | "describe"> {
-  /** An entry has lost its place, and what it holds is to be let go. Not called for {@link BoundedTable.delete}. */
+  /** Called when an entry has lost its place: release what it holds. Not called for {@link BoundedTable.delete}. */
   readonly ended: (value: V, key: K, why: Ending) => void;
-  /** Names an entry for a trace; its key unless given. */
+  /** Names an entry for a trace; its key by default. */
   readonly describe?: (value: V, key: K) => string;
 }
 
@@ -45,12 +45,12 @@ export class BoundedTable<K, V> {
     return this.#places.size;
   }
 
-  /** The entry of a key, without using it. */
+  /** The entry of a key; does not count as a use. */
   get(key: K): V | undefined {
     return this.#byKey.get(key)?.value.value;
   }
 
-  /** The entry of a key, which is a use of it. */
+  /** The entry of a key; counts as a use. */
   use(key: K): V | undefined {
     const place = this.#byKey.get(key);
     if (place === undefined) return undefined;
@@ -59,15 +59,15 @@ export class BoundedTable<K, V> {
   }
 
   /**
-   * Makes the least useful entry give way if there is no place for one more of a rank. {@link set} does it too: this is
-   * for an owner who opens something for the new entry first.
-   * @returns `false` when the table was cleared meanwhile: nothing should enter it any more
+   * Evicts the least useful entry if there is no place for one more of a rank. {@link set} does this too; call it
+   * directly to make room before opening a resource for the new entry.
+   * @returns `false` if the table was cleared meanwhile: do not enter anything then
    */
   makeRoom(rank = 0): boolean {
     return this.#places.makeRoom(rank);
   }
 
-  /** Adds an entry, or gives the one of that key another value and rank. */
+  /** Adds an entry, or sets the value and rank of the entry of that key. */
   set(key: K, value: V, rank = 0): void {
     let place = this.#byKey.get(key);
     if (place !== undefined) {
@@ -80,13 +80,13 @@ export class BoundedTable<K, V> {
     this.#byKey.set(key, place);
   }
 
-  /** The entry of a key has another rank from now on, which is a use of it. */
+  /** Moves the entry of a key to another rank; counts as a use. */
   move(key: K, rank: number): void {
     const place = this.#byKey.get(key);
     if (place !== undefined) this.#places.move(place, rank);
   }
 
-  /** Takes an entry out, by its owner's will. Returns whether there was one. */
+  /** Removes an entry for its owner. Returns whether there was one. */
   delete(key: K): boolean {
     const place = this.#byKey.get(key);
     if (place === undefined) return false;
@@ -95,13 +95,13 @@ export class BoundedTable<K, V> {
     return true;
   }
 
-  /** The entry of a key gives way to another, by its owner's choice: it ends as if the table were full. */
+  /** Evicts the entry of a key, as if the table were full. */
   evict(key: K): void {
     const place = this.#byKey.get(key);
     if (place !== undefined) this.#places.evict(place);
   }
 
-  /** Ends all entries: the link is gone, or the guest. */
+  /** Ends all entries: the link or the guest is gone. */
   clear(): void {
     this.#places.clear();
   }
@@ -111,7 +111,7 @@ export class BoundedTable<K, V> {
     return [...this.#byKey.keys()];
   }
 
-  /** Entries as they are now, the least useful first. Entries that leave meanwhile are still visited. */
+  /** A snapshot of the values, the least useful first. */
   values(): V[] {
     return this.#places.values().map(({ value }) => value);
   }

@@ -1,6 +1,6 @@
 /**
- * How a question to the host is withdrawn: the platform's own `AbortSignal`, which `fetch` and Node's sockets take.
- * It is a global of browsers and of Node alike; the little of it that is needed here is declared once.
+ * Cancels questions to the host with the platform's own `AbortSignal`, which `fetch` and Node's sockets take. It is a
+ * global in browsers and in Node; the part needed here is declared once.
  * @module
  */
 
@@ -8,13 +8,13 @@
 export type CancelSignal = typeof globalThis extends { AbortSignal: { prototype: infer Signal } }
   ? Signal
   : {
-      /** Whether it was withdrawn. */
+      /** Whether the question was cancelled. */
       readonly aborted: boolean;
       addEventListener(type: "abort", listener: () => void): void;
       removeEventListener(type: "abort", listener: () => void): void;
     };
 
-/** Withdraws. */
+/** Cancels a question: the platform's `AbortController`. */
 export interface Canceller {
   readonly signal: CancelSignal;
   abort(): void;
@@ -22,7 +22,7 @@ export interface Canceller {
 
 const platform = globalThis as unknown as { readonly AbortController: new () => Canceller };
 
-/** Something to withdraw a question by. */
+/** Makes a canceller for one question. */
 export function canceller(): Canceller {
   return new platform.AbortController();
 }

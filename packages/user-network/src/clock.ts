@@ -1,20 +1,20 @@
 /**
- * Time and chance as the network wants them, so that tests can give their own. The few globals of the platform
- * that are needed are declared here, once: this code runs in browsers and in Node alike.
+ * Time and random numbers for the network, so that tests can supply their own. The few platform globals needed are
+ * declared once, here: this code runs in browsers and in Node.
  * @module
  */
 
-/** Something that will happen at a time, until cancelled. */
+/** A scheduled call that can be cancelled. */
 export interface Alarm {
-  /** It shall not happen. */
+  /** Cancels the call. */
   cancel(): void;
 }
 
-/** Tells the time and wakes up. */
+/** Tells the time and schedules calls. */
 export interface Clock {
   /** Milliseconds since any fixed moment; never goes backwards. */
   now(): number;
-  /** Calls `fire` once, when `now()` has reached `at`, and never before this call returned. */
+  /** Calls `fire` once, when `now()` has reached `at`; never before this call returns. */
   schedule(at: number, fire: () => void): Alarm;
 }
 
@@ -30,7 +30,7 @@ interface Platform {
 
 const platform = globalThis as unknown as Platform;
 
-/** The platform's own timers. They never keep a process alive: only sockets that wait for something do. */
+/** The platform's own timers. They never keep a process alive; only waiting sockets do. */
 export const systemClock: Clock = {
   now: (): number => platform.performance.now(),
   schedule(at: number, fire: () => void): Alarm {
@@ -43,7 +43,7 @@ export const systemClock: Clock = {
   },
 };
 
-/** Node's timers are objects that can be told not to keep the process alive; a browser's are numbers. */
+/** Node's timers are objects with an `unref` method; a browser's are numbers. */
 function unref(timer: unknown): void {
   if (typeof timer === "object" && timer !== null && "unref" in timer && typeof timer.unref === "function") {
     timer.unref();
@@ -51,8 +51,8 @@ function unref(timer: unknown): void {
 }
 
 /**
- * Random numbers nobody can foresee: initial sequence numbers and ports must not be guessed by a third party
- * (RFC 6528, RFC 6056). Without the platform's generator (none is known) they are only hard to foresee.
+ * Unpredictable random numbers: a third party must not guess initial sequence numbers and ports (RFC 6528, RFC 6056).
+ * Without the platform's generator (no such platform is known) they are only hard to predict.
  */
 export function systemRandom(): Random {
   const pool = new Uint32Array(64);

@@ -1,5 +1,5 @@
 /**
- * How a user-mode network is configured: what the user may say, checked once, and what follows from it.
+ * Options of a user-mode network: checks them once and derives the configuration.
  * @module
  */
 
@@ -12,56 +12,56 @@ import type { UserNetworkTrace } from "./trace.ts";
 
 /** A port of the host that leads to a port of a guest. */
 export interface ForwardOptions {
-  /** Of which protocol. */
+  /** Its protocol. */
   readonly protocol: "tcp" | "udp";
-  /** The host's address to listen on; `127.0.0.1` unless said otherwise, for only the host itself is trusted. */
+  /** The host's address to listen on; `127.0.0.1` by default, because only the host itself is trusted. */
   readonly hostAddress?: string;
   /** The host's port; 0 for any. */
   readonly hostPort: number;
   /**
-   * The guest's address. Without one it is the guest's, wherever it is: the one DHCP gives out first while somebody
-   * speaks from there, else that of the first lease, else that of the only guest heard of.
+   * The guest's address. If absent, the forward follows the guest: to the first address that DHCP gives out if a guest
+   * has been heard there, else to the address of the first lease, else to that of the only guest heard.
    */
   readonly guestAddress?: string;
   /** The guest's port. */
   readonly guestPort: number;
 }
 
-/** Bounds of what a network holds for its guests. */
+/** Limits on what a network holds for its guests. */
 export interface UserNetworkLimits {
   /**
-   * TCP connections at a time; 16384. Above, the least useful one gives way: one that is over for both ends, one that is
-   * not established yet or half-closed, and at last the one idle for longest, whose ends get an RST.
+   * Maximum TCP connections; 16384. Above it the least useful one is evicted: first one that is over for both ends,
+   * then one that is not established yet or half-closed, and last the one idle for longest, whose ends get an RST.
    */
   readonly tcpConnections: number;
   /**
-   * TCP connections at a time that wait for the host's answer; 1024. And as many that came in at forwards and wait for the
-   * guest's. Above, the oldest attempt gives way.
+   * Maximum TCP connections that wait for the host's answer; 1024. As many more may have come in at forwards and wait
+   * for the guest's answer. Above it the oldest attempt is evicted.
    */
   readonly tcpBacklog: number;
-  /** Bytes held for the host of one connection, which is the window a guest sees; 1 MiB. */
+  /** Maximum bytes held for the host per connection: the window that a guest sees; 1 MiB. */
   readonly tcpReceive: number;
-  /** Bytes held for the guest of one connection, above which the host's socket is no longer read; 1 MiB. */
+  /** Bytes held for the guest per connection; above this the host's socket is paused; 1 MiB. */
   readonly tcpSend: number;
   /**
-   * Bytes held by all connections together, above which none gets more than it needs to go on; 256 MiB. What was
-   * promised by then, and a read of each host's socket, may still come on top.
+   * Bytes allocated for all connections together; 256 MiB. Above it no connection gets more than it needs to continue.
+   * Data that was promised before, and one read of each host socket, may still come on top.
    */
   readonly tcpMemory: number;
   /**
-   * After so long without a segment a connection is cut, ms; 2 hours and 4 minutes (RFC 5382, REQ-5), so that a guest's
+   * Idle time after which a connection is cut, ms; 2 hours and 4 minutes (RFC 5382, REQ-5), so that a guest's
    * keep-alive comes in time. `Infinity` for never.
    */
   readonly tcpIdleMs: number;
-  /** UDP flows (ports of guests) at a time; 1024. */
+  /** Maximum UDP flows (ports of guests); 1024. */
   readonly udpFlows: number;
-  /** After so long without a datagram a flow is forgotten, ms; 3 minutes. `Infinity` for never. */
+  /** Idle time after which a flow is removed, ms; 3 minutes. `Infinity` for never. */
   readonly udpIdleMs: number;
-  /** DNS questions that wait for the host's servers, at a time; 128. The oldest gives way (SERVFAIL). */
+  /** Maximum DNS questions that wait for the host's servers; 128. The oldest is evicted (SERVFAIL). */
   readonly dnsPending: number;
-  /** DNS answers kept while they are good, 4 KiB each at most; 1024. */
+  /** Maximum cached DNS answers, each of at most 4 KiB; 1024. */
   readonly dnsCache: number;
-  /** Fragmented IP packets that are not whole yet, at a time; 16. */
+  /** Maximum incomplete fragmented IP packets; 16. */
   readonly fragmentedPackets: number;
 }
 
@@ -79,22 +79,22 @@ const DEFAULT_LIMITS: UserNetworkLimits = {
   fragmentedPackets: 16,
 };
 
-/** A road out of the network: a connection, a datagram, a question about a name. */
+/** A way out of the network: a connection, a datagram, a question about a name. */
 export type EgressProtocol = "tcp" | "udp" | "dns";
 
 /**
- * Asked before anything leaves for the host's side: whether a guest may. One function covers every road, so that what
- * knows no more than some addresses or ports closes all others. Only `true` is a yes: one that throws or answers with
- * a promise has refused.
+ * Called before anything leaves for the host's side: decides whether the guest may send it. One function covers every
+ * protocol, so that a policy which knows only some addresses or ports refuses everything else. Only `true` allows: a
+ * policy that throws or returns a promise refuses.
  *
- * @param protocol - by which road; more may come, so allow those you know
- * @param destination - the address (`93.184.216.34`); for `dns` the name that is asked for, in lower case, without a
- *   dot at its end, `""` for the root
+ * @param protocol - the way out; more may be added, so allow only those you know
+ * @param destination - the address (`93.184.216.34`); for `dns` the name asked for, in lower case, without a dot at its
+ * end, `""` for the root
  * @param port - the port; 53 for `dns`
  */
 export type EgressPolicy = (protocol: EgressProtocol, destination: string, port: number) => boolean;
 
-/** What a user may say of a network. All of it has a default, the addresses those of QEMU's `-netdev user`. */
+/** Options of a user-mode network. All have defaults; the addresses are those of QEMU's `-netdev user`. */
 export interface UserNetworkOptions {
   /** The guests' network; `10.0.2.0/24`. */
   readonly subnet?: string;
@@ -106,38 +106,40 @@ export interface UserNetworkOptions {
   readonly guest?: string;
   /** The gateway's MAC address; `52:55:0a:00:02:02`, the last four bytes being the gateway's address. */
   readonly gatewayMac?: Uint8Array;
-  /** The MAC address the NIC should have; its own choice unless said. */
+  /** The MAC address the NIC should have; by default the NIC chooses it. */
   readonly guestMac?: Uint8Array;
   /** The largest IP packet, bytes, 576 to 65535; 1500. */
   readonly mtu?: number;
-  /** Whether the gateway's address leads to the host's loopback (127.0.0.1); not unless asked for. */
+  /** Whether the gateway's address leads to the host's loopback (127.0.0.1); `false` by default. */
   readonly hostLoopback?: boolean;
   /** The name DHCP gives to guests. */
   readonly hostname?: string;
   /** The domain DHCP gives to guests. */
   readonly domain?: string;
-  /** What DHCP and BOOTP tell guests about booting from the network; nothing unless given. */
+  /** The network boot information that DHCP and BOOTP give guests; none by default. */
   readonly boot?: BootOption;
   /**
-   * Files that guests may fetch from the gateway by TFTP, by path without a slash in front, or a function of the path as
-   * it was asked for. There is no TFTP server unless given.
+   * Files that guests may fetch from the gateway by TFTP: by path without a leading slash, or a function of the
+   * requested path. There is no TFTP server by default.
    */
   readonly tftp?: TftpFiles;
-  /** How long DHCP's leases last, seconds; a day. */
+  /** Duration of DHCP leases, seconds; a day. */
   readonly leaseSeconds?: number;
-  /** Names answered by the name server itself, and their addresses; so are the names of these addresses (PTR). */
+  /**
+   * Names that the name server answers itself, with their addresses. It answers PTR questions for these addresses too.
+   */
   readonly names?: Readonly<Record<string, string>>;
   /** Ports of the host that lead to guests. */
   readonly forwards?: readonly ForwardOptions[];
-  /** What a guest may reach; all that the host reaches unless given. */
+  /** Decides what a guest may reach; by default all that the host reaches. */
   readonly allow?: EgressPolicy;
-  /** Told what ended, and why, and what failed that is not the network's own. */
+  /** Called when a table entry ends, with the reason, and when code that is not the network's own fails. */
   readonly trace?: UserNetworkTrace;
-  /** Bounds, where the defaults do not suit. */
+  /** Limits that replace the defaults. */
   readonly limits?: Partial<UserNetworkLimits>;
 }
 
-/** Options with all defaults filled in and all texts read. */
+/** Options with all defaults filled in and all texts parsed. */
 export interface UserNetworkConfig {
   readonly subnet: Subnet;
   readonly gateway: number;
@@ -154,7 +156,7 @@ export interface UserNetworkConfig {
   readonly leaseSeconds: number;
   /** Addresses by name, in lower case. */
   readonly names: ReadonlyMap<string, string>;
-  /** The name of an address, the first that was given. */
+  /** The first configured name of each address. */
   readonly owners: ReadonlyMap<number, string>;
   readonly allow: EgressPolicy | undefined;
   readonly trace: UserNetworkTrace | undefined;
@@ -162,7 +164,7 @@ export interface UserNetworkConfig {
 }
 
 /**
- * Checks options and fills in what was left out.
+ * Checks options and fills in the defaults.
  * @throws UserNetworkError `BAD_SUBNET`, `BAD_ADDRESS`, `BAD_VALUE`
  */
 export function readOptions(options: UserNetworkOptions): UserNetworkConfig {

@@ -1,9 +1,9 @@
 /**
- * What a user-mode network counts: plain numbers, to look at while it runs.
+ * Counters of a user-mode network: plain numbers, readable while it runs.
  * @module
  */
 
-/** Tables of a network that have a limit. */
+/** Tables of a network with a limit. */
 export const TABLES = [
   "tcp",
   "udp",
@@ -17,20 +17,20 @@ export const TABLES = [
   "tftp",
 ] as const;
 
-/** A table of a network that has a limit. */
+/** A table of a network with a limit. */
 export type UserNetworkTable = (typeof TABLES)[number];
 
-/** What a table counts. */
+/** Counters of a table. */
 export interface UserNetworkTableCounters {
-  /** Entries that gave way to others, for the table was full. */
+  /** Entries evicted because the table was full. */
   evicted: number;
-  /** Entries that nobody used for too long. */
+  /** Entries that ended because they were idle for too long. */
   expired: number;
 }
 
-/** Reasons to drop what a guest sent, or what was meant for it. */
+/** Drop counters of traffic from and to guests, by reason. */
 export interface UserNetworkDrops {
-  /** Shorter than its headers, or than a header says. */
+  /** Shorter than its headers, or than the length in a header. */
   malformed: number;
   /** Sent to a MAC address that is not the gateway's. */
   notForUs: number;
@@ -38,25 +38,25 @@ export interface UserNetworkDrops {
   etherType: number;
   /** An IP protocol other than ICMP, UDP and TCP. */
   protocol: number;
-  /** Its time to live would have ended on the way. */
+  /** The time to live expired at the gateway. */
   ttl: number;
-  /** A checksum was wrong. */
+  /** Wrong checksum. */
   checksum: number;
   /** A source address that is not a guest's. */
   spoofed: number;
-  /** A destination no guest may reach, a name none may ask for. */
+  /** A destination or a name that the guest may not reach. */
   prohibited: number;
-  /** An IP fragment that overlaps, is too much, or never got whole. */
+  /** A fragmented IP packet that overlaps, is too large, or was never completed. */
   fragment: number;
-  /** A TCP segment that fits no connection, or lies outside the window. */
+  /** A TCP segment that belongs to no connection, or lies outside the window. */
   tcpUnexpected: number;
-  /** A UDP datagram above the limit of flows, or from someone who was not asked. */
+  /** A UDP datagram that is too large, that answers a host which wants no answer, or that no guest asked for. */
   udp: number;
-  /** A frame for the guest that waited in a full queue, or a frame or a connection that had no guest to go to. */
+  /** A frame for the guest that found the queue full, or a frame or connection for a guest that is not there. */
   toGuest: number;
 }
 
-/** What a user-mode network counts, since it was made. */
+/** Counters of a user-mode network since its creation. */
 export interface UserNetworkCounters {
   /** Frames and bytes taken from the guest, segments of a large frame counting as one. */
   framesFromGuest: number;
@@ -72,39 +72,39 @@ export interface UserNetworkCounters {
   icmpErrors: number;
   /** DHCP messages answered. */
   dhcpAnswered: number;
-  /** Addresses that guests declined, for someone else had them. */
+  /** Addresses that guests declined because they were in use. */
   dhcpDeclined: number;
-  /** DNS questions answered; of those, answered by what was still known; questions put to the host's servers. */
+  /** DNS questions answered; those answered from the cache; questions sent to the host's servers. */
   dnsAnswered: number;
   dnsCached: number;
   dnsForwarded: number;
   /** Datagrams for the TFTP server. */
   tftpReceived: number;
-  /** Datagrams sent to hosts, and brought back. */
+  /** Datagrams sent to hosts, and received from them. */
   udpToHost: number;
   udpFromHost: number;
-  /** Connections asked for by guests, accepted for them, and now being opened or standing. */
+  /** Connections opened by guests, accepted for guests, and currently opening or open. */
   tcpOpened: number;
   tcpAccepted: number;
   tcpActive: number;
-  /** Connections that were cut by an RST, of whichever side. */
+  /** Connections cut by an RST from either side. */
   tcpReset: number;
-  /** Payload bytes of TCP from guests, and to them. */
+  /** TCP payload bytes from guests, and to them. */
   tcpBytesFromGuest: number;
   tcpBytesToGuest: number;
-  /** Segments sent again, for the guest did not acknowledge them. */
+  /** Segments retransmitted because the guest did not acknowledge them. */
   tcpRetransmitted: number;
-  /** Probes of a window the guest had closed. */
+  /** Probes of a closed window of the guest. */
   tcpProbes: number;
-  /** Times the guest's side was full, and frames waited. */
+  /** Times the guest's side was full and frames waited. */
   guestFull: number;
   /** Times the trace function threw. */
   traceThrew: number;
-  /** Entries that tables with a limit have ended, by table. */
+  /** Entries ended by tables with a limit, by table. */
   readonly tables: Readonly<Record<UserNetworkTable, UserNetworkTableCounters>>;
-  /** Calls of the options' callbacks and of the host's sockets that threw, or answered what they must not. */
+  /** Calls of the options' callbacks and of the host's sockets that threw or returned an invalid value. */
   faults: number;
-  /** What was dropped, by reason. */
+  /** Drops by reason. */
   dropped: UserNetworkDrops;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Ports of the host that lead to guests, checked against each other before anything listens.
+ * Forwards: ports of the host that lead to guests. They are checked against each other before any of them listens.
  * @module
  */
 
@@ -8,7 +8,7 @@ import { UserNetworkError } from "./errors.ts";
 import { formatIpv4, isHostOf, requireIpv4 } from "./ip/addresses.ts";
 
 const LOOPBACK = "127.0.0.1";
-/** All addresses; of IPv6, those of IPv4 too. */
+/** Wildcard addresses; that of IPv6 includes IPv4. */
 const ANY = ["0.0.0.0", "::"];
 
 /** A port of the host that leads to a port of a guest, and listens. */
@@ -18,19 +18,19 @@ export interface Forward {
   readonly hostAddress: string;
   /** The host's port it is bound to. */
   readonly hostPort: number;
-  /** The guest's address it leads to, as of now: one that was given stays, else it follows the guest's lease. */
+  /** The guest's current address: the configured one, else the one of the guest's lease. */
   readonly guestAddress: string;
   readonly guestPort: number;
   /** Stops listening; connections stay. */
   close(): void;
 }
 
-/** A forward, checked, its defaults filled in. */
+/** A checked forward, with its defaults filled in. */
 export interface ForwardPlan {
   readonly protocol: "tcp" | "udp";
   readonly hostAddress: string;
   readonly hostPort: number;
-  /** The guest's address; `undefined` for the guest, wherever it is. */
+  /** The guest's address; `undefined`: the forward follows the guest. */
   readonly guest: number | undefined;
   readonly guestPort: number;
 }
@@ -79,7 +79,7 @@ export function checkOverlap(plan: ForwardPlan, others: Iterable<ForwardPlan>): 
   }
 }
 
-/** What a host's refusal to listen means. */
+/** The error for a host's refusal to listen. */
 export function listenError(plan: ForwardPlan, cause: unknown): UserNetworkError {
   const isTaken = typeof cause === "object" && cause !== null && "code" in cause && cause.code === "EADDRINUSE";
   const what = `${plan.protocol} port ${plan.hostPort} of ${plan.hostAddress}`;

@@ -1,16 +1,16 @@
 /**
- * The host's sockets as the network calls them: nothing they throw gets further than here. A TCP connection whose
- * call threw is given up, as one that failed by itself would be; of UDP only the datagram is lost.
+ * The host's sockets as the network calls them: errors they throw are caught and reported here. A TCP connection whose
+ * call threw ends as if it had failed by itself; a UDP socket only loses the datagram.
  * @module
  */
 
 import type { HostListener, HostSockets, HostTcp, HostTcpHandlers, HostUdp } from "./host-sockets.ts";
 
-/** Where a guarded host says what went wrong. */
+/** Reports what goes wrong in a guarded host. */
 export interface HostGuard {
   /** A method of the host threw, or its promise was rejected where it must not be. */
   threw(method: string, cause: unknown): void;
-  /** Runs something in an event of its own, soon: no handler is called before a method has returned. */
+  /** Runs something soon, in a separate event: no handler may be called before a method has returned. */
   later(run: () => void): void;
 }
 
@@ -64,7 +64,7 @@ export function guardHost(host: HostSockets, guard: HostGuard): HostSockets {
   };
 }
 
-/** What stands for a socket that could not be opened, until its owner is told. */
+/** Placeholder for a socket that could not be opened, until its owner is told. */
 const NO_UDP: HostUdp = { send: () => {}, close: () => {} };
 
 class GuardedUdp implements HostUdp {
@@ -93,7 +93,7 @@ class GuardedTcp implements HostTcp {
   handlers: HostTcpHandlers | undefined;
   readonly #guard: HostGuard;
   #socket: HostTcp | undefined;
-  /** Its owner has let go of it, or was told that it is over. */
+  /** The owner has destroyed it, or was told that it is over. */
   #over = false;
 
   constructor(guard: HostGuard) {
@@ -155,7 +155,7 @@ class GuardedTcp implements HostTcp {
 
   #failed(method: string, cause: unknown): void {
     this.#guard.threw(method, cause);
-    this.#drop(true); // from now on it calls nobody
+    this.#drop(true); // so it calls no handler from now on
     this.#guard.later(() => {
       if (this.#over) return;
       this.#over = true;

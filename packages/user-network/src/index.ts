@@ -1,5 +1,5 @@
 /**
- * The user-mode network. Its host's side for Node is in `@virtio-ts/user-network/node`.
+ * The user-mode network. Its host side for Node is `@virtio-ts/user-network/node`.
  * @module
  */
 

@@ -1,10 +1,10 @@
 /**
- * The places of a table with a limit. When all are taken, the least useful entry gives way to the new one: the lowest
- * rank first, and within a rank who was not used for longest. So a full table never means that nothing works any more,
- * and whoever floods it floods his own rank.
+ * The places of a table with a limit. When all are taken, the least useful entry is evicted for the new one: the lowest
+ * rank first, and within a rank the entry unused for longest. So a full table still accepts entries, and a flood of
+ * entries of one rank evicts only that rank and those below.
  *
- * Each rank is a list in the order of use: entering, using, moving and leaving cost the same however many there are,
- * and both the entry to give way and the one to expire next are the oldest of a list. One timer serves a whole table.
+ * Each rank is a list in the order of use: entering, using, moving and leaving take constant time, and both the entry
+ * to evict and the one to expire next are the oldest of a list. One timer serves a whole table.
  * @module
  */
 
@@ -12,40 +12,40 @@ import type { UserNetworkTable } from "./counters.ts";
 import type { Stack } from "./stack.ts";
 import { Timer } from "./timers.ts";
 
-/** Why an entry has lost its place: another needed it, nobody used it for too long, or the link was taken away. */
+/** Why an entry has lost its place: the table was full, the entry was idle for too long, or the table was cleared. */
 export type Ending = "full" | "idle" | "cleared";
 
 /** One rank of a table. */
 export interface Rank {
-  /** Entries of this rank at a time; no limit of its own when left out. */
+  /** Maximum entries of this rank; by default only the table's limit applies. */
   readonly limit?: number;
-  /** An entry of this rank ends when nobody used it for so long, ms; never when left out. */
+  /** Idle time after which an entry of this rank ends, ms; by default never. */
   readonly idleMs?: number;
 }
 
-/** What a table is. */
+/** Options of a table. */
 export interface TableOptions<V> {
-  /** By which it is counted and traced. */
+  /** Its name in counters and traces. */
   readonly name: UserNetworkTable;
-  /** Entries at a time, of all ranks together. */
+  /** Maximum entries of all ranks together. */
   readonly limit: number;
-  /** Its ranks, the least useful first. One, without an end, when left out. */
+  /** Its ranks, the least useful first; by default one without limit and idle time. */
   readonly ranks?: readonly Rank[];
   /**
-   * An entry has lost its place, and what it holds is to be let go. It is out of the table by then; the table may be
-   * asked, added to and cleared from within.
+   * Called when an entry has lost its place: release what it holds. The entry is already out of the table; this call
+   * may read, change and clear the table.
    */
   readonly ended: (value: V, why: Ending) => void;
-  /** Names an entry for a trace; called only where there is one. */
+  /** Names an entry for a trace; called only if there is one. */
   readonly describe: (value: V) => string;
 }
 
-/** The place of one entry: keep it beside the entry. */
+/** The place of one entry; its owner keeps it. */
 export class Place<V> {
   readonly value: V;
   /** Its rank; -1 outside of the table. */
   rank = -1;
-  /** When it was used last, by the network's clock, ms. */
+  /** Time of the last use, by the network's clock, ms. */
   lastUsed = 0;
   older: Place<V> | undefined;
   newer: Place<V> | undefined;
@@ -95,7 +95,7 @@ export class Places<V> {
   readonly #ranks: readonly RankList<V>[];
   readonly #timer: Timer = new Timer(() => this.#expire());
   #size = 0;
-  /** Times it was cleared. */
+  /** Number of calls of {@link clear}. */
   #clearings = 0;
 
   constructor(stack: Stack, options: TableOptions<V>) {
@@ -115,8 +115,8 @@ export class Places<V> {
   }
 
   /**
-   * Makes the least useful entry give way if there is no place for one more of a rank.
-   * @returns `false` when the table was cleared meanwhile: nothing should enter it any more
+   * Evicts the least useful entry if there is no place for one more of a rank.
+   * @returns `false` if the table was cleared meanwhile: do not enter anything then
    */
   makeRoom(rank = 0): boolean {
     const clearings = this.#clearings;
@@ -126,13 +126,13 @@ export class Places<V> {
     return clearings === this.#clearings;
   }
 
-  /** Gives a new entry a place, as the one used last; see {@link makeRoom}. */
+  /** Enters a new entry as the one used last; see {@link makeRoom}. */
   enter(place: Place<V>, rank = 0): void {
     this.makeRoom(rank);
     this.#append(place, rank);
   }
 
-  /** An entry was used. */
+  /** Marks an entry as used. */
   use(place: Place<V>): void {
     if (place.rank < 0) return;
     place.lastUsed = this.#stack.now;
@@ -142,7 +142,10 @@ export class Places<V> {
     list.append(place);
   }
 
-  /** An entry has another rank from now on, which is a use of it. Only entering a rank asks for its limit. One that has left stays out. */
+  /**
+   * Moves an entry to another rank; counts as a use. A rank's limit applies only on entering the table. Does nothing
+   * for an entry that has left.
+   */
   move(place: Place<V>, rank: number): void {
     if (place.rank < 0) return;
     if (place.rank === rank) {
@@ -153,7 +156,7 @@ export class Places<V> {
     this.#append(place, rank);
   }
 
-  /** An entry leaves, by its owner's will. */
+  /** Removes an entry for its owner. */
   leave(place: Place<V>): void {
     if (place.rank < 0) return;
     this.#ranks[place.rank].remove(place);
@@ -161,19 +164,19 @@ export class Places<V> {
     this.#size--;
   }
 
-  /** An entry gives way to another, by its owner's choice. */
+  /** Evicts an entry, as if the table were full. */
   evict(place: Place<V>): void {
     if (place.rank >= 0) this.#end(place, "full");
   }
 
-  /** Ends all entries: the link is gone, or the guest. */
+  /** Ends all entries: the link or the guest is gone. */
   clear(): void {
     this.#clearings++;
     while (this.#size > 0) this.#end(this.#leastUseful(), "cleared");
     this.#stack.timers.remove(this.#timer);
   }
 
-  /** Entries as they are now, the least useful first. Entries that leave meanwhile are still visited. */
+  /** A snapshot of the entries, the least useful first. */
   values(): V[] {
     const values: V[] = [];
     for (const list of this.#ranks) {
@@ -193,7 +196,7 @@ export class Places<V> {
 
   #leastUseful(): Place<V> {
     for (const list of this.#ranks) if (list.oldest !== undefined) return list.oldest;
-    throw new Error("the table is empty"); // never: asked only of one that is not
+    throw new Error("the table is empty"); // unreachable: callers check the size
   }
 
   #end(place: Place<V>, why: Ending): void {

@@ -1,5 +1,5 @@
 /**
- * Where a guest may go: the one place that decides it.
+ * Decides which destinations a guest may reach; nothing else does.
  * @module
  */
 
@@ -8,20 +8,20 @@ import type { Stack } from "./stack.ts";
 
 /** Why a destination is out of reach. */
 export type OutOfReach =
-  /** It names many machines: nobody is told. */
+  /** A multicast or broadcast address: the guest gets no error. */
   | "group"
-  /** It is the gateway or the name server, which do not serve that port. */
+  /** The gateway or the name server, which do not serve that port. */
   | "closed"
-  /** It would be another guest, who is not behind the gateway. */
+  /** Another guest's address, which is not behind the gateway. */
   | "neighbour"
-  /** It is not allowed. */
+  /** Not allowed. */
   | "prohibited";
 
 const LOOPBACK = "127.0.0.1";
 
 /**
- * The host's address that a guest means by a destination.
- * @returns what to dial, or why not
+ * Translates a guest's destination to the host's address.
+ * @returns the address to dial, or why it is out of reach
  */
 export function reach(
   stack: Stack,

@@ -1,6 +1,6 @@
 /**
- * What the protocols of one network share: configuration, counters, time, chance, the host, and the way to the
- * guest. Each protocol is a class of its own over it.
+ * The state that the protocols of one network share: configuration, counters, clock, random numbers, host, and the path
+ * to the guest. Each protocol is a separate class on top of it.
  * @module
  */
 
@@ -28,10 +28,10 @@ import {
 } from "./wire.ts";
 
 const TTL = 64;
-/** The MAC address of everybody. */
+/** The broadcast MAC address. */
 export const BROADCAST_MAC: Uint8Array = new Uint8Array(6).fill(0xff);
 
-/** What the protocols of one network share. */
+/** The state that the protocols of one network share. */
 export class Stack {
   readonly config: UserNetworkConfig;
   readonly host: HostSockets;
@@ -42,7 +42,7 @@ export class Stack {
   readonly neighbours: Neighbours;
   /** The payload of the IPv4 packet to be sent next: fill it, then call {@link sendIpv4}. */
   readonly payload: Uint8Array = new Uint8Array(0x1_0000);
-  /** The same memory. */
+  /** The same memory as {@link payload}. */
   readonly payloadView: DataView = new DataView(this.payload.buffer);
   /** The time of the event that is being handled, ms. */
   now = 0;
@@ -54,7 +54,7 @@ export class Stack {
 
   /**
    * @param source fills bursts for the guest
-   * @param toHosts called when an event is over: sends on what it has gathered for hosts
+   * @param toHosts called at the end of an event: sends the data collected for hosts
    */
   constructor(
     config: UserNetworkConfig,
@@ -76,13 +76,13 @@ export class Stack {
       threw: (method, cause) => this.report("HOST_FAILED", `${method} of the host's sockets threw`, cause),
       later: (run) => this.timers.set(new Timer(run), this.now),
     });
-    const turn = new Timer(() => {}); // its firing is an event, and so ends in a flush
+    const turn = new Timer(() => {}); // firing it is an event, which ends in a flush
     this.egress = new Egress(this.counters, source, () => this.timers.set(turn, this.now));
   }
 
   /**
-   * Handles an event: a call of the guest, of a host's socket or of a timer. When the outermost event ends, the network
-   * sends what it has gathered, to hosts first, then to the guest.
+   * Handles an event: a call of the guest, of a host's socket or of a timer. At the end of the outermost event the
+   * network sends the data it has collected, first to hosts, then to the guest.
    */
   event<T>(handle: () => T): T {
     if (this.#depth++ === 0) this.now = this.#clock.now();
@@ -98,19 +98,19 @@ export class Stack {
       if (this.#depth === 1) {
         this.#toHosts();
         this.egress.flush();
-        this.#toHosts(); // what the guest sent in reply, within the flush
+        this.#toHosts(); // data that the guest sent in reply, within the flush
       }
     } finally {
-      this.#depth--; // whatever a peer throws, the next event is one again
+      this.#depth--; // even if a peer throws, so that the next event is an outermost one
     }
   }
 
-  /** Whether anybody is told what ends: look before building an event for {@link trace}. */
+  /** Whether there is a trace function: check it before building an event for {@link trace}. */
   get tracing(): boolean {
     return this.config.trace !== undefined;
   }
 
-  /** Tells what has happened. */
+  /** Passes an event to the trace function. */
   trace(event: UserNetworkEvent): void {
     try {
       this.config.trace?.(event);
@@ -120,8 +120,8 @@ export class Stack {
   }
 
   /**
-   * Whether the user lets guests reach an address of the host's side, or ask for a name. Only a plain `true` does: a policy that fails
-   * must not open what it closes.
+   * Whether the policy lets guests reach an address of the host's side, or ask for a name. Only `true` allows it: a
+   * policy that fails must not allow what it should refuse.
    */
   allows(protocol: EgressProtocol, destination: string, port: number): boolean {
     const { allow } = this.config;
@@ -134,7 +134,7 @@ export class Stack {
       return false;
     }
     if (typeof answer !== "boolean") {
-      if (answer instanceof Promise) answer.catch(() => {}); // its answer comes too late, and so does its failure
+      if (answer instanceof Promise) answer.catch(() => {}); // its result comes too late, and so does its rejection
       this.report(
         "CALLBACK_FAILED",
         `allow answered with a value of type ${typeof answer}: expected a boolean`,
@@ -144,7 +144,7 @@ export class Stack {
     return answer === true;
   }
 
-  /** Code that is not ours failed: counts it, and tells it. */
+  /** Counts and traces an error of code that is not ours. */
   report(code: "CALLBACK_FAILED" | "HOST_FAILED", message: string, cause: unknown): void {
     this.counters.faults++;
     if (this.tracing) this.trace({ type: "fault", error: new UserNetworkError(code, message, { cause }) });
@@ -156,7 +156,10 @@ export class Stack {
     return this.#nextId;
   }
 
-  /** Room for a frame to the guest, its Ethernet header written; -1 when there is none. Returns where it starts. */
+  /**
+   * Makes room for a frame to the guest and writes its Ethernet header. Returns its offset in the outbox, -1 if there
+   * is no room.
+   */
   ethernet(mac: Uint8Array, type: number, length: number): number {
     const outbox = this.egress.outbox;
     const at = this.egress.peer === undefined ? -1 : outbox.add(ETH_HEADER + length);

@@ -1,22 +1,22 @@
 /**
- * All time-outs of a network, in one queue over one alarm of the clock.
+ * All timers of a network, in one binary heap over one alarm of the clock.
  *
- * A binary heap. Timers of a busy connection are put off at each segment, so putting off costs one store: the
- * heap learns of the later deadline only when the earlier one is reached.
+ * The timers of a busy connection are postponed at each segment, so postponing costs one store: the heap learns the
+ * later deadline only when the earlier one is reached.
  * @module
  */
 
 import type { Alarm, Clock } from "./clock.ts";
 
-/** A time-out that can be set again and again. */
+/** A timer that can be set repeatedly. */
 export class Timer {
-  /** When it fires, by the clock, ms; `Infinity` when not set. Set it by {@link TimerQueue.set}. */
+  /** When it fires, by the clock, ms; `Infinity` if not set. Set it with {@link TimerQueue.set}. */
   deadline: number = Number.POSITIVE_INFINITY;
-  /** Its place in the heap was found by this time, which is never later than the deadline. */
+  /** The time by which the heap sorts it, never later than the deadline. */
   key = 0;
-  /** Its place in the heap, -1 when it is not there. */
+  /** Its index in the heap, -1 if it is not there. */
   place = -1;
-  /** What happens. */
+  /** Called when the timer expires. */
   readonly fire: () => void;
 
   constructor(fire: () => void) {
@@ -24,10 +24,10 @@ export class Timer {
   }
 }
 
-/** The time-outs of one network. */
+/** The timers of one network. */
 export class TimerQueue {
   readonly #clock: Clock;
-  /** Called around whatever fires, so that its output is flushed. */
+  /** Runs the expired timers as an event, so that their output is flushed. */
   readonly #around: (run: () => void) => void;
   readonly #heap: Timer[] = [];
   readonly #run = (): void => this.#fireDue();
@@ -46,7 +46,7 @@ export class TimerQueue {
     this.#around = around;
   }
 
-  /** Sets a timer, whether it was set before or not. */
+  /** Sets a timer, or changes its deadline. */
   set(timer: Timer, deadline: number): void {
     if (this.#closed) return;
     timer.deadline = deadline;
@@ -62,12 +62,12 @@ export class TimerQueue {
     this.#rearm();
   }
 
-  /** The timer shall not fire. Cheap: it may stay queued, unset. */
+  /** Unsets a timer. This is cheap: the timer may stay in the heap. */
   unset(timer: Timer): void {
     timer.deadline = Number.POSITIVE_INFINITY;
   }
 
-  /** Lets go of a timer for good. */
+  /** Removes a timer from the heap. */
   remove(timer: Timer): void {
     timer.deadline = Number.POSITIVE_INFINITY;
     const place = timer.place;
@@ -81,7 +81,7 @@ export class TimerQueue {
     this.#down(last.place);
   }
 
-  /** Forgets all timers; none can be set again. */
+  /** Removes all timers; none can be set again. */
   close(): void {
     this.#closed = true;
     for (const timer of this.#heap) timer.place = -1;
@@ -92,7 +92,7 @@ export class TimerQueue {
 
   #fireDue(): void {
     const now = this.#clock.now();
-    // Whoever sets a timer to the past while it fires waits for the next alarm: no endless turn.
+    // A timer that is set to the past while firing waits for the next alarm, so this loop ends.
     for (let left = this.#heap.length; left > 0; left--) {
       const timer = this.#heap[0];
       if (timer === undefined || timer.key > now) return;

@@ -1,9 +1,9 @@
 /**
- * A network for guests that needs no privileges on the host: whatever guests send to the world goes through
- * ordinary sockets, as with QEMU's `-netdev user` (whose addresses are the defaults), slirp or passt.
+ * A network for guests that needs no privileges on the host: traffic of guests to the outside goes through ordinary
+ * sockets, as with QEMU's `-netdev user` (whose addresses are the defaults), slirp or passt.
  *
- * Answers to what a guest sends are gathered and handed to it at the end of {@link UserNetwork.take}, in one burst:
- * `peer.take` is called within our own `take`, but never before all frames of it are done with.
+ * Answers to the guest's frames are collected and handed over in one burst at the end of {@link UserNetwork.take}:
+ * `peer.take` is called within our own `take`, but only after all its frames are processed.
  * @module
  */
 
@@ -28,27 +28,27 @@ import { UdpForwards } from "./udp/forwards.ts";
 import { Udp } from "./udp/udp.ts";
 import { ETH_HEADER, ETH_TYPE, ETH_TYPE_ARP, ETH_TYPE_IPV4 } from "./wire.ts";
 
-/** What a user-mode network is made of. */
+/** Arguments of a {@link UserNetwork}. */
 export interface UserNetworkSetup {
-  /** The machine it runs on. */
+  /** The sockets of the host. */
   readonly host: HostSockets;
-  /** What the user wants; everything has a default. */
+  /** Options; all have defaults. */
   readonly options?: UserNetworkOptions;
-  /** The time; the platform's own unless given. */
+  /** The clock; the platform's by default. */
   readonly clock?: Clock;
-  /** Chance; the platform's own unless given. */
+  /** The random numbers; the platform's by default. */
   readonly random?: Random;
 }
 
-/** A user-mode network: give it to a NIC as its backend. */
+/** A user-mode network, the backend for a NIC. */
 export class UserNetwork implements NetBackend {
-  /** All: large segments and missing checksums are welcome, for they are never sent on as frames. */
+  /** All: large segments and missing checksums are fine, because the network never sends them on as frames. */
   readonly accepts: number = OFFLOAD_ALL;
   readonly mtu: number;
   readonly mac?: Uint8Array;
   /**
-   * The forwards asked for by the options, once they listen. Rejected by a {@link UserNetworkError} (`PORT_IN_USE`,
-   * `LISTEN_FAILED`) when one of them can't; who doesn't look runs without it.
+   * The forwards of the options, once they listen. Rejected with a {@link UserNetworkError} (`PORT_IN_USE`,
+   * `LISTEN_FAILED`) if one of them can't listen. If the rejection is ignored, the network runs without that forward.
    */
   readonly ready: Promise<readonly Forward[]>;
 
@@ -67,7 +67,7 @@ export class UserNetwork implements NetBackend {
   readonly #listeners = new Set<HostListener>();
   #closed = false;
 
-  /** @throws UserNetworkError if the options can't be: `BAD_SUBNET`, `BAD_ADDRESS`, `BAD_VALUE`, `OVERLAPPING_FORWARDS` */
+  /** @throws UserNetworkError for invalid options: `BAD_SUBNET`, `BAD_ADDRESS`, `BAD_VALUE`, `OVERLAPPING_FORWARDS` */
   constructor(setup: UserNetworkSetup) {
     if (typeof setup?.host !== "object" || setup.host === null) {
       const what = setup === undefined || setup === null ? "setup" : "setup.host";
@@ -104,17 +104,18 @@ export class UserNetwork implements NetBackend {
 
     const plans = (options.forwards ?? []).map((forward) => this.#plan(forward));
     this.ready = Promise.all(plans.map((plan) => this.#listen(plan)));
-    this.ready.catch(() => {}); // a promise nobody looks at must not end the process
+    this.ready.catch(() => {}); // an unobserved rejection must not end the process
   }
 
-  /** What it counts; plain numbers that go on changing. */
+  /** Live counters, plain numbers. */
   get counters(): Readonly<UserNetworkCounters> {
     return this.#stack.counters;
   }
 
   /**
-   * Opens one more port of the host.
-   * @throws UserNetworkError `BAD_ADDRESS`, `BAD_VALUE`, `OVERLAPPING_FORWARDS`, `PORT_IN_USE`, `LISTEN_FAILED`, `CLOSED`
+   * Adds a forward.
+   * @throws UserNetworkError `BAD_ADDRESS`, `BAD_VALUE`, `OVERLAPPING_FORWARDS`, `PORT_IN_USE`, `LISTEN_FAILED`,
+   * `CLOSED`
    */
   async forward(options: ForwardOptions): Promise<Forward> {
     return this.#listen(this.#plan(options));
@@ -122,11 +123,11 @@ export class UserNetwork implements NetBackend {
 
   attach(peer: NetPort): void {
     if (this.#closed) return;
-    if (this.#stack.egress.peer !== undefined) this.detach(); // what was of another link is not of this one
+    if (this.#stack.egress.peer !== undefined) this.detach(); // state of another link must not carry over
     this.#stack.egress.peer = peer;
   }
 
-  /** The guest is gone: its connections are cut and its leases forgotten. Forwards go on listening for the next. */
+  /** The guest is gone: cuts its connections and drops its leases. Forwards keep listening for the next guest. */
   detach(): void {
     const { egress, neighbours } = this.#stack;
     this.#tcp.clear();
@@ -141,7 +142,7 @@ export class UserNetwork implements NetBackend {
     egress.detach();
   }
 
-  /** Ends it all: nothing of it listens, no socket and no timer is left. */
+  /** Closes the network for good: no listener, no socket and no timer is left. */
   close(): void {
     this.#closed = true;
     this.detach();
@@ -151,7 +152,7 @@ export class UserNetwork implements NetBackend {
     this.#stack.timers.close();
   }
 
-  /** Takes all frames, always: TCP's windows keep guests from sending too much, and the rest may get lost. */
+  /** Always takes all frames: TCP's windows limit what guests send, and other traffic may get lost. */
   take(burst: FrameBurst, first: number): number {
     const stack = this.#stack;
     const { counters } = stack;
@@ -189,7 +190,7 @@ export class UserNetwork implements NetBackend {
     else dropped.etherType++;
   }
 
-  /** To the gateway, or to a group it may be in. */
+  /** Whether a frame is sent to the gateway, or to a group it may be in. */
   #isForUs(head: Uint8Array): boolean {
     if ((head[0] & 1) !== 0) return true;
     const mac = this.#config.gatewayMac;
@@ -237,7 +238,7 @@ export class UserNetwork implements NetBackend {
     };
   }
 
-  /** Where the guest is, for forwards that name no address. */
+  /** The guest's address, for forwards without one. */
   #theGuest(): number {
     const { config, neighbours } = this.#stack;
     if (neighbours.find(config.guest) !== undefined) return config.guest;

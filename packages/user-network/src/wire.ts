@@ -1,6 +1,6 @@
 /**
- * Where the fields of Ethernet (IEEE 802.3), IPv4 (RFC 791), TCP (RFC 9293), UDP (RFC 768) and ICMP (RFC 792)
- * headers lie, in bytes from the start of each header.
+ * Offsets of the fields of Ethernet (IEEE 802.3), IPv4 (RFC 791), TCP (RFC 9293), UDP (RFC 768) and ICMP (RFC 792)
+ * headers, in bytes from the start of each header.
  * @module
  */
 
@@ -10,7 +10,7 @@ export const ETH_TYPE = 12;
 export const ETH_TYPE_IPV4 = 0x0800;
 export const ETH_TYPE_ARP = 0x0806;
 
-/** Bytes of an IPv4 header without options; ours never have any. */
+/** Bytes of an IPv4 header without options; the network sends no options. */
 export const IP_HEADER = 20;
 export const IP_TOTAL_LENGTH = 2;
 export const IP_ID = 4;
@@ -58,12 +58,12 @@ export const UNREACHABLE_PORT = 3;
 export const UNREACHABLE_TOO_BIG = 4;
 export const UNREACHABLE_PROHIBITED = 13;
 
-/** Sum of the 16-bit words of an address, for a checksum by hand. */
+/** Sum of the 16-bit words of an address, for a checksum. */
 export function sumOfAddress(address: number): number {
   return (address >>> 16) + (address & 0xffff);
 }
 
-/** The checksum's start for TCP and UDP: the pseudo header (RFC 9293, 3.1). */
+/** The initial sum of TCP and UDP checksums: the pseudo header (RFC 9293, 3.1). */
 export function sumOfPseudoHeader(source: number, destination: number, protocol: number, length: number): number {
   return sumOfAddress(source) + sumOfAddress(destination) + protocol + length;
 }

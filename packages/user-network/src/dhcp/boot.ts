@@ -1,26 +1,26 @@
 /**
- * How a guest boots from the network: what DHCP and BOOTP tell it of the next server and of the file to fetch there,
- * the same for all guests or by what a guest says of itself.
+ * Network boot: the server and the file that DHCP and BOOTP tell a guest, the same for all guests or depending on what
+ * the guest says of itself.
  * @module
  */
 
 import { UserNetworkError } from "../errors.ts";
 import { formatIpv4, requireIpv4 } from "../ip/addresses.ts";
 
-/** What a guest is told about booting. */
+/** The network boot information for a guest. */
 export interface NetworkBoot {
-  /** The IPv4 address of the server to boot from (`siaddr`); the gateway's unless given. */
+  /** The IPv4 address of the server to boot from (`siaddr`); the gateway's by default. */
   readonly server?: string;
-  /** That server's name (option 66); its address unless given. 1 to 255 printable ASCII letters. */
+  /** That server's name (option 66); its address by default. 1 to 255 printable ASCII characters. */
   readonly serverName?: string;
   /**
-   * The file to boot: a path, or a URL for those who take one. It goes into option 67, and into the `file` field of
-   * BOOTP too if it has no more than 127 letters. 1 to 255 printable ASCII letters.
+   * The file to boot: a path, or a URL for clients that take one. It goes into option 67, and also into BOOTP's `file`
+   * field if it has at most 127 characters. 1 to 255 printable ASCII characters.
    */
   readonly file?: string;
 }
 
-/** What a guest says of itself when it asks for an address. */
+/** The data a guest sends about itself when it asks for an address. */
 export interface BootClient {
   /** Its MAC address, like `52:54:00:12:34:56`. */
   readonly mac: string;
@@ -32,10 +32,10 @@ export interface BootClient {
   readonly userClasses: readonly string[];
 }
 
-/** The same for all guests, or by what a guest says of itself; `undefined` tells it nothing. */
+/** The same for all guests, or a function of the guest's data; `undefined` sends no boot information. */
 export type BootOption = NetworkBoot | ((client: BootClient) => NetworkBoot | undefined);
 
-/** What a guest is told about booting, read. */
+/** Checked network boot information. */
 export interface Boot {
   /** An IPv4 address. */
   readonly server: number;
@@ -44,7 +44,7 @@ export interface Boot {
 }
 
 /**
- * Checks what a user says about booting, and fills in what was left out.
+ * Checks network boot information and fills in the defaults.
  * @throws UserNetworkError `BAD_ADDRESS`, `BAD_VALUE`
  */
 export function readBoot(boot: NetworkBoot, gateway: number): Boot {

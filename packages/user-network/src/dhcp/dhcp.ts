@@ -1,6 +1,6 @@
 /**
- * A DHCP server (RFC 2131) for the guests of one network: an address each, by MAC address. It answers BOOTP too
- * (RFC 951, RFC 1534): a guest that knows no leases has its address as long as one, and on while it is heard of.
+ * A DHCP server (RFC 2131) for the guests of one network: one address per MAC address. It also answers BOOTP (RFC 951,
+ * RFC 1534): a BOOTP guest keeps its address for the length of a lease, and longer while it is heard.
  * @module
  */
 
@@ -42,7 +42,7 @@ export const DHCP_SERVER_PORT = 67;
 const DHCP_CLIENT_PORT = 68;
 const MAX_REPLY = 1024;
 
-/** Gives out addresses. */
+/** The DHCP server of one network. */
 export class Dhcp {
   readonly leases: Leases;
   readonly #stack: Stack;
@@ -52,7 +52,7 @@ export class Dhcp {
     this.leases = new Leases(stack);
   }
 
-  /** Takes a message a client has sent to the server's port. */
+  /** Takes a message that a client sent to the server's port. */
   receive(message: Uint8Array): void {
     const { config, counters } = this.#stack;
     const request = readDhcp(message);
@@ -67,7 +67,7 @@ export class Dhcp {
         break;
       case DHCP_DISCOVER: {
         const address = this.leases.offer(owner, request.requested);
-        if (address !== 0) this.#answer(request, DHCP_OFFER, address); // else silence: another server may answer
+        if (address !== 0) this.#answer(request, DHCP_OFFER, address); // else no answer: another server may have one
         break;
       }
       case DHCP_REQUEST:
@@ -90,7 +90,7 @@ export class Dhcp {
     this.leases.clear();
   }
 
-  /** A client that knows its address asks for the rest only (RFC 951, 3). */
+  /** A client that knows its address asks only for the rest (RFC 951, 3). */
   #bootp(request: DhcpRequest, owner: string): void {
     if (request.clientAddress !== 0) {
       if (isHostOf(request.clientAddress, this.#stack.config.subnet)) this.#answer(request, BOOTP, 0);
@@ -100,7 +100,7 @@ export class Dhcp {
     if (address !== 0 && this.leases.take(owner, address)) this.#answer(request, BOOTP, address);
   }
 
-  /** RFC 2131, 4.3.2: a client that selects, one that reboots, one that renews or rebinds. */
+  /** RFC 2131, 4.3.2: a client that selects, reboots, renews or rebinds. */
   #request(request: DhcpRequest, owner: string): void {
     if (request.server !== 0 && request.server !== this.#stack.config.gateway) return; // it chose another server
     const wanted = request.requested !== 0 ? request.requested : request.clientAddress;
@@ -118,7 +118,8 @@ export class Dhcp {
     if (type !== DHCP_NAK) this.#configure(request, reply, address !== 0 && type !== BOOTP);
     const length = reply.end();
 
-    // Where to: RFC 2131, 4.1. A client without an address takes a frame to its MAC address, unless it says not.
+    // The destination: RFC 2131, 4.1. A client without an address accepts a frame to its MAC address unless it sets the
+    // broadcast flag.
     let to = IPV4_BROADCAST;
     let mac = BROADCAST_MAC;
     if (type !== DHCP_NAK && !request.broadcast) {
@@ -132,7 +133,7 @@ export class Dhcp {
     stack.sendUdp(mac, config.gateway, DHCP_SERVER_PORT, to, DHCP_CLIENT_PORT, length);
   }
 
-  /** What a guest has to know, the most needed first: options that do not fit are left out. */
+  /** Adds the guest's configuration, the most important options first: those that do not fit are left out. */
   #configure(request: DhcpRequest, reply: DhcpReply, isLeased: boolean): void {
     const { config } = this.#stack;
     const boot = this.#bootOf(request);
@@ -151,7 +152,7 @@ export class Dhcp {
     if (config.domain !== undefined) reply.text(OPTION_DOMAIN, config.domain);
   }
 
-  /** What the user has to say to a guest about booting. A function that fails has said nothing. */
+  /** The boot information for a guest; none if the user's function fails. */
   #bootOf({ mac, architecture, vendorClass, userClasses }: DhcpRequest): Boot | undefined {
     const { boot, gateway } = this.#stack.config;
     if (typeof boot !== "function") return boot;

@@ -1,7 +1,7 @@
 /**
- * Who has which address of the network: offered for a minute, leased, or found in use by somebody else. When no address
- * is free, the least useful of these gives way, so that a guest which takes all addresses under made-up names takes
- * them from itself only: one that was declined, an offer nobody has taken, a lease of which nobody speaks.
+ * The addresses of the network: offered for a minute, leased, or declined because they are in use. When no address is
+ * free, the least useful of these is given away: a declined one, an open offer, or a lease whose guest is not heard. So
+ * a guest that takes all addresses under made-up names takes them only from itself.
  * @module
  */
 
@@ -9,20 +9,20 @@ import { BoundedTable } from "../bounded-table.ts";
 import { formatIpv4 } from "../ip/addresses.ts";
 import type { Stack } from "../stack.ts";
 
-/** How long an address that was offered is kept for whom it was offered to. */
+/** How long an offered address is reserved. */
 const OFFER_MS = 60_000;
-/** How long an address is left alone after a guest found it in use. */
+/** How long an address is not used after a guest declined it. */
 const DECLINED_MS = 600_000;
-/** An address for each of so many guests is enough: a table that a guest can fill has to stay small. */
+/** Maximum leases: a guest can fill this table, so it must stay small. */
 const MAX_LEASES = 1024;
-/** Ranks: what gives way first. */
+/** Ranks, in the order of eviction. */
 const DECLINED = 0;
 const OFFERED = 1;
 const LEASED = 2;
 
 interface Lease {
   readonly address: number;
-  /** The MAC address it is for; empty where it was declined, which is nobody's. */
+  /** The MAC address that has it; empty for a declined address. */
   readonly owner: string;
   readonly rank: number;
 }
@@ -47,16 +47,16 @@ export class Leases {
     });
   }
 
-  /** The address of the guest that has had a lease for longest, for ports of the host that lead to "the guest". */
+  /** The address of the oldest lease, for forwards that follow the guest. */
   get first(): number | undefined {
     return this.#first;
   }
 
   /**
-   * Keeps an address for a client: its own, the one it would like, the first free one, or one that gives way.
+   * Reserves an address for a client: its current one, the requested one, the first free one, or an evicted one.
    * @param owner its MAC address as text
-   * @param requested the one it would like, 0 for none
-   * @returns 0 when there is none
+   * @param requested the address it asks for, 0 for none
+   * @returns the address, 0 if there is none
    */
   offer(owner: string, requested: number): number {
     const own = this.#byOwner.get(owner);
@@ -69,7 +69,7 @@ export class Leases {
     return address;
   }
 
-  /** Leases an address to a client, from now on. Returns `false` when it can't have that one. */
+  /** Leases an address to a client. Returns `false` if it can't have that one. */
   take(owner: string, address: number): boolean {
     const lease = this.#table.get(address);
     if (!this.#inPool(address) || (lease !== undefined && lease.owner !== owner)) return false;
@@ -86,7 +86,7 @@ export class Leases {
     if (this.#table.get(address)?.owner === owner) this.#drop(address);
   }
 
-  /** A client has found out that somebody else has its address. Returns `false` when it was not its own. */
+  /** A client has found its address in use. Returns `false` if it had no such address. */
   decline(owner: string, address: number): boolean {
     if (this.#table.get(address)?.owner !== owner) return false;
     this.#drop(address);
@@ -107,7 +107,7 @@ export class Leases {
       this.#table.evict(address);
       return address;
     }
-    // What is left was given to nobody, yet somebody speaks from there: it may be a guest that claims them all.
+    // The remaining addresses are not leased, but traffic from them was heard: one guest may claim them all.
     for (let address = guest; address <= this.#last; address++) {
       if (this.#inPool(address) && this.#table.get(address) === undefined) return address;
     }
@@ -123,7 +123,7 @@ export class Leases {
     return this.#inPool(address) && this.#table.get(address) === undefined && !this.#isHeard(address, owner);
   }
 
-  /** Whether somebody else speaks from an address, with a lease or without. */
+  /** Whether another guest was heard from an address, with or without a lease. */
   #isHeard(address: number, owner: string): boolean {
     const mac = this.#stack.neighbours.find(address);
     return mac !== undefined && formatMac(mac) !== owner;
@@ -141,10 +141,10 @@ export class Leases {
     this.#gone(lease);
   }
 
-  /** What hangs on a lease ends with it. */
+  /** Drops the state that depends on a lease. */
   #gone({ address, owner, rank }: Lease): void {
     this.#byOwner.delete(owner);
-    if (rank === LEASED) this.#stack.neighbours.forget(address); // who has it next is asked for by ARP
+    if (rank === LEASED) this.#stack.neighbours.forget(address); // ARP asks for its next owner
     if (address === this.#first) this.#first = this.#table.values().find((lease) => lease.rank === LEASED)?.address;
   }
 }

@@ -1,10 +1,10 @@
 /**
- * DHCP messages (RFC 2131, 2; options RFC 2132) and those of BOOTP (RFC 951, RFC 1497), which are the same but for
- * what options they carry: read out of hostile bytes, written for a guest.
+ * DHCP messages (RFC 2131, 2; options RFC 2132) and BOOTP messages (RFC 951, RFC 1497), which differ only in their
+ * options: parses untrusted requests, writes replies.
  * @module
  */
 
-/** What stands for the type of a plain BOOTP request, which has none. */
+/** The type used for a plain BOOTP request, which has none. */
 export const BOOTP = 0;
 export const DHCP_DISCOVER = 1;
 export const DHCP_OFFER = 2;
@@ -48,44 +48,44 @@ const FILE_AT = 108;
 const FILE_SIZE = 128;
 const COOKIE_AT = 236;
 const OPTIONS_AT = 240;
-/** BOOTP's length (RFC 951): some clients want no less, and those of BOOTP look at no more. */
+/** BOOTP's length (RFC 951): some clients reject shorter messages, and BOOTP clients read no more. */
 const BOOTP_LENGTH = 300;
-/** What a client of DHCP has to take at least (RFC 2131, 2), without its IP and UDP headers. */
+/** The minimum that a DHCP client must accept (RFC 2131, 2), without IP and UDP headers. */
 const DHCP_LENGTH = 548;
 const IP_AND_UDP = 28;
 
-/** What a guest asks for. */
+/** A guest's request. */
 export interface DhcpRequest {
   /** `DHCP_DISCOVER` and so on, or `BOOTP`. */
   readonly type: number;
   readonly transaction: number;
-  /** Whether the answer has to be broadcast. */
+  /** Whether the answer must be broadcast. */
   readonly broadcast: boolean;
-  /** The address the client uses already, 0 for none. */
+  /** The address the client already uses, 0 for none. */
   readonly clientAddress: number;
   /** The relay it came through, 0 for none. */
   readonly relay: number;
   /** The client's MAC address, 6 bytes. */
   readonly mac: Uint8Array;
-  /** The address the client would like, 0 for none. */
+  /** The address the client asks for, 0 for none. */
   readonly requested: number;
   /** The server the client has chosen, 0 for none. */
   readonly server: number;
-  /** What the client calls itself, to be sent back (RFC 6842). */
+  /** The client's identifier, to be sent back (RFC 6842). */
   readonly clientId: Uint8Array | undefined;
-  /** Bytes of the longest message the client takes. */
+  /** Bytes of the longest message the client accepts. */
   readonly maxLength: number;
   readonly vendorClass: string | undefined;
   readonly userClasses: readonly string[];
   readonly architecture: number | undefined;
 }
 
-/** Reads a message; `undefined` when it is not one a server has to look at. */
+/** Parses a message; `undefined` if it is not a request to a server. */
 export function readDhcp(bytes: Uint8Array): DhcpRequest | undefined {
   if (bytes.length < OPTIONS_AT) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   if (bytes[0] !== BOOT_REQUEST || bytes[1] !== ETHERNET || bytes[2] !== 6) return undefined;
-  // What follows another cookie, or none, is a vendor's own: a plain BOOTP request as far as we are asked.
+  // Without the cookie the options are the vendor's own: treat it as a plain BOOTP request.
   const options = view.getUint32(COOKIE_AT) === COOKIE ? readOptions(bytes) : new Map<number, Uint8Array>();
   if (options === undefined) return undefined;
   const given = options.get(OPTION_MESSAGE_TYPE);
@@ -107,11 +107,11 @@ export function readDhcp(bytes: Uint8Array): DhcpRequest | undefined {
     maxLength: Math.max(DHCP_LENGTH, (numberOf(options.get(OPTION_MAX_SIZE), 2) ?? 0) - IP_AND_UDP),
     vendorClass: vendorClass === undefined ? undefined : textOf(vendorClass),
     userClasses: readUserClasses(options.get(OPTION_USER_CLASS)),
-    architecture: numberOf(options.get(OPTION_ARCHITECTURE)?.subarray(0, 2), 2), // the first, where it names several
+    architecture: numberOf(options.get(OPTION_ARCHITECTURE)?.subarray(0, 2), 2), // the first, if it names several
   };
 }
 
-/** All options by code; `undefined` when one lies about its length. Of one that is there twice the parts are one (RFC 3396). */
+/** All options by code; `undefined` if a length is invalid. The parts of a repeated option are joined (RFC 3396). */
 function readOptions(bytes: Uint8Array): Map<number, Uint8Array> | undefined {
   const options = new Map<number, Uint8Array>();
   for (let at = OPTIONS_AT; at < bytes.length; ) {
@@ -128,7 +128,7 @@ function readOptions(bytes: Uint8Array): Map<number, Uint8Array> | undefined {
   return options;
 }
 
-/** The number of an option of so many bytes; `undefined` when it has another length. */
+/** The number in an option of `length` bytes; `undefined` if it has another length. */
 function numberOf(bytes: Uint8Array | undefined, length: number): number | undefined {
   return bytes?.length === length ? bytes.reduce((value, byte) => value * 256 + byte, 0) : undefined;
 }
@@ -137,7 +137,7 @@ function textOf(bytes: Uint8Array): string {
   return String.fromCharCode(...bytes);
 }
 
-/** User classes have a length each (RFC 3004); iPXE and others give one without. */
+/** Each user class has a length (RFC 3004); iPXE and others send one without. */
 function readUserClasses(bytes: Uint8Array | undefined): readonly string[] {
   if (bytes === undefined) return [];
   const classes: string[] = [];
@@ -151,17 +151,17 @@ function readUserClasses(bytes: Uint8Array | undefined): readonly string[] {
   return classes;
 }
 
-/** Writes an answer, option by option. An option that does not fit is left out: the most needed go first. */
+/** Writes an answer, option by option. An option that does not fit is left out: add the most important first. */
 export class DhcpReply {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   readonly #type: number;
-  /** Where the options have to have ended. */
+  /** End of the space for options. */
   readonly #limit: number;
   #at = OPTIONS_AT;
 
   /**
-   * @param bytes where it goes, at least 548 of them
+   * @param bytes the target, at least 548 bytes
    * @param address the address given to the client, 0 for none
    */
   constructor(bytes: Uint8Array, request: DhcpRequest, type: number, address: number) {
@@ -182,7 +182,7 @@ export class DhcpReply {
     if (type !== BOOTP) this.bytes(OPTION_MESSAGE_TYPE, Uint8Array.of(type));
   }
 
-  /** Says where to boot from. Names end with a 0; one that does not fit into its field is left out. */
+  /** Writes the boot server and file. Names end with a 0; one that does not fit into its field is left out. */
   boot(server: number, serverName: string, file: string): void {
     this.#view.setUint32(SERVER_AT, server);
     if (serverName.length < SERVER_NAME_SIZE) this.#letters(SERVER_NAME_AT, serverName);
@@ -203,7 +203,7 @@ export class DhcpReply {
     this.#at += 2;
   }
 
-  /** Adds an option of ASCII letters. */
+  /** Adds an option of ASCII characters. */
   text(code: number, value: string): void {
     if (!this.#head(code, value.length)) return;
     this.#letters(this.#at, value);
@@ -218,8 +218,8 @@ export class DhcpReply {
   }
 
   /**
-   * Ends the options; returns the length of the message. That of BOOTP is padded: WatTCP takes none of 300 bytes
-   * (dosemu2#1504), and others look at the first 300.
+   * Ends the options; returns the length of the message. A BOOTP reply is padded to 548 bytes: WatTCP rejects one of
+   * 300 (dosemu2#1504), and other clients read only the first 300.
    */
   end(): number {
     this.#bytes[this.#at++] = END;
@@ -230,7 +230,7 @@ export class DhcpReply {
     for (let i = 0; i < text.length; i++) this.#bytes[at + i] = text.charCodeAt(i);
   }
 
-  /** Begins an option, if it fits with the end behind it. */
+  /** Begins an option, if it fits together with the end marker. */
   #head(code: number, length: number): boolean {
     if (length > 255 || this.#at + 2 + length + 1 > this.#limit) return false;
     this.#bytes[this.#at++] = code;

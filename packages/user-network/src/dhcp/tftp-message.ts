@@ -1,9 +1,9 @@
 /**
- * TFTP messages (RFC 1350) with options (RFC 2347): what a guest asks for, and what it is answered.
+ * TFTP messages (RFC 1350) with options (RFC 2347): requests of guests and the answers.
  * @module
  */
 
-/** Port of the server, for requests. */
+/** Port of the server for requests. */
 export const TFTP_PORT = 69;
 
 const READ = 1;
@@ -18,32 +18,32 @@ export const TFTP_NOT_FOUND = 1;
 const TFTP_ACCESS = 2;
 const TFTP_ILLEGAL = 4;
 
-/** Bytes of a block where a guest asks for no other (RFC 1350). */
+/** Default block size, bytes (RFC 1350). */
 const USUAL_BLOCK = 512;
-/** The most blocks sent ahead of an acknowledgement: 64 of 1,432 bytes are 90 KB. */
+/** Maximum blocks sent ahead of an acknowledgement: 64 of 1,432 bytes are 90 KB. */
 const MOST_AHEAD = 64;
 const MOST_TIMEOUT_SECONDS = 255;
 
-/** A request to read, its options bounded. */
+/** A read request with its options bounded. */
 export interface TftpRequest {
   readonly path: string;
-  /** Bytes of a block, 8 to the most that was allowed (RFC 2348). */
+  /** Block size, bytes, 8 to the allowed maximum (RFC 2348). */
   readonly blockSize: number;
-  /** Blocks sent ahead of an acknowledgement (RFC 7440); 1 unless asked for. */
+  /** Blocks sent ahead of an acknowledgement (RFC 7440); 1 by default. */
   readonly window: number;
-  /** After so long blocks are sent again, ms (RFC 2349); `undefined` where the guest leaves it to the server. */
+  /** Retransmission time, ms (RFC 2349); `undefined` if the guest leaves it to the server. */
   readonly timeoutMs: number | undefined;
-  /** The options to acknowledge, and their values; `tsize`'s is filled in when the file is known. */
+  /** The options to acknowledge, with their values; `tsize` is filled in when the file is known. */
   readonly options: ReadonlyMap<string, number>;
 }
 
-/** What a datagram to the server's port is: a request, or an error to answer it with. */
+/** A datagram to the server's port: a request, or the error to answer it with. */
 export type TftpAsked = TftpRequest | { readonly code: number; readonly message: string };
 
 /**
- * Reads a datagram to port 69.
+ * Parses a datagram to port 69.
  * @param mostBlock the largest block that fits a packet, bytes
- * @returns `undefined` for what is no request
+ * @returns `undefined` if it is not a request
  */
 export function readRequest(bytes: Uint8Array, mostBlock: number): TftpAsked | undefined {
   if (bytes.length < 4 || bytes[0] !== 0) return undefined;
@@ -82,7 +82,7 @@ function readOptions(texts: readonly string[], mostBlock: number): Omit<TftpRequ
   return { blockSize, window, timeoutMs, options };
 }
 
-/** The texts behind the opcode, each with a zero at its end; one without is left out. */
+/** The zero-terminated texts after the opcode; one without a zero is left out. */
 function textsOf(bytes: Uint8Array): string[] {
   const texts: string[] = [];
   let from = 2;
@@ -93,14 +93,14 @@ function textsOf(bytes: Uint8Array): string[] {
   return texts;
 }
 
-/** The number of the block that a guest acknowledges; -1 where it gives up, `undefined` for anything else. */
+/** The block number that a guest acknowledges; -1 for an error message, `undefined` for anything else. */
 export function readAcknowledgement(bytes: Uint8Array): number | undefined {
   if (bytes.length < 4 || bytes[0] !== 0) return undefined;
   if (bytes[1] === ERROR) return -1;
   return bytes[1] === ACKNOWLEDGEMENT ? bytes[2] * 256 + bytes[3] : undefined;
 }
 
-/** Writes the head of a block of data, 4 bytes. */
+/** Writes the header of a data block, 4 bytes. */
 export function writeDataHead(into: Uint8Array, at: number, block: number): void {
   into[at] = 0;
   into[at + 1] = DATA;
@@ -108,7 +108,7 @@ export function writeDataHead(into: Uint8Array, at: number, block: number): void
   into[at + 3] = block & 255;
 }
 
-/** An acknowledgement of options. */
+/** Makes an acknowledgement of options. */
 export function optionsMessage(options: ReadonlyMap<string, number>): Uint8Array {
   return message(
     OPTIONS,
@@ -117,7 +117,7 @@ export function optionsMessage(options: ReadonlyMap<string, number>): Uint8Array
   );
 }
 
-/** An error. */
+/** Makes an error message. */
 export function errorMessage(code: number, text: string): Uint8Array {
   return message(ERROR, [0, code], [text]);
 }

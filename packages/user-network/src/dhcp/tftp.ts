@@ -1,7 +1,7 @@
 /**
- * The TFTP server at the gateway's address (RFC 1350, RFC 2347 to 2349, RFC 7440), which only reads: network boot
- * fetches its first file by it. A transfer has a port of the server's own, and ends with the acknowledgement of its
- * last block, an error, or when nothing was heard for too long.
+ * The read-only TFTP server at the gateway's address (RFC 1350, RFC 2347 to 2349, RFC 7440), from which network boot
+ * fetches its first file. Each transfer uses a separate port of the server, and ends with the acknowledgement of its
+ * last block, with an error, or after too many retransmissions.
  * @module
  */
 
@@ -20,16 +20,16 @@ import {
   writeDataHead,
 } from "./tftp-message.ts";
 
-/** The files to serve: by their paths, or by a function of the path. `undefined` is a file that is not there. */
+/** The files to serve: by path, or a function of the path. `undefined` means that there is no such file. */
 export type TftpFiles =
   | Readonly<Record<string, Uint8Array>>
   | ((path: string) => Uint8Array | undefined | Promise<Uint8Array | undefined>);
 
 const HEAD = 4;
 const TRANSFERS = 64;
-/** After so long without an acknowledgement blocks are sent again, ms. */
+/** Time without an acknowledgement before the first retransmission, ms; it doubles each time. */
 const TIMEOUT_MS = 1000;
-/** Then again after twice as long each time, so often. */
+/** Time-outs after which a transfer ends. */
 const TRIES = 6;
 const FIRST_PORT = 49_152;
 const PORTS = 16_384;
@@ -42,11 +42,11 @@ class Transfer {
   readonly request: TftpRequest;
   readonly bytes: Uint8Array;
   readonly timer: Timer;
-  /** Blocks acknowledged, counted on past 65,535: 0 until the first, or the options, are. */
+  /** Blocks acknowledged, counted beyond 65,535; 0 before the first. */
   acknowledged = 0;
-  /** Blocks sent, likewise. */
+  /** Blocks sent, counted likewise. */
   sent = 0;
-  /** Whether the options wait to be acknowledged, as block 0. */
+  /** Whether the options still wait for their acknowledgement, as block 0. */
   opening: boolean;
   tries = 0;
 
@@ -67,7 +67,7 @@ class Transfer {
     this.timer = new Timer(late);
   }
 
-  /** Blocks in all: the last one is shorter than the others, and empty where they fill the file. */
+  /** Total number of blocks: the last one is shorter than the others, and may be empty. */
   get blocks(): number {
     return Math.floor(this.bytes.length / this.request.blockSize) + 1;
   }
@@ -78,7 +78,7 @@ export class Tftp {
   readonly #stack: Stack;
   readonly #files: TftpFiles | undefined;
   readonly #transfers: BoundedTable<number, Transfer>;
-  /** Requests whose file is being fetched, so that one repeated meanwhile is not served twice. */
+  /** Requests whose file is being fetched, so that a repeated request is not served twice. */
   readonly #fetching = new Set<string>();
   #life = {};
 
@@ -93,7 +93,7 @@ export class Tftp {
     });
   }
 
-  /** Whether files are served at all. */
+  /** Whether any files are served. */
   get isServing(): boolean {
     return this.#files !== undefined;
   }
@@ -131,7 +131,7 @@ export class Tftp {
     const key = `${guest}:${guestPort}`;
     if (this.#fetching.has(key)) return;
     for (const other of this.#transfers.values()) {
-      // The guest asks again: our first answer was lost.
+      // The guest repeats its request: our first answer was lost.
       if (other.guest === guest && other.guestPort === guestPort) this.#end(other);
     }
     const found = this.#find(request.path);
@@ -142,7 +142,7 @@ export class Tftp {
     this.#fetching.add(key);
     const life = this.#life;
     const arrived = (bytes: Uint8Array | undefined): void => {
-      if (life !== this.#life) return; // of a link that is gone
+      if (life !== this.#life) return; // requested over a link that is gone
       this.#fetching.delete(key);
       this.#stack.event(() => {
         this.#start(guest, guestPort, request, bytes);
@@ -193,7 +193,7 @@ export class Tftp {
     this.#sendWindow(transfer);
   }
 
-  /** Sends the blocks after the acknowledged one, as many as the guest takes at once. */
+  /** Sends the blocks after the acknowledged one, up to the guest's window. */
   #sendWindow(transfer: Transfer): void {
     const { request, guest, guestPort, port, bytes } = transfer;
     if (transfer.opening) {
@@ -214,7 +214,7 @@ export class Tftp {
     this.#stack.timers.set(transfer.timer, this.#stack.now + wait);
   }
 
-  /** Old acknowledgements are passed over, or each block would be sent twice from then on (RFC 1123, 4.2.3.1). */
+  /** Handles an acknowledgement. Old ones are ignored, or each later block would be sent twice (RFC 1123, 4.2.3.1). */
   #acknowledged(transfer: Transfer, block: number): void {
     if (transfer.opening) {
       if (block !== 0) return;
@@ -258,7 +258,7 @@ export class Tftp {
     const { neighbours, config, counters } = this.#stack;
     const mac = neighbours.find(guest);
     if (mac === undefined)
-      counters.dropped.toGuest++; // sent again when it is late
+      counters.dropped.toGuest++; // retransmitted on time-out
     else this.#stack.sendUdp(mac, config.gateway, port, guest, guestPort, length);
   }
 }

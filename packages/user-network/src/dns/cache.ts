@@ -1,6 +1,5 @@
 /**
- * Answers that are still good, by question. When there is no place for one more, the one that was not asked for the
- * longest gives way.
+ * A cache of answers, by question. When it is full, the answer unused for longest is evicted.
  * @module
  */
 
@@ -8,18 +7,18 @@ import { BoundedTable } from "../bounded-table.ts";
 import type { Stack } from "../stack.ts";
 import type { DnsReply } from "./reply.ts";
 
-/** Seconds after which an answer is asked for anew: the host's servers may be others by then, as when a VPN came up. */
+/** Maximum seconds that an answer is kept: the host may use other servers by then, for example because of a VPN. */
 const MAX_LIFETIME = 300;
-/** Bytes of an answer that is kept, at most: so the limit of answers is one of memory. */
+/** Maximum bytes of a cached answer: so the number of answers also limits the memory. */
 const MAX_SIZE = 4096;
 
 interface Entry {
   readonly reply: DnsReply;
-  /** ms. */
+  /** Time of the answer, ms. */
   readonly since: number;
 }
 
-/** Answers that are still good. */
+/** A cache of answers. */
 export class DnsCache {
   readonly #stack: Stack;
   readonly #entries: BoundedTable<string, Entry>;
@@ -34,7 +33,7 @@ export class DnsCache {
     });
   }
 
-  /** Finds an answer, and how long it has been here, whole seconds. */
+  /** Finds an answer and its age in whole seconds. */
   find(key: string): { readonly reply: DnsReply; readonly age: number } | undefined {
     const entry = this.#entries.use(key);
     if (entry === undefined) return undefined;
@@ -43,14 +42,14 @@ export class DnsCache {
     return age < Math.min(reply.lifetime, MAX_LIFETIME) ? { reply, age } : undefined;
   }
 
-  /** Keeps an answer, if it may be kept. */
+  /** Caches an answer, if it may be cached. */
   keep(key: string, reply: DnsReply): void {
     if (reply.lifetime > 0 && reply.message.length <= MAX_SIZE) {
       this.#entries.set(key, { reply, since: this.#stack.now });
     }
   }
 
-  /** Forgets all. */
+  /** Empties the cache. */
   clear(): void {
     this.#entries.clear();
   }

@@ -1,6 +1,6 @@
 /**
- * The network's name server: answers what it knows itself, and passes on all else to the host's servers, message by
- * message, where the network's policy lets it.
+ * The network's name server: answers local names itself, and forwards all other messages to the host's servers, if the
+ * network's policy allows it.
  * @module
  */
 
@@ -16,7 +16,7 @@ import { RCODE_REFUSED } from "./wire.ts";
 export const DNS_PORT = 53;
 const MAX_TCP_SIZE = 0xffff;
 
-/** Answers questions. */
+/** The name server. */
 export class Dns {
   readonly #stack: Stack;
   readonly #forwarder: DnsForwarder;
@@ -30,8 +30,8 @@ export class Dns {
    * Answers a question.
    * @param message the question; kept until the answer
    * @param stream whether it came over TCP, where answers may be long
-   * @param answered gets the answer, once, at once or later
-   * @returns withdraws the question; `undefined` when it is none, and is not answered
+   * @param answered called once with the answer, at once or later
+   * @returns a function that cancels the question; `undefined` if the message is not a question and gets no answer
    */
   ask(message: Uint8Array, stream: boolean, answered: (answer: Uint8Array) => void): (() => void) | undefined {
     const { counters, config } = this.#stack;
@@ -48,7 +48,7 @@ export class Dns {
       answer(writeRefusal(message, question));
       return () => {};
     }
-    // An answer in one packet: fragments get lost, and guests may not take them.
+    // An answer must fit one packet: fragments get lost, and guests may reject them.
     const limit = stream ? MAX_TCP_SIZE : Math.min(question.udpSize, config.mtu - IP_HEADER - UDP_HEADER);
     const done = (reply: DnsReply, age: number): void => answer(writeReply(question, reply, age, limit));
     const here = answerHere(question, config);
@@ -64,7 +64,7 @@ export class Dns {
     return this.#forwarder.ask(question, done);
   }
 
-  /** The guest is gone: nothing it asked is answered any more, and nothing of it is kept. */
+  /** The guest is gone: drops its questions and the cached answers. */
   clear(): void {
     this.#forwarder.clear();
   }

@@ -1,6 +1,6 @@
 /**
- * Questions that only the host's servers can answer: equal ones asked once, their answers kept as long as they are
- * good, and each answered in the end, whatever the host does.
+ * Forwards questions to the host's servers: equal questions are sent once, answers are cached for their lifetime, and
+ * each question is answered in the end, even if the host fails.
  * @module
  */
 
@@ -12,17 +12,17 @@ import { type DnsQuestion, writeQuery } from "./question.ts";
 import { type DnsReply, ownReply, readReply } from "./reply.ts";
 import { RCODE_SERVER_FAILURE } from "./wire.ts";
 
-/** When a host that says nothing is given up: it has tried its servers by then, each twice. */
+/** Time to wait for the host, which has asked each of its servers twice by then. */
 const TIMEOUT_MS = 20_000;
 
-/** One who waits for an answer. */
+/** A question that waits for an answer. */
 interface Waiting {
   readonly question: DnsQuestion;
   readonly exchange: Exchange;
   readonly done: (reply: DnsReply, age: number) => void;
 }
 
-/** A question that was put to the host. */
+/** A question sent to the host. */
 interface Exchange {
   readonly key: string;
   readonly query: Uint8Array;
@@ -30,12 +30,12 @@ interface Exchange {
   readonly canceller: Canceller;
 }
 
-/** Puts questions to the host. */
+/** Forwards questions to the host. */
 export class DnsForwarder {
   readonly #stack: Stack;
   readonly #cache: DnsCache;
   readonly #exchanges = new Map<string, Exchange>();
-  /** All who wait. The one that has waited longest is the least likely to get an answer, and gives way. */
+  /** All waiting questions. The oldest is evicted, as the least likely to get an answer. */
   readonly #waiting: Places<Waiting>;
 
   constructor(stack: Stack) {
@@ -54,9 +54,9 @@ export class DnsForwarder {
   }
 
   /**
-   * Asks.
-   * @param done gets the answer and its age in seconds, once, at once or later
-   * @returns withdraws the question: `done` will not be called any more
+   * Asks a question.
+   * @param done called once with the answer and its age in seconds, at once or later
+   * @returns a function that cancels the question: `done` is not called then
    */
   ask(question: DnsQuestion, done: (reply: DnsReply, age: number) => void): () => void {
     const cached = this.#cache.find(question.key);
@@ -65,7 +65,7 @@ export class DnsForwarder {
       done(cached.reply, cached.age);
       return () => {};
     }
-    this.#waiting.makeRoom(); // first, for the one that gives way may be the last that waits for the same
+    this.#waiting.makeRoom(); // first, because the evicted question may be the last one of the same exchange
     const before = this.#exchanges.get(question.key);
     const exchange = before ?? this.#open(question);
     const place = new Place<Waiting>({ question, exchange, done });
@@ -79,7 +79,7 @@ export class DnsForwarder {
     };
   }
 
-  /** Forgets all questions and answers. */
+  /** Drops all questions and answers. */
   clear(): void {
     this.#waiting.clear();
     this.#cache.clear();
@@ -102,9 +102,9 @@ export class DnsForwarder {
     );
   }
 
-  /** An answer came, or none will: all who wait for it are told. */
+  /** Ends an exchange, with or without an answer: answers all its questions. */
   #settle(exchange: Exchange, reply: DnsReply | undefined): void {
-    if (this.#exchanges.get(exchange.key) !== exchange) return; // nobody waits for it any more
+    if (this.#exchanges.get(exchange.key) !== exchange) return; // no question waits for it any longer
     this.#exchanges.delete(exchange.key);
     const stack = this.#stack;
     stack.event(() => {
@@ -117,7 +117,7 @@ export class DnsForwarder {
     });
   }
 
-  /** One waits no more. What nobody waits for is not looked for any longer. */
+  /** Removes questions without a place from an exchange. Aborts the exchange if none is left. */
   #abandon({ exchange }: Waiting): void {
     for (const place of exchange.waiting) if (place.rank < 0) exchange.waiting.delete(place);
     if (exchange.waiting.size > 0) return;

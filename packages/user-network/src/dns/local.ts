@@ -1,9 +1,9 @@
 /**
- * What is answered here, at once: the network's own names and their addresses, zones that exist on no server
- * (RFC 6303, RFC 6761, RFC 7686), and what is never asked of others.
+ * Local answers: the network's own names and their addresses, zones that exist on no server (RFC 6303, RFC 6761, RFC
+ * 7686), and questions that are never forwarded.
  *
- * The reverse zones of private addresses are not among them, but for the network's own: a guest reaches the host's
- * private networks, so their names are for the host's servers to say.
+ * Of the reverse zones of private addresses only the network's own is answered here: a guest reaches the host's private
+ * networks, so the host's servers answer for them.
  * @module
  */
 
@@ -30,7 +30,7 @@ const TTL = 60;
 const LOCALHOST = "localhost";
 const LOOPBACK = "127.0.0.1";
 
-/** Nothing of these is on any server. */
+/** Zones that exist on no server. */
 const EMPTY_ZONES: readonly string[] = [
   "invalid",
   "onion",
@@ -52,12 +52,12 @@ const EMPTY_ZONES: readonly string[] = [
   "8.b.d.0.1.0.0.2.ip6.arpa",
 ];
 
-/** The answer to a question that needs nobody else; `undefined` for all others. */
+/** The answer to a question that needs no other server; `undefined` for all others. */
 export function answerHere(question: DnsQuestion, config: UserNetworkConfig): DnsReply | undefined {
   const { name, type, edns } = question;
   if (edns !== undefined && edns.version > 0) return ownReply(question, RCODE_BAD_VERSION);
   if (type === TYPE_OPT) return ownReply(question, RCODE_FORMAT_ERROR);
-  // What another class says of a server is not about us; a transfer is no single message.
+  // Other classes do not concern us, and a zone transfer is not a single message.
   if (!question.internet || type === TYPE_AXFR || type === TYPE_IXFR) return ownReply(question, RCODE_REFUSED);
 
   const address = config.names.get(name) ?? (isWithin(name, LOCALHOST) ? LOOPBACK : undefined);
@@ -68,12 +68,12 @@ export function answerHere(question: DnsQuestion, config: UserNetworkConfig): Dn
   for (const zone of EMPTY_ZONES) {
     if (isWithin(name, zone)) return ownReply(question, name === zone ? RCODE_OK : RCODE_NO_SUCH_NAME);
   }
-  // No IPv6 here: a guest that got such an address would try it in vain. One that validates sees the whole truth.
+  // There is no IPv6: a guest would try the address in vain. A guest that validates DNSSEC gets the real answer.
   if (type === TYPE_AAAA && edns?.dnssecOk !== true) return ownReply(question, RCODE_OK);
   return undefined;
 }
 
-/** What is known of the network's own addresses by their names in in-addr.arpa: of them there is nothing elsewhere. */
+/** Answers for names in in-addr.arpa of configured addresses, and of the network's own: no other server knows those. */
 function answerReverse(question: DnsQuestion, config: UserNetworkConfig): DnsReply | undefined {
   const found = readReverse(question.name);
   if (found === undefined) return undefined;
@@ -86,7 +86,7 @@ function answerReverse(question: DnsQuestion, config: UserNetworkConfig): DnsRep
   return ownReply(question, isWhole && octets < 4 ? RCODE_OK : RCODE_NO_SUCH_NAME);
 }
 
-/** Whether a name is another, or lies below it. */
+/** Whether a name equals a zone, or lies below it. */
 function isWithin(name: string, zone: string): boolean {
   return name === zone || name.endsWith(`.${zone}`);
 }

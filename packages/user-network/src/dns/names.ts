@@ -1,5 +1,5 @@
 /**
- * Names and addresses that are known here or on the host, as records to answer by.
+ * Records for names and addresses that are known here or on the host.
  * @module
  */
 
@@ -9,14 +9,14 @@ import { TYPE_A, TYPE_ANY, TYPE_PTR } from "./wire.ts";
 
 const REVERSE = ".in-addr.arpa";
 
-/** An A record. */
+/** Makes an A record. */
 export function addressRecord(address: string, ttl: number): OwnRecord {
   const value = parseIpv4(address) ?? 0;
   const data = Uint8Array.of(value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255);
   return { type: TYPE_A, ttl, data };
 }
 
-/** A PTR record. */
+/** Makes a PTR record. */
 export function nameRecord(name: string, ttl: number): OwnRecord {
   const data = new Uint8Array(name.length + 2);
   let at = 0;
@@ -32,22 +32,22 @@ export function isName(name: string): boolean {
   return name.length <= 253 && /^[\x21-\x2d\x2f-\x7e]{1,63}(\.[\x21-\x2d\x2f-\x7e]{1,63})*$/.test(name);
 }
 
-/** Whether a question of one type, or of all, asks for records of a type. */
+/** Whether a question of type `asked`, which may be ANY, asks for records of a type. */
 export function asks(asked: number, type: number): boolean {
   return asked === type || asked === TYPE_ANY;
 }
 
-/** What a name of in-addr.arpa says. */
+/** A parsed name of in-addr.arpa. */
 export interface ReverseName {
-  /** The octets it names, those it doesn't being 0. */
+  /** The address; octets it does not name are 0. */
   readonly address: number;
-  /** How many it names. */
+  /** Number of octets it names. */
   readonly octets: number;
-  /** Whether it is only that, and not something below. */
+  /** Whether all its labels are octets. */
   readonly isWhole: boolean;
 }
 
-/** Reads a name of in-addr.arpa (RFC 1035, 3.5); `undefined` for other names. */
+/** Parses a name of in-addr.arpa (RFC 1035, 3.5); `undefined` for other names. */
 export function readReverse(name: string): ReverseName | undefined {
   if (!name.endsWith(REVERSE)) return undefined;
   const labels = name.slice(0, -REVERSE.length).split(".").reverse();

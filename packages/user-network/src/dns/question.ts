@@ -1,5 +1,5 @@
 /**
- * A guest's question, read out of hostile bytes, and the question that is asked for it elsewhere.
+ * Parses a guest's question from untrusted bytes, and writes the query that is sent to a server for it.
  * @module
  */
 
@@ -24,15 +24,15 @@ import {
   writeOpt,
 } from "./wire.ts";
 
-/** What a client takes over UDP that says nothing of it (RFC 1035, 4.2.1). */
+/** Maximum UDP answer for a client without EDNS (RFC 1035, 4.2.1). */
 const PLAIN_UDP_SIZE = 512;
-/** What of a question's flags the answer depends on. */
+/** The flags of a question on which the answer depends. */
 const ASKED_FLAGS = FLAG_RECURSION_DESIRED | FLAG_AUTHENTIC_DATA | FLAG_CHECKING_DISABLED;
 
-/** What a client says by its OPT record (RFC 6891, 6.1). */
+/** The contents of a client's OPT record (RFC 6891, 6.1). */
 export interface DnsEdns {
   readonly version: number;
-  /** Whether it wants DNSSEC's records (RFC 3225). */
+  /** Whether it wants DNSSEC records (RFC 3225). */
   readonly dnssecOk: boolean;
 }
 
@@ -41,30 +41,33 @@ export interface DnsQuestion {
   readonly id: number;
   /** Header flags. */
   readonly flags: number;
-  /** In lower case, labels joined by dots, without one at the end; a dot within a label is `\.`, a byte is a char. */
+  /**
+   * In lower case, labels joined by dots, without one at the end; a dot within a label is `\.`, a backslash `\\`; one
+   * character per byte.
+   */
   readonly name: string;
   readonly type: number;
-  /** Whether it asks of the Internet (class IN). */
+  /** Whether its class is IN (Internet). */
   readonly internet: boolean;
-  /** The question section as it came, to be asked and sent back: names keep their case. */
+  /** The question section as received, for the query and the answer: names keep their case. */
   readonly section: Uint8Array;
-  /** Bytes the client takes over UDP. */
+  /** Maximum bytes of an answer over UDP. */
   readonly udpSize: number;
-  /** What it says by EDNS, if it speaks it. */
+  /** Its EDNS data, if it has an OPT record. */
   readonly edns: DnsEdns | undefined;
-  /** The same for questions that have the same answer. */
+  /** Cache key: equal for questions with the same answer. */
   readonly key: string;
 }
 
 /**
- * Reads a question. It holds on to the bytes.
- * @returns the question; or the `RCODE_*` to refuse it by; or `undefined` when it does not even ask
+ * Parses a question. The result keeps views of the bytes.
+ * @returns the question; the `RCODE_*` to refuse it with; or `undefined` if the message is not a request
  */
 export function readQuestion(bytes: Uint8Array): DnsQuestion | number | undefined {
   if (bytes.length < DNS_HEADER) return undefined;
   const view = viewOf(bytes);
   const flags = view.getUint16(2);
-  if ((flags & FLAG_RESPONSE) !== 0) return undefined; // an answer: answering it could go on for ever
+  if ((flags & FLAG_RESPONSE) !== 0) return undefined; // an answer: replying to it could loop forever
   if ((flags & FLAG_OPCODE) !== 0) return RCODE_NOT_IMPLEMENTED;
   if (view.getUint16(4) !== 1) return RCODE_FORMAT_ERROR;
   const name = readName(bytes);
@@ -88,8 +91,8 @@ export function readQuestion(bytes: Uint8Array): DnsQuestion | number | undefine
 }
 
 /**
- * Writes the question to be asked for a client's. EDNS is of one hop (RFC 6891, 6.1.1): that the client speaks it and
- * wants DNSSEC is said again, in our own OPT record; its options are not.
+ * Writes the query for a client's question. EDNS applies to one hop (RFC 6891, 6.1.1): our own OPT record repeats that
+ * the client uses EDNS and whether it wants DNSSEC, but not its options.
  */
 export function writeQuery(question: DnsQuestion, id: number): Uint8Array {
   const { section, edns } = question;
@@ -107,7 +110,7 @@ export function writeQuery(question: DnsQuestion, id: number): Uint8Array {
   return bytes;
 }
 
-/** The first name of a message, which can't be compressed: there is none in front of it. */
+/** Parses the first name of a message. It can't be compressed: no name precedes it. */
 function readName(bytes: Uint8Array): { readonly text: string; readonly end: number } | undefined {
   const end = endOfName(bytes, DNS_HEADER);
   if (end < 0) return undefined;
@@ -123,7 +126,7 @@ function readName(bytes: Uint8Array): { readonly text: string; readonly end: num
   return { text, end };
 }
 
-/** The one OPT record of a question, if it has one; it is looked for among all the records that it says to have. */
+/** Finds the one OPT record of a question, if any, among all its records. */
 function readOpt(
   bytes: Uint8Array,
   view: DataView,

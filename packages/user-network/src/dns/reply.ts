@@ -1,6 +1,6 @@
 /**
- * Answers: what a name server said, checked and made ready to be said to others, or what is said here; and how it is
- * written for one who asked, by his id, his letter case, his EDNS, the age of the answer, and the bytes he takes.
+ * Answers: parses and checks the reply of a name server, or makes one of its own, and writes it for a client: with the
+ * client's id, letter case, EDNS and size limit, and TTLs reduced by the answer's age.
  * @module
  */
 
@@ -35,23 +35,23 @@ interface Place extends RecordPlace {
   readonly section: number;
 }
 
-/** An answer, to whoever asks the same. */
+/** An answer, independent of the client. */
 export interface DnsReply {
   /** 12 bits (RFC 6891, 6.1.3). */
   readonly rcode: number;
-  /** Whether it was cut short, and is to be asked for again over TCP. */
+  /** Whether it was truncated; the client should ask again over TCP. */
   readonly truncated: boolean;
-  /** The server vouches for it (RFC 4035). */
+  /** Whether the server has validated it (RFC 4035). */
   readonly authentic: boolean;
-  /** The message: a header that says nothing, the question, the records. No OPT record. */
+  /** The message: an unused header, the question, the records. No OPT record. */
   readonly message: Uint8Array;
   /** Its records. */
   readonly places: readonly Place[];
-  /** How long it is good, seconds; 0 when it is good for those who asked only. */
+  /** Lifetime in the cache, seconds; 0: do not cache. */
   readonly lifetime: number;
 }
 
-/** A record of our own: its data, under the name that was asked for. */
+/** A record of our own; its name is the one asked for. */
 export interface OwnRecord {
   readonly type: number;
   /** Seconds. */
@@ -59,7 +59,7 @@ export interface OwnRecord {
   readonly data: Uint8Array;
 }
 
-/** An answer without records, to a question that could not be read. */
+/** Writes an answer without records, to a question that could not be parsed. */
 export function writeRefusal(question: Uint8Array, rcode: number): Uint8Array {
   const bytes = new Uint8Array(DNS_HEADER);
   const view = viewOf(bytes);
@@ -93,7 +93,7 @@ export function ownReply(question: DnsQuestion, rcode: number, records: readonly
   return { rcode, truncated: false, authentic: false, message, places, lifetime: 0 };
 }
 
-/** Whether a message answers a query: by id, and by what was asked (RFC 5452, 9.1). */
+/** Whether a message answers a query: same id and same question (RFC 5452, 9.1). */
 export function isAnswerTo(query: Uint8Array, message: Uint8Array): boolean {
   if (message.length < DNS_HEADER) return false;
   const view = viewOf(message);
@@ -102,20 +102,20 @@ export function isAnswerTo(query: Uint8Array, message: Uint8Array): boolean {
   if (view.getUint16(0) !== asked.getUint16(0)) return false;
   if ((flags & (FLAG_RESPONSE | FLAG_OPCODE)) !== FLAG_RESPONSE) return false;
   const questions = view.getUint16(4);
-  // A server that could not read the question may not repeat it.
+  // A server that could not parse the question may leave it out.
   if (questions === 0) return (flags & 15) !== RCODE_OK && (flags & 15) !== RCODE_NO_SUCH_NAME;
   const end = endOfQuestion(query);
   if (questions !== 1) return false;
   for (let i = DNS_HEADER; i < end; i++) {
-    // Type and class are no letters; lengths of labels are below them.
+    // Type and class are not letters, so they must be equal; label lengths are below the letters.
     if (i < end - 4 ? fold(message[i]) !== fold(query[i]) : message[i] !== query[i]) return false;
   }
   return true;
 }
 
 /**
- * Reads what came back for a query.
- * @returns `undefined` when it does not answer the query, or is malformed
+ * Parses the answer to a query.
+ * @returns `undefined` if it does not answer the query, or is malformed
  */
 export function readReply(query: Uint8Array, bytes: Uint8Array): DnsReply | undefined {
   if (!isAnswerTo(query, bytes)) return undefined;
@@ -123,13 +123,13 @@ export function readReply(query: Uint8Array, bytes: Uint8Array): DnsReply | unde
   const flags = view.getUint16(2);
   const truncated = (flags & FLAG_TRUNCATED) !== 0;
   const start = endOfQuestion(query);
-  // The rest of what is cut short is of no use: it may end in the middle of a set (RFC 2181, 9).
+  // The records of a truncated answer are useless: it may end in the middle of a set (RFC 2181, 9).
   const isBare = truncated || view.getUint16(4) === 0;
   const found = isBare ? { places: [], rcode: 0 } : readRecords(bytes, view, start);
   if (found === undefined) return undefined;
   const { places } = found;
   const rcode = found.rcode | (flags & 15);
-  // A copy: the bytes may be of a buffer that is used again.
+  // Copied, because the buffer may be reused.
   const message = isBare ? query.slice(0, start) : bytes.slice(0, places.at(-1)?.end ?? start);
   const isWhole = !isBare && (rcode === RCODE_OK || rcode === RCODE_NO_SUCH_NAME);
   const type = viewOf(query).getUint16(start - 4);
@@ -138,10 +138,10 @@ export function readReply(query: Uint8Array, bytes: Uint8Array): DnsReply | unde
 }
 
 /**
- * Writes an answer for one who asked.
- * @param age how long ago it came, whole seconds; below all its TTLs
- * @param limit bytes it may have: records that don't fit are left out, which is said (flag TC) unless they are only
- *   additional (RFC 2181, 9)
+ * Writes an answer for a client.
+ * @param age age of the answer, whole seconds; below all its TTLs
+ * @param limit maximum bytes: records that don't fit are left out, and flag TC is set unless they are only additional
+ * ones (RFC 2181, 9)
  */
 export function writeReply(question: DnsQuestion, reply: DnsReply, age: number, limit: number): Uint8Array {
   const { section, edns } = question;
@@ -164,7 +164,7 @@ export function writeReply(question: DnsQuestion, reply: DnsReply, age: number, 
   for (const { ttlAt } of reply.places) {
     if (ttlAt < end) view.setUint32(ttlAt, ttlOf(view, ttlAt) - age);
   }
-  // Without EDNS there is no room for codes above 15.
+  // Without EDNS, codes above 15 can't be expressed.
   const rcode = edns === undefined && reply.rcode > 15 ? RCODE_SERVER_FAILURE : reply.rcode;
   let flags = FLAG_RESPONSE | FLAG_RECURSION_AVAILABLE | (rcode & 15);
   flags |= question.flags & (FLAG_RECURSION_DESIRED | FLAG_CHECKING_DISABLED);
@@ -180,14 +180,14 @@ export function writeReply(question: DnsQuestion, reply: DnsReply, age: number, 
   return bytes;
 }
 
-/** Where the question of a query ends that we wrote ourselves. */
+/** Offset after the question of a query that we wrote. */
 function endOfQuestion(query: Uint8Array): number {
   let at = DNS_HEADER;
   while (query[at] !== 0) at += 1 + query[at];
   return at + 5;
 }
 
-/** The records of an answer, up to its OPT record, and what that adds to the response code. */
+/** Parses the records of an answer, up to its OPT record, and the upper bits of the response code in it. */
 function readRecords(bytes: Uint8Array, view: DataView, at: number): { places: Place[]; rcode: number } | undefined {
   const places: Place[] = [];
   let rcode = 0;
@@ -202,7 +202,8 @@ function readRecords(bytes: Uint8Array, view: DataView, at: number): { places: P
         hasOpt = true;
         rcode = view.getUint8(record.ttlAt) << 4;
       } else if (!hasOpt) {
-        // Those behind it could not stay where names point to; in practice there are none but signatures of the hop.
+        // Records after the OPT record are dropped: removing it would shift them, and pointers to names would break. In
+        // practice only signatures of the hop follow it.
         places.push({ ...record, section });
       }
     }
@@ -210,7 +211,7 @@ function readRecords(bytes: Uint8Array, view: DataView, at: number): { places: P
   return { places, rcode };
 }
 
-/** How long an answer is good, seconds: the shortest TTL; if it says "none", what the zone's SOA says of that. */
+/** Lifetime of an answer, seconds: the shortest TTL; for a negative answer, as limited by the zone's SOA. */
 function lifetimeOf(view: DataView, places: readonly Place[], rcode: number, type: number): number {
   let lifetime = Number.POSITIVE_INFINITY;
   let isPositive = false;

@@ -1,9 +1,9 @@
 /**
- * The name server over TCP (RFC 7766): a host socket that is none, for the guest's TCP to be tied to. A guest asks
- * by it when an answer did not fit into a datagram.
+ * The name server over TCP (RFC 7766): stands in for a host socket, connected to the guest's TCP. A guest uses it when
+ * an answer did not fit into a datagram.
  *
- * Questions may follow each other without waiting, and each is answered as soon as its answer is there (6.2.1). What
- * can't be taken yet stays with the guest's TCP, whose window closes.
+ * Questions may follow each other without waiting, and each is answered as soon as its answer is ready (6.2.1). Data
+ * that can't be taken yet is left unread, and the window of the guest's TCP closes.
  * @module
  */
 
@@ -12,11 +12,11 @@ import type { Stack } from "../stack.ts";
 import { Timer } from "../timers.ts";
 import type { Dns } from "./dns.ts";
 
-/** Questions of one connection that wait for an answer: more are not read. */
+/** Maximum waiting questions per connection: more are not read. */
 const MAX_WAITING = 16;
-/** A question has a name and an OPT record: who announces more is no resolver. */
+/** Maximum bytes of a question, which has only a name and an OPT record. */
 const MAX_QUESTION = 4096;
-/** After so long without a question or an answer it ends: "on the order of a few seconds" (RFC 7766, 6.2.3). */
+/** Idle time after which the connection closes: "on the order of a few seconds" (RFC 7766, 6.2.3). */
 const IDLE_MS = 10_000;
 
 /** A connection to the network's own name server. */
@@ -24,12 +24,12 @@ export class DnsStream implements HostTcp {
   readonly #stack: Stack;
   readonly #dns: Dns;
   readonly #handlers: HostTcpHandlers;
-  /** What the guest has written, not read yet. */
+  /** Bytes the guest has sent that were not read yet. */
   readonly #chunks: Uint8Array[] = [];
-  /** The message being read, its length in front. */
+  /** The message being read, after its length. */
   #message = new Uint8Array(2);
   #filled = 0;
-  /** Questions on their way, by what withdraws them. */
+  /** Pending questions, as the functions that cancel them. */
   readonly #waiting = new Set<() => void>();
   readonly #idle: Timer = new Timer(() => this.#close());
   #paused = false;
@@ -56,7 +56,7 @@ export class DnsStream implements HostTcp {
     this.#later(() => this.#read());
   }
 
-  /** The guest does not read: answers on their way may still come, more questions are not taken. */
+  /** The guest does not read: pending answers may still arrive, but no more questions are taken. */
   pause(): void {
     this.#paused = true;
   }
@@ -98,7 +98,7 @@ export class DnsStream implements HostTcp {
     return !this.#over && !this.#paused && this.#waiting.size < MAX_WAITING;
   }
 
-  /** A length, or a message, is whole. Returns whether it was one. */
+  /** Takes a complete length or message. Returns whether it was valid. */
   #take(): boolean {
     const message = this.#message;
     if (message.length === 2) {
@@ -136,7 +136,7 @@ export class DnsStream implements HostTcp {
     this.#read();
   }
 
-  /** Nothing is going on, perhaps: it may stay so for a while. */
+  /** Starts the idle timer if no question is pending. */
   #rest(): void {
     if (this.#waiting.size === 0) this.#stack.timers.set(this.#idle, this.#stack.now + IDLE_MS);
   }
@@ -147,7 +147,7 @@ export class DnsStream implements HostTcp {
     this.#handlers.closed();
   }
 
-  /** As a socket would: never within the call that was the cause. */
+  /** Runs something asynchronously, as a socket would: never within the call that caused it. */
   #later(run: () => void): void {
     void Promise.resolve().then(() => {
       if (this.#over) return;

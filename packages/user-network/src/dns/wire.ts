@@ -1,8 +1,8 @@
 /**
- * DNS messages by the byte (RFC 1035, 4.1; RFC 6891): the numbers, and names and records found in hostile bytes.
+ * DNS wire format (RFC 1035, 4.1; RFC 6891): constants, and names and records in untrusted bytes.
  *
- * Written here, for a forwarder needs little of it (questions, times to live, OPT), the libraries for it work on
- * Node's Buffer, and this runs in browsers.
+ * We do not use a library, because a forwarder needs only a little of the format (questions, TTLs, OPT), and the
+ * libraries work on Node's Buffer, while this runs in browsers.
  * @module
  */
 
@@ -40,33 +40,33 @@ export const DNS_HEADER = 12;
 export const OPT_LENGTH = 11;
 /** DO, in the lower half of the TTL of an OPT record (RFC 3225). */
 export const OPT_DNSSEC_OK = 0x8000;
-/** What goes over UDP at most: larger messages might be fragmented (RFC 9715). */
+/** Maximum bytes over UDP: larger messages might be fragmented (RFC 9715). */
 export const MAX_UDP_SIZE = 1232;
-/** Bytes of a name at most, lengths and the root included. */
+/** Maximum bytes of a name, lengths and the root included. */
 const MAX_NAME = 255;
-/** Bytes of a label at most. */
+/** Maximum bytes of a label. */
 const MAX_LABEL = 63;
 
-/** As many as a name can have labels. */
+/** Maximum pointers to follow: the maximum number of labels of a name. */
 const MAX_POINTERS = 127;
-/** Type, class, TTL and the length of the data. */
+/** Bytes of type, class, TTL and data length. */
 const RECORD_FIXED = 10;
 
-/** Where a record lies in a message. */
+/** The position of a record in a message. */
 export interface RecordPlace {
   readonly type: number;
   readonly class: number;
-  /** Where its TTL is, in bytes from the message's start. */
+  /** Offset of its TTL in the message. */
   readonly ttlAt: number;
-  /** Where its data starts. */
+  /** Offset of its data. */
   readonly dataAt: number;
-  /** Where it ends. */
+  /** Offset after the record. */
   readonly end: number;
 }
 
 /**
- * Finds the end of the name at `at`, following pointers to see that it is one; -1 when it is none. A pointer that the
- * message cuts in two ends behind it: who asks has to look whether what follows is there.
+ * Finds the end of the name at `at`, and follows pointers to check that the name is valid; -1 if it is not. A pointer
+ * cut off by the end of the message ends after that: the caller must check that the following bytes exist.
  */
 export function endOfName(bytes: Uint8Array, at: number): number {
   let end = -1;
@@ -90,7 +90,7 @@ export function endOfName(bytes: Uint8Array, at: number): number {
   }
 }
 
-/** Finds a record; `undefined` when the bytes hold none, or not all of it. */
+/** Finds a record; `undefined` if there is no complete record. */
 export function recordAt(bytes: Uint8Array, view: DataView, at: number): RecordPlace | undefined {
   const fixed = endOfName(bytes, at);
   if (fixed < 0 || fixed + RECORD_FIXED > bytes.length) return undefined;
@@ -105,7 +105,7 @@ export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
-/** A byte of a name, in lower case if it is an ASCII letter: the others have no case (RFC 4343). */
+/** Converts a byte of a name to lower case; only ASCII letters have case (RFC 4343). */
 export function fold(byte: number): number {
   return byte >= 0x41 && byte <= 0x5a ? byte + 0x20 : byte;
 }

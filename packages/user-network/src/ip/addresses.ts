@@ -1,15 +1,15 @@
 /**
- * IPv4 and MAC addresses, and who may be reached from a guest. IPv4 addresses are numbers (unsigned, 32 bits) so
- * that comparing and masking them allocates nothing; text exists only at the edges.
+ * IPv4 and MAC addresses, and classes of destinations. IPv4 addresses are numbers (unsigned, 32 bits), so that
+ * comparing and masking them allocates nothing; text is used only at the edges.
  * @module
  */
 
 import { UserNetworkError } from "../errors.ts";
 
-/** 255.255.255.255, the broadcast address of whatever network one is on. */
+/** 255.255.255.255, the limited broadcast address. */
 export const IPV4_BROADCAST = 0xffff_ffff;
 
-/** Reads `a.b.c.d`; `undefined` when it is anything else. */
+/** Parses `a.b.c.d`; `undefined` for anything else. */
 export function parseIpv4(text: string): number | undefined {
   const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
   if (match === null) return undefined;
@@ -22,14 +22,14 @@ export function parseIpv4(text: string): number | undefined {
   return address;
 }
 
-/** Writes an address as `a.b.c.d`. */
+/** Formats an address as `a.b.c.d`. */
 export function formatIpv4(address: number): string {
   return `${address >>> 24}.${(address >>> 16) & 255}.${(address >>> 8) & 255}.${address & 255}`;
 }
 
 /**
- * Reads an address that the user configured.
- * @param what names it in the error
+ * Parses an address from the options.
+ * @param what name of the option in the error
  * @throws UserNetworkError `BAD_ADDRESS`
  */
 export function requireIpv4(text: string, what: string): number {
@@ -42,7 +42,7 @@ export function requireIpv4(text: string, what: string): number {
 
 /** A range of addresses, `base` to `broadcast`. */
 export interface Subnet {
-  /** Its first address, which names it. */
+  /** Its first address. */
   readonly base: number;
   /** Its mask. */
   readonly mask: number;
@@ -53,14 +53,14 @@ export interface Subnet {
 }
 
 /**
- * Reads `a.b.c.d/bits`. At least /28 and at most /16: room for gateway, DNS and guests, and small enough that a
- * table of all neighbours stays bounded.
+ * Parses `a.b.c.d/bits`. The prefix is 16 to 28 bits: room for gateway, DNS and guests, and small enough that a table
+ * of all neighbours stays bounded.
  * @throws UserNetworkError `BAD_SUBNET`
  */
 export function requireSubnet(text: string): Subnet {
   const slash = text.indexOf("/");
   const base = parseIpv4(text.slice(0, slash));
-  const bits = Number(text.slice(slash + 1)); // without a slash of the whole, which is no number where it has a base
+  const bits = Number(text.slice(slash + 1)); // without a slash: the whole text, which is not a number if it has a base
   if (base === undefined || !Number.isInteger(bits)) {
     throw new UserNetworkError("BAD_SUBNET", `subnet is "${text}": expected one like 10.0.2.0/24`);
   }
@@ -80,14 +80,14 @@ export function inSubnet(address: number, subnet: Subnet): boolean {
   return (address & subnet.mask) >>> 0 === subnet.base;
 }
 
-/** Whether an address can name one machine of a subnet: neither its first nor its last. */
+/** Whether an address can be a host's in a subnet: neither its first nor its last address. */
 export function isHostOf(address: number, subnet: Subnet): boolean {
   return inSubnet(address, subnet) && address !== subnet.base && address !== subnet.broadcast;
 }
 
 /**
- * Whether an address names many machines: multicast (RFC 1112), the limited broadcast or the subnet's, or what was
- * a broadcast once, with a host part of 0 (RFC 1122, 3.3.6).
+ * Whether an address names many machines: multicast (RFC 1112), the limited broadcast, the subnet's broadcast, or the
+ * obsolete broadcast with a host part of 0 (RFC 1122, 3.3.6).
  */
 export function isMany(address: number, subnet: Subnet): boolean {
   return (
@@ -96,9 +96,9 @@ export function isMany(address: number, subnet: Subnet): boolean {
 }
 
 /**
- * Whether an address means something else on the host than to the guest, and so is never dialled for it: "this
- * network" 0/8 (Linux connects 0.0.0.0 to its own loopback), loopback 127/8, link-local 169.254/16 (cloud
- * machines hand out credentials there), multicast 224/4, reserved 240/4. RFC 6890.
+ * Whether an address means something else on the host than to the guest, so it is never dialled: "this network" 0/8
+ * (Linux connects 0.0.0.0 to its own loopback), loopback 127/8, link-local 169.254/16 (cloud machines get credentials
+ * there), multicast 224/4, reserved 240/4. RFC 6890.
  */
 export function isNeverDialled(address: number): boolean {
   const first = address >>> 24;
@@ -106,7 +106,7 @@ export function isNeverDialled(address: number): boolean {
 }
 
 /**
- * Checks a MAC address that the user configured: 6 bytes, of one machine.
+ * Checks a MAC address from the options: 6 bytes, unicast.
  * @throws UserNetworkError `BAD_ADDRESS`
  */
 export function requireMac(mac: Uint8Array, what: string): Uint8Array {

@@ -1,6 +1,7 @@
 /**
- * ICMP (RFC 792): answers echo requests to the gateway and the name server, and tells guests what is out of
- * reach, or ended here. Echo requests to others are refused, not swallowed: ordinary host sockets can't send them.
+ * ICMP (RFC 792): answers echo requests to the gateway and the name server, and tells guests when a destination is
+ * unreachable or a time to live has expired. Echo requests to others are refused, not dropped silently: ordinary host
+ * sockets can't send them.
  * @module
  */
 
@@ -27,7 +28,7 @@ import {
 import { inSubnet, isMany } from "./addresses.ts";
 
 const ICMP_HEADER = 8;
-/** Of the packet that was the cause, its IP header and so many bytes more are sent back. */
+/** An error quotes the IP header of its cause and this many bytes more. */
 const QUOTED_PAYLOAD = 8;
 
 /** Answers and sends ICMP messages. */
@@ -49,34 +50,37 @@ export class Icmp {
       counters.dropped.checksum++;
       return;
     }
-    if (packet.head[packet.payload] !== ICMP_ECHO) return; // errors about datagrams of ours change nothing
+    if (packet.head[packet.payload] !== ICMP_ECHO) return; // errors about our own datagrams are ignored
     if (packet.destination === config.gateway || packet.destination === config.dns) this.#echo(packet);
     else if (inSubnet(packet.destination, config.subnet)) this.unreachable(packet, UNREACHABLE_HOST);
     else this.unreachable(packet, UNREACHABLE_PROHIBITED);
   }
 
-  /** Says that a packet can't be delivered; `code` is an `UNREACHABLE_*`. */
+  /** Reports that a packet can't be delivered; `code` is an `UNREACHABLE_*`. */
   unreachable(packet: Packet, code: number): void {
     this.#error(packet, ICMP_UNREACHABLE, code);
   }
 
-  /** Says that a packet's time to live ended at the gateway. */
+  /** Reports that a packet's time to live expired at the gateway. */
   timeExceeded(packet: Packet): void {
     this.#error(packet, ICMP_TIME_EXCEEDED, 0);
   }
 
   /**
-   * Says that a packet to one machine can't be delivered.
-   * @param quoted its IP header and 8 bytes more
-   * @param guest who sent it
-   * @param mtu of the next link, where the packet was too large (RFC 1191)
+   * Reports that a unicast packet can't be delivered.
+   * @param quoted its IP header and 8 more bytes
+   * @param guest the sender
+   * @param mtu of the next link, if the packet was too large (RFC 1191)
    */
   unreachableQuoting(quoted: Uint8Array, guest: number, code: number, mtu = 0): void {
     const mac = this.#stack.neighbours.find(guest);
     if (mac !== undefined) this.#send(mac, guest, ICMP_UNREACHABLE, code, mtu, quoted);
   }
 
-  /** Says nothing of what was meant for many, who would all say it, nor of a packet's later fragments (RFC 1122, 3.2.2). */
+  /**
+   * Sends no error about a multicast or broadcast packet, which every receiver would report, nor about later fragments
+   * (RFC 1122, 3.2.2).
+   */
   #error(packet: Packet, type: number, code: number): void {
     const { neighbours, config } = this.#stack;
     const { view, head, headLength, source, destination, ipHeader } = packet;
@@ -114,7 +118,7 @@ export class Icmp {
   }
 }
 
-/** The ICMP code a guest is told of a failure by; -1 when there is none that says it. */
+/** The ICMP code that reports a failure to a guest; -1 if none does. */
 export function unreachableBy(failure: HostFailure): number {
   switch (failure) {
     case "refused":

@@ -1,5 +1,5 @@
 /**
- * IPv4 (RFC 791) from a guest: the header checked, fragments put together, the rest left to the protocol it is for.
+ * IPv4 (RFC 791) from a guest: checks the header, reassembles fragments, passes the payload to its protocol.
  * @module
  */
 
@@ -56,7 +56,7 @@ export class Ipv4 {
     const header = (head[ETH_HEADER] & 15) * 4;
     const total = packet.headLength < ETH_HEADER + IP_HEADER ? 0 : view.getUint16(ETH_HEADER + IP_TOTAL_LENGTH);
     if (
-      total < header || // also when there is no whole header
+      total < header || // also if the header is incomplete
       header < IP_HEADER ||
       head[ETH_HEADER] >> 4 !== 4 ||
       ETH_HEADER + total > packet.length // a longer frame is padded
@@ -104,12 +104,12 @@ export class Ipv4 {
     }
   }
 
-  /** Forgets fragments. */
+  /** Drops all fragments. */
   clear(): void {
     this.#reassembly.clear();
   }
 
-  /** A guest speaks from an address of the subnet that is none of ours, or from 0.0.0.0 until it has one. */
+  /** Whether the source is a guest's: an address of the subnet that is not ours, or 0.0.0.0 before it has one. */
   #isFromGuest(packet: Packet): boolean {
     const { config } = this.#stack;
     const { source } = packet;
@@ -119,7 +119,7 @@ export class Ipv4 {
     return true;
   }
 
-  /** Whether a packet would leave the guests' network, and so be a hop further (RFC 791, 3.2). */
+  /** Whether a packet would leave the guests' network, which takes a hop (RFC 791, 3.2). */
   #isForwarded(destination: number): boolean {
     const { subnet } = this.#stack.config;
     return !inSubnet(destination, subnet) && !isMany(destination, subnet);

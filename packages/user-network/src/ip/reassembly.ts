@@ -1,7 +1,7 @@
 /**
- * Puts fragments of IPv4 packets together again (RFC 791, 3.2; RFC 815), with bounds: so many packets at a time,
- * each of 64 KiB at most, none with fragments that contradict each other, none older than half a minute. A fragment
- * that came twice, unchanged, is none the worse.
+ * Reassembles fragmented IPv4 packets (RFC 791, 3.2; RFC 815), within bounds: a limited number of packets, each of at
+ * most 64 KiB, with no contradicting fragments, none older than half a minute. An exact duplicate of a fragment is
+ * ignored.
  * @module
  */
 
@@ -24,23 +24,23 @@ import {
 const LIFETIME_MS = 30_000;
 const MAX_PAYLOAD = 0xffff - IP_HEADER;
 const HEADERS = ETH_HEADER + IP_HEADER;
-/** Fragments start at multiples of so many bytes. */
+/** Fragment offsets are multiples of this many bytes. */
 const UNIT = 8;
 
 interface Partial {
-  /** The frame it becomes. */
+  /** The reassembled frame. */
   readonly frame: Uint8Array;
-  /** Which units of the payload have come. */
+  /** Which units of the payload have arrived. */
   readonly units: Uint8Array;
-  /** Bytes of payload that have come. */
+  /** Bytes of payload that have arrived. */
   received: number;
-  /** Where the last of them ends. */
+  /** End of the highest fragment so far. */
   end: number;
-  /** Bytes of payload in all, once the last fragment has come. */
+  /** Total bytes of payload, known once the last fragment has arrived; 0 before. */
   total: number;
 }
 
-/** Packets of which fragments have come. */
+/** Packets of which fragments have arrived. */
 export class Reassembly {
   readonly #stack: Stack;
   readonly #partials: BoundedTable<string, Partial>;
@@ -51,7 +51,7 @@ export class Reassembly {
     this.#partials = new BoundedTable<string, Partial>(stack, {
       name: "fragments",
       limit: stack.config.limits.fragmentedPackets,
-      ranks: [{ idleMs: LIFETIME_MS }], // since its first fragment: the later ones are no use of it
+      ranks: [{ idleMs: LIFETIME_MS }], // since the first fragment: later ones do not count as a use
       ended: (_partial, _key, why) => {
         if (why !== "cleared") this.#count();
       },
@@ -60,8 +60,7 @@ export class Reassembly {
 
   /**
    * Takes a fragment.
-   * @returns a burst of one frame, the whole packet, when this was the fragment that was missing; it is good
-   * until the next call
+   * @returns a burst of one frame, the whole packet, if this fragment completes it; valid until the next call
    */
   add(packet: Packet): FrameBurst | undefined {
     const { view, head } = packet;
@@ -82,7 +81,7 @@ export class Reassembly {
     if (known > 0) {
       const isDuplicate = known === to - from && (!last || partial.total === end);
       if (isDuplicate && isSame(packet, partial.frame, HEADERS + offset, length)) return undefined;
-      return this.#drop(key); // nobody honest sends overlapping fragments (RFC 5722)
+      return this.#drop(key); // no honest sender overlaps fragments (RFC 5722)
     }
     partial.units.fill(1, from, to);
     packet.copy(packet.payload, partial.frame, HEADERS + offset, length);
@@ -94,7 +93,7 @@ export class Reassembly {
     return this.#finish(partial);
   }
 
-  /** Forgets all fragments. */
+  /** Drops all fragments. */
   clear(): void {
     this.#partials.clear();
     this.#burst.release();
@@ -102,7 +101,7 @@ export class Reassembly {
 
   #begin(key: string, packet: Packet): Partial {
     const frame = new Uint8Array(HEADERS + MAX_PAYLOAD);
-    frame.set(packet.head.subarray(0, HEADERS)); // options are for the way, which ends here
+    frame.set(packet.head.subarray(0, HEADERS)); // without the options: they concern the path, which ends here
     const partial: Partial = { frame, units: new Uint8Array(8192), received: 0, end: 0, total: 0 };
     this.#partials.set(key, partial);
     return partial;
@@ -132,13 +131,13 @@ export class Reassembly {
   }
 }
 
-/** Whether a fragment agrees with those that came about where the packet ends. */
+/** Whether a fragment agrees with earlier ones on the packet's length. */
 function fits(partial: Partial, end: number, last: boolean): boolean {
   if (last) return end >= partial.end && (partial.total === 0 || partial.total === end);
   return partial.total === 0 || end < partial.total;
 }
 
-/** Whether a packet's payload is what lies there already. */
+/** Whether a packet's payload equals the bytes at `at` of the frame. */
 function isSame(packet: Packet, frame: Uint8Array, at: number, length: number): boolean {
   const bytes = new Uint8Array(length);
   packet.copy(packet.payload, bytes, 0, length);

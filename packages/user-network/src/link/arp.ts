@@ -1,6 +1,6 @@
 /**
- * ARP (RFC 826): answers for the gateway and the name server only, learns guests, and asks for one when something
- * comes in before it has said anything.
+ * ARP (RFC 826): answers for the gateway and the name server only, learns guests' addresses, and asks for a guest when
+ * traffic for it arrives before the guest has sent anything.
  * @module
  */
 
@@ -13,15 +13,15 @@ import type { Packet } from "./packet.ts";
 const ARP_LENGTH = 28;
 const REQUEST = 1;
 const REPLY = 2;
-/** RFC 1122, 2.3.2.1: an address is asked for once in a second at most. */
+/** RFC 1122, 2.3.2.1: an address is asked for at most once per second. */
 const ASK_AGAIN_MS = 1000;
-/** Addresses that are asked for, at a time. */
+/** Maximum addresses asked for at a time. */
 const MAX_ASKED = 256;
-/** How long an answer is waited for. */
+/** How long to wait for an answer. */
 const WAIT_MS = 3000;
-/** Datagrams that wait for one address: the latest ones (RFC 1122, 2.3.2.2). */
+/** Maximum datagrams that wait for one address; the latest are kept (RFC 1122, 2.3.2.2). */
 const MAX_KEPT = 4;
-/** Hardware Ethernet, protocol IPv4, 6 and 4 bytes of address. */
+/** Hardware type Ethernet, protocol IPv4, address lengths 6 and 4. */
 const ETHERNET_IPV4_HIGH = 0x0001_0800;
 const ETHERNET_IPV4_LOW = 0x0604;
 
@@ -32,13 +32,13 @@ interface Asked {
   readonly kept: (() => void)[];
 }
 
-/** Answers and asks who has which address. */
+/** Answers and sends ARP requests. */
 export class Arp {
   readonly #stack: Stack;
   readonly #learned: (address: number) => void;
   readonly #asked: BoundedTable<number, Asked>;
 
-  /** @param learned called when a guest was heard of for the first time */
+  /** @param learned called when a guest is heard for the first time */
   constructor(stack: Stack, learned: (address: number) => void) {
     this.#stack = stack;
     this.#learned = learned;
@@ -73,7 +73,7 @@ export class Arp {
       counters.dropped.spoofed++;
       return;
     }
-    // A guest that makes sure nobody has its address yet asks from 0.0.0.0 (RFC 5227): there is nothing to learn.
+    // A guest that probes for its own address asks from 0.0.0.0 (RFC 5227): there is nothing to learn.
     if (isHostOf(sender, config.subnet)) this.heard(sender, packet.head, at + 8);
     if (operation !== REQUEST || (target !== config.gateway && target !== config.dns)) return;
     counters.arpAnswered++;
@@ -87,8 +87,8 @@ export class Arp {
   }
 
   /**
-   * A guest was heard of: whatever waited for it goes to it.
-   * @param bytes where its MAC address lies, at `at`
+   * Learns the MAC address of a guest and sends the datagrams that waited for it.
+   * @param bytes contains its MAC address, at offset `at`
    */
   heard(address: number, bytes: Uint8Array, at: number): void {
     if (!this.#stack.neighbours.learn(address, bytes, at)) return;
@@ -98,12 +98,15 @@ export class Arp {
     this.#learned(address);
   }
 
-  /** Asks which guest has an address, unless it was just asked for. */
+  /** Asks which guest has an address, at most once per second. */
   ask(address: number): void {
     this.#ask(address);
   }
 
-  /** Asks which guest has an address, and sends something when it answers. If too much waits, the oldest is dropped. */
+  /**
+   * Asks which guest has an address, and calls `send` when it answers. If too many datagrams wait, the oldest is
+   * dropped.
+   */
   askThen(address: number, send: () => void): void {
     const { kept } = this.#ask(address);
     kept.push(send);
@@ -112,7 +115,7 @@ export class Arp {
     this.#stack.counters.dropped.toGuest++;
   }
 
-  /** Forgets what was asked: another guest may be there. */
+  /** Drops all requests: another guest may be attached next. */
   clear(): void {
     this.#asked.clear();
   }

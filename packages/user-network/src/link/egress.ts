@@ -1,12 +1,12 @@
 /**
- * The way to the guest. What is to be said is gathered while something happens (a burst from the guest, an event
- * of a host's socket) and handed over in bursts when it is over: never in the middle of a call from the guest's
- * side, and however deep calls nest, by the outermost only.
+ * The path to the guest. Output is collected during an event (a burst from the guest, a call of a host's socket) and
+ * handed over in bursts at its end: never in the middle of a call from the guest's side, and with nested calls only by
+ * the outermost.
  *
- * Nothing waits here when the guest's side is full. A connection whose frame was not taken is told, and builds
- * it anew when there is room: so no frame keeps a connection's memory, and a frame is never stale. A burst is as large
- * as the guest's side took the last time, and grows twofold while it takes all: a guest with few buffers does not make
- * us build 32 frames for each one it takes.
+ * No TCP frames wait here when the guest's side is full. A connection whose frame was not taken is told, and rebuilds
+ * it when there is room: so no frame holds a connection's memory, and no frame is stale. A burst is limited to the
+ * number of frames that the guest's side took last time, and the limit doubles while it takes all: for a guest with few
+ * buffers we do not build 32 frames to deliver one.
  * @module
  */
 
@@ -14,38 +14,38 @@ import { FrameBurst, type NetPort } from "@virtio-ts/net-link";
 import type { UserNetworkCounters } from "../counters.ts";
 import { Outbox } from "./outbox.ts";
 
-/** Frames handed over at a time: enough to share an interrupt, few enough to be rebuilt when there was no room. */
+/** Maximum frames per burst: enough to share an interrupt, few enough to be rebuilt if there was no room. */
 const MAX_FRAMES = 32;
 /** Room for an Ethernet, IPv4 and TCP header with the options of a SYN. */
 const HEADER_SLOT = 64;
-/** Bursts in a turn, before others get theirs: a guest that answers within the call could keep us for ever. */
+/** Maximum bursts per turn: a guest that answers within the call could keep us busy forever. */
 const MAX_ROUNDS = 64;
 
-/** Something that builds its own frames when there is room: a TCP connection. */
+/** A source that builds its frames when there is room: a TCP connection. */
 export interface FrameOwner {
   /**
-   * A frame was left behind; it started at `sequence`. Called for the last frame first.
-   * @param wasOwed whether it said something besides its data that the guest is owed
+   * A frame was not taken; it started at `sequence`. Called for the last frame first.
+   * @param wasOwed whether it also carried an ACK that the guest is owed
    */
   notTaken(sequence: number, wasOwed: boolean): void;
 }
 
-/** Fills a burst with frames, until it is full or there is nothing to say. */
+/** Fills a burst with frames until it is full or there is nothing to send. */
 export type FrameSource = (egress: Egress) => void;
 
 /** Hands frames to the guest's side of the link. */
 export class Egress {
   /** The burst being filled. */
   readonly burst: FrameBurst = new FrameBurst(MAX_FRAMES, MAX_FRAMES * 3);
-  /** Room for the header of each frame of the burst, {@link header} apart. */
+  /** Room for the header of each frame of the burst; {@link header} is the offset of the next. */
   readonly headers: Uint8Array = new Uint8Array(MAX_FRAMES * HEADER_SLOT);
-  /** The same memory. */
+  /** The same memory as {@link headers}. */
   readonly view: DataView = new DataView(this.headers.buffer);
-  /** Small frames. */
+  /** Queue of small frames. */
   readonly outbox: Outbox = new Outbox();
   /** The guest's side. */
   peer: NetPort | undefined;
-  /** What the guest's side accepts, as of this burst. */
+  /** The offloads that the guest's side accepts for this burst. */
   accepts = 0;
 
   readonly #counters: UserNetworkCounters;
@@ -55,7 +55,7 @@ export class Egress {
   readonly #owners: (FrameOwner | undefined)[] = new Array(MAX_FRAMES).fill(undefined);
   readonly #sequences = new Int32Array(MAX_FRAMES);
   readonly #owed = new Uint8Array(MAX_FRAMES);
-  /** Frames of the next burst, at most. */
+  /** Maximum frames of the next burst. */
   #most = MAX_FRAMES;
   #flushing = false;
   #blocked = false;
@@ -72,12 +72,15 @@ export class Egress {
     return this.burst.count >= this.#most;
   }
 
-  /** Where the header of the frame being built goes in `headers`. */
+  /** Offset in `headers` of the header of the frame being built. */
   get header(): number {
     return this.burst.count * HEADER_SLOT;
   }
 
-  /** Says whose the frame is that is about to be ended, where it starts, and whether it says what the guest is owed. */
+  /**
+   * Sets the owner of the frame that is about to be ended, its sequence number, and whether it carries an ACK that the
+   * guest is owed.
+   */
   own(owner: FrameOwner, sequence: number, isOwed: boolean): void {
     const { count } = this.burst;
     this.#owners[count] = owner;
@@ -85,7 +88,7 @@ export class Egress {
     this.#owed[count] = isOwed ? 1 : 0;
   }
 
-  /** Whether the guest's side was full and has not said that it has room again. */
+  /** Whether the guest's side is full: it has not called `resume` since it left frames. */
   get isBlocked(): boolean {
     return this.#blocked;
   }
@@ -96,9 +99,9 @@ export class Egress {
     this.#resumed = true;
   }
 
-  /** Hands over all there is, or as much as is taken. Safe to call at any time, within itself too. */
+  /** Hands over all output until the guest's side is full. Safe to call at any time, even from within itself. */
   flush(): void {
-    if (this.#flushing) return; // the outer one goes on
+    if (this.#flushing) return; // the outer call continues
     this.#flushing = true;
     try {
       for (let round = 0; !this.#blocked && this.peer !== undefined; round++) {
@@ -122,7 +125,7 @@ export class Egress {
     this.#owners.fill(undefined);
   }
 
-  /** Hands over one burst. Returns whether there may be more to say. */
+  /** Hands over one burst. Returns whether there may be more to send. */
   #handOver(peer: NetPort): boolean {
     const burst = this.burst;
     burst.clear();
@@ -131,14 +134,14 @@ export class Egress {
     this.#owners.fill(undefined, 0, small);
     this.#source(this);
     const count = burst.count;
-    if (count === 0) return this.outbox.count > 0; // a connection may have had to ask for its guest first
+    if (count === 0) return this.outbox.count > 0; // a connection may have queued an ARP request for its guest
     let bytes = 0;
     for (let i = 0; i < count; i++) bytes += burst.lengths[i];
 
     this.#resumed = false;
     const answer = peer.take(burst, 0);
-    const taken = answer >= count ? count : answer > 0 ? Math.trunc(answer) : 0; // a NaN is none
-    if (this.peer !== peer) return this.peer !== undefined; // it left while it took
+    const taken = answer >= count ? count : answer > 0 ? Math.trunc(answer) : 0; // NaN counts as none
+    if (this.peer !== peer) return this.peer !== undefined; // it was detached during take
     this.outbox.drop(Math.min(small, taken));
     for (let i = count - 1; i >= taken; i--) {
       bytes -= burst.lengths[i];
@@ -151,7 +154,7 @@ export class Egress {
     } else {
       this.#most = Math.max(1, taken);
       this.#counters.guestFull++;
-      this.#blocked = !this.#resumed; // it may have made room while it took
+      this.#blocked = !this.#resumed; // it may have made room during take
     }
     return true;
   }

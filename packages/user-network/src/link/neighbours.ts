@@ -1,7 +1,6 @@
 /**
- * Which guest has which MAC address: learned from whatever they send, as a switch does, asked for by ARP when
- * something comes in before the guest has said anything, and forgotten when nothing was heard of it for long
- * (RFC 1122, 2.3.2.1).
+ * The MAC addresses of guests by IPv4 address: learned from the frames they send, as a switch does, or by ARP when
+ * traffic arrives for a guest that has sent nothing, and forgotten after a long silence (RFC 1122, 2.3.2.1).
  * @module
  */
 
@@ -10,9 +9,9 @@ import { formatIpv4 } from "../ip/addresses.ts";
 import type { Stack } from "../stack.ts";
 
 const MAX_NEIGHBOURS = 1024;
-/** As BSD forgets them. */
+/** The same time as BSD. */
 const IDLE_MS = 1_200_000;
-/** A guest that goes on speaking is noted as heard of so often: a burst costs one look. */
+/** Interval at which use by a talking guest is recorded: a burst costs one look-up. */
 const NOTE_MS = 1000;
 
 /** The guests' MAC addresses by IPv4 address. */
@@ -34,15 +33,15 @@ export class Neighbours {
     });
   }
 
-  /** The MAC address of a guest, where known. It changes in place when the guest gets another. */
+  /** The MAC address of a guest, if known. The array is updated in place when the address changes. */
   find(address: number): Uint8Array | undefined {
     return this.#macs.get(address);
   }
 
   /**
-   * A guest was heard of.
-   * @param bytes where its MAC address lies, at `at`
-   * @returns whether it was not known before
+   * Records that a guest was heard.
+   * @param bytes contains its MAC address, at offset `at`
+   * @returns whether the guest is new
    */
   learn(address: number, bytes: Uint8Array, at: number): boolean {
     const { now } = this.#stack;
@@ -63,12 +62,12 @@ export class Neighbours {
     return isNew;
   }
 
-  /** The guest's address, where only one is known. */
+  /** The guest's address, if exactly one guest is known. */
   get only(): number | undefined {
     return this.#macs.size === 1 ? this.#macs.keys()[0] : undefined;
   }
 
-  /** Forgets who had an address. */
+  /** Forgets the guest with an address. */
   forget(address: number): void {
     this.#macs.delete(address);
     this.#forgetLast();

@@ -1,7 +1,7 @@
 /**
- * Small frames on their way to the guest: everything but TCP's data. They are written in place into one arena
- * and wait there, in order, until the guest's side takes them. Bounded: when it is full, frames are dropped, as
- * any network may drop a datagram.
+ * Small frames on their way to the guest: everything but TCP data. They are written in place into one arena and wait
+ * there, in order, until the guest's side takes them. The arena is bounded: when it is full, frames are dropped, as any
+ * network may drop a datagram.
  * @module
  */
 
@@ -11,11 +11,11 @@ const ARENA_SIZE = 0x4_0000;
 /** A power of two. */
 const MAX_FRAMES = 512;
 
-/** A bounded queue of frames in one piece of memory. */
+/** A bounded queue of frames in one array. */
 export class Outbox {
   /** The memory to write frames into. */
   readonly bytes: Uint8Array = new Uint8Array(ARENA_SIZE);
-  /** The same memory. */
+  /** The same memory as {@link bytes}. */
   readonly view: DataView = new DataView(this.bytes.buffer);
   /** Frames waiting. */
   count = 0;
@@ -25,8 +25,8 @@ export class Outbox {
   #end = 0;
 
   /**
-   * Makes room for a frame, which counts from now on: write it at once.
-   * @returns where it goes in `bytes`, -1 when the queue is full
+   * Makes room for a frame and queues it: write it at once.
+   * @returns its offset in `bytes`, -1 if the queue is full
    */
   add(length: number): number {
     if (this.count === MAX_FRAMES) return -1;
@@ -47,7 +47,7 @@ export class Outbox {
     return at;
   }
 
-  /** Adds the oldest frames to a burst, `max` of them at most. They stay queued until {@link drop}. */
+  /** Adds the oldest frames to a burst, at most `max`. They stay queued until {@link drop}. */
   addTo(burst: FrameBurst, max: number): number {
     const n = Math.min(this.count, max);
     for (let k = 0; k < n; k++) {
@@ -57,7 +57,7 @@ export class Outbox {
     return n;
   }
 
-  /** Drops the oldest `n` frames: they were taken. */
+  /** Removes the oldest `n` frames: they were taken. */
   drop(n: number): void {
     this.#first = (this.#first + n) & (MAX_FRAMES - 1);
     this.count -= n;

@@ -1,15 +1,15 @@
 /**
- * The frame that is being looked at: one object for all of them, reused.
+ * The frame being processed: one object, reused for all frames.
  *
- * Headers are copied out of the frame once, before anything is checked. They may lie in several segments, and in
- * memory that the guest can change while we look.
+ * Headers are copied out of the frame once, before any check. They may lie in several segments, and in memory that the
+ * guest can change during the checks.
  * @module
  */
 
 import { checksumFrame, type FrameBurst } from "@virtio-ts/net-link";
 import { ETH_HEADER, ETH_TYPE } from "../wire.ts";
 
-/** Ethernet with a priority tag, IPv4 and TCP with all their options. */
+/** Ethernet with a priority tag, IPv4 and TCP with the longest options. */
 const HEAD_SIZE = 14 + 4 + 60 + 60;
 const ETH_TYPE_VLAN = 0x8100;
 const VLAN_TAG = 4;
@@ -17,15 +17,15 @@ const VLAN_ID_MASK = 0xfff;
 
 /** One frame from a guest. */
 export class Packet {
-  /** Its first bytes, {@link headLength} of them. */
+  /** The first {@link headLength} bytes of the frame. */
   readonly head: Uint8Array = new Uint8Array(HEAD_SIZE);
-  /** The same bytes. */
+  /** The same bytes as {@link head}. */
   readonly view: DataView = new DataView(this.head.buffer);
   /** Bytes of the frame that `head` holds. */
   headLength = 0;
   /** Length of the frame, bytes. */
   length = 0;
-  /** Its `HDR_F_*`: what is to be thought of its checksum. */
+  /** Its `HDR_F_*`: the state of its checksum. */
   flags = 0;
   /** The IPv4 source address. */
   source = 0;
@@ -33,17 +33,17 @@ export class Packet {
   destination = 0;
   /** Bytes of the IPv4 header. */
   ipHeader = 0;
-  /** Where the IPv4 payload starts in the frame. */
+  /** Offset of the IPv4 payload in the frame. */
   payload = 0;
   /** Bytes of the IPv4 payload. */
   payloadLength = 0;
 
   #burst: FrameBurst | undefined;
   #frame = 0;
-  /** Bytes of a priority tag that was taken out. */
+  /** Bytes of the priority tag that was removed from `head`. */
   #tag = 0;
 
-  /** Looks at a frame of a burst. */
+  /** Loads a frame of a burst. */
   load(burst: FrameBurst, frame: number): void {
     this.#burst = burst;
     this.#frame = frame;
@@ -54,12 +54,12 @@ export class Packet {
     if (this.headLength >= ETH_HEADER + VLAN_TAG && this.view.getUint16(ETH_TYPE) === ETH_TYPE_VLAN) this.#untag();
   }
 
-  /** Lets go of the frame. */
+  /** Releases the frame. */
   unload(): void {
     this.#burst = undefined;
   }
 
-  /** Copies bytes of the frame out; returns how many there were. */
+  /** Copies bytes of the frame; returns the number copied. */
   copy(from: number, target: Uint8Array, at: number, length: number): number {
     return this.#burst === undefined ? 0 : this.#burst.copyFrame(this.#frame, from + this.#tag, target, at, length);
   }
@@ -69,7 +69,7 @@ export class Packet {
     return this.#burst === undefined ? 0 : checksumFrame(this.#burst, this.#frame, from + this.#tag, length, initial);
   }
 
-  /** A tag of VLAN 0 carries a priority only: the frame is one of no VLAN (IEEE 802.1Q, 6.9). */
+  /** Removes a tag of VLAN 0: it carries only a priority, and the frame belongs to no VLAN (IEEE 802.1Q, 6.9). */
   #untag(): void {
     if ((this.view.getUint16(ETH_HEADER) & VLAN_ID_MASK) !== 0) return;
     this.#tag = VLAN_TAG;

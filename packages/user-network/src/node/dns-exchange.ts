@@ -7,20 +7,20 @@ import { createSocket } from "node:dgram";
 import { connect, isIPv6 } from "node:net";
 import { isAnswerTo } from "../dns/reply.ts";
 
-/** Where a name server is. */
+/** The address of a name server. */
 export interface NameServer {
   readonly address: string;
   readonly port: number;
 }
 
-/** How an attempt ends: by an answer, or without one. */
+/** Ends an attempt, with or without an answer. */
 type Ended = (answer?: Uint8Array) => void;
 
 /**
- * Asks over UDP, from a port nobody can foresee: the system chooses a free one at random. The socket is connected, so
- * only the server's own datagrams are heard, and a refusal of its host too (RFC 5452, 9).
+ * Asks over UDP, from an unpredictable port: the system chooses a free one at random. The socket is connected, so it
+ * receives only the server's own datagrams, and also the refusal of the server's host (RFC 5452, 9).
  * @param timeoutMs how long to wait, ms
- * @returns the answer, perhaps cut short; `undefined` when there was none
+ * @returns the answer, possibly truncated; `undefined` if there was none
  */
 export function askUdp(
   server: NameServer,
@@ -32,7 +32,7 @@ export function askUdp(
     const socket = createSocket(isIPv6(server.address) ? "udp6" : "udp4");
     let isOpen = true;
     socket.on("error", () => ended());
-    // What answers another question is not for us, and waits for nobody: the right answer may still come.
+    // Ignore answers to other questions: the right one may still arrive.
     socket.on("message", (message) => isAnswerTo(query, message) && ended(message));
     socket.connect(server.port, server.address, (error?: Error) => {
       if (error) ended();
@@ -45,7 +45,7 @@ export function askUdp(
   });
 }
 
-/** Asks over TCP: for what does not fit into a datagram. See {@link askUdp}. */
+/** Asks over TCP, for an answer that does not fit into a datagram. See {@link askUdp}. */
 export function askTcp(
   server: NameServer,
   query: Uint8Array,
@@ -69,7 +69,7 @@ export function askTcp(
   });
 }
 
-/** The first message of a stream, once all of it is there (RFC 1035, 4.2.2). */
+/** The first message of a stream, once it is complete (RFC 1035, 4.2.2). */
 function wholeMessage(chunks: Buffer[], length: number): Buffer | undefined {
   if (length < 2) return undefined;
   if (chunks[0].length < 2) chunks.splice(0, chunks.length, Buffer.concat(chunks));
@@ -77,7 +77,7 @@ function wholeMessage(chunks: Buffer[], length: number): Buffer | undefined {
   return length < end ? undefined : Buffer.concat(chunks).subarray(2, end);
 }
 
-/** Runs an attempt until it ends, its time is over, or nobody waits for it; then lets go of what it holds. */
+/** Runs an attempt until it ends, times out or is aborted, then releases its resources. */
 function attempt(
   timeoutMs: number,
   signal: AbortSignal,

@@ -1,5 +1,5 @@
 /**
- * What a failed system call means to a guest.
+ * Translates failed system calls into failures a guest is told.
  * @module
  */
 

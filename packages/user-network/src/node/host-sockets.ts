@@ -1,5 +1,5 @@
 /**
- * The host's side of a user-mode network, over Node's sockets: for `new UserNetwork({ host: nodeHostSockets() })`.
+ * The host side of a user-mode network, over Node's sockets: for `new UserNetwork({ host: nodeHostSockets() })`.
  * @module
  */
 
@@ -10,18 +10,18 @@ import { NodeResolver } from "./resolver.ts";
 import { listenTcp, NodeTcpDialer } from "./tcp-socket.ts";
 import { listenUdp, openUdp } from "./udp-socket.ts";
 
-/** What a user may say of the host's side. */
+/** Options of {@link nodeHostSockets}. */
 export interface NodeHostOptions {
   /**
-   * Name servers to ask, like `9.9.9.9`, `10.0.0.1:5353` or `[::1]:53`. Unless given, the hosts file and the servers
-   * that the system is configured for, both as they are when a question comes.
+   * Name servers to ask, like `9.9.9.9`, `10.0.0.1:5353` or `[::1]:53`. By default the hosts file and the system's
+   * configured servers are used, both as they are at the time of a question.
    */
   readonly nameServers?: readonly string[];
 }
 
 /**
- * This machine, as a user-mode network needs it.
- * @throws UserNetworkError `BAD_ADDRESS` when a name server is none
+ * The sockets of this machine for a user-mode network.
+ * @throws UserNetworkError `BAD_ADDRESS` if a name server's address does not parse
  */
 export function nodeHostSockets(options: NodeHostOptions = {}): HostSockets {
   const dialer = new NodeTcpDialer();

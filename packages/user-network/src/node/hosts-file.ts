@@ -1,5 +1,5 @@
 /**
- * The host's hosts file: its names and addresses, as they are now. IPv4 only, as the network is.
+ * The host's hosts file: its current names and addresses. IPv4 only, like the network.
  * @module
  */
 
@@ -10,9 +10,9 @@ import { ownReply, writeReply } from "../dns/reply.ts";
 import { RCODE_OK, TYPE_A, TYPE_PTR } from "../dns/wire.ts";
 import { parseIpv4 } from "../ip/addresses.ts";
 
-/** The file is looked at again after so long, ms. */
+/** Interval at which the file is checked, ms. */
 const FRESH_MS = 1000;
-/** Its answers are never kept: the next one is as near. */
+/** Its answers are not cached: reading the file again costs as little. */
 const TTL = 0;
 const MAX_MESSAGE = 0xffff;
 
@@ -21,15 +21,15 @@ const DEFAULT_PATH: string =
     ? `${process.env.SystemRoot ?? "C:\\Windows"}\\System32\\drivers\\etc\\hosts`
     : "/etc/hosts";
 
-/** What a hosts file says. */
+/** The contents of a hosts file. */
 export interface Hosts {
-  /** By name, in lower case. */
+  /** Addresses by name, in lower case. */
   readonly addresses: ReadonlyMap<string, readonly string[]>;
-  /** By address, the name that stands first. */
+  /** The first name of each address. */
   readonly names: ReadonlyMap<number, string>;
 }
 
-/** Reads what a hosts file says; what can't be a name or an address is left out. */
+/** Parses a hosts file; invalid names and addresses are left out. */
 export function parseHosts(text: string): Hosts {
   const addresses = new Map<string, string[]>();
   const names = new Map<number, string>();
@@ -49,7 +49,7 @@ export function parseHosts(text: string): Hosts {
   return { addresses, names };
 }
 
-/** Answers by the hosts file. */
+/** Answers from the hosts file. */
 export class HostsFile {
   readonly #path: string;
   readonly #now: () => number;
@@ -58,7 +58,7 @@ export class HostsFile {
   #checkedAt = Number.NEGATIVE_INFINITY;
 
   /**
-   * @param path of the file; the system's unless given
+   * @param path path of the file; the system's by default
    * @param now the time, ms
    */
   constructor(path: string = DEFAULT_PATH, now: () => number = () => performance.now()) {
@@ -66,7 +66,7 @@ export class HostsFile {
     this.#now = now;
   }
 
-  /** The answer to a query, if the file knows it. Of a name that it knows it knows addresses only. */
+  /** The answer to a query, if the file has one; it has only A and PTR records. */
   answer(query: Uint8Array): Uint8Array | undefined {
     const question = readQuestion(query);
     if (typeof question !== "object") return undefined;
@@ -82,13 +82,13 @@ export class HostsFile {
       : writeReply(question, ownReply(question, RCODE_OK, records), 0, MAX_MESSAGE);
   }
 
-  /** What the file says by now; nothing when it can't be read. */
+  /** The current contents of the file; empty if it can't be read. */
   #current(): Hosts {
     const now = this.#now();
     if (now - this.#checkedAt < FRESH_MS) return this.#hosts;
     this.#checkedAt = now;
     try {
-      // At once: in libuv's pool it would wait behind whatever else of the process is slow there.
+      // Synchronous: in libuv's pool it would wait behind the process's other slow calls.
       const { mtimeMs, size, ino } = statSync(this.#path);
       const version = `${mtimeMs} ${size} ${ino}`;
       if (version !== this.#version) {

@@ -1,5 +1,5 @@
 /**
- * The part that needs Node.js.
+ * The part of the package that needs Node.js.
  *
  * @module
  */

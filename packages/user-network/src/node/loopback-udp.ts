@@ -1,10 +1,9 @@
 /**
- * A guest's UDP port on the host's loopback. Unlike a remote network, a host can tell at once that nobody listens on a
- * port of its own, but only a connected socket is told. So there is one for each port that was spoken to, and all of
- * them share their own port with one that is not connected, which hears the services that answer from another port
- * than they were asked at (TFTP).
+ * A guest's UDP port on the host's loopback. Unlike a remote network, a host can report at once that a local port is
+ * closed, but it tells only a connected socket. So there is one connected socket per destination port. All of them
+ * share their own port with one unconnected socket, which receives from services that answer from another port (TFTP).
  *
- * A service may listen on 127.0.0.1, on ::1 or on both: what the first refuses is sent to the second.
+ * A service may listen on 127.0.0.1, on ::1 or on both: a datagram that the first refuses is sent to the second.
  * @module
  */
 
@@ -12,22 +11,22 @@ import { createSocket, type Socket, type SocketType } from "node:dgram";
 import type { HostUdpHandlers } from "../host-sockets.ts";
 import { failureOf } from "./host-failure.ts";
 
-/** What a network calls the host's loopback, whichever of its addresses a service listens on. */
+/** The address that a network uses for the host's loopback, also if a service listens on ::1. */
 export const LOOPBACK = "127.0.0.1";
 const LOOPBACK_6 = "::1";
-/** Ports of the loopback that are spoken to, at a time. */
+/** Maximum destination ports on the loopback. */
 const MAX_PEERS = 16;
-/** Datagrams that wait for a socket, at a time. */
+/** Maximum datagrams that wait for a socket. */
 const MAX_WAITING = 16;
 
 /** A guest's UDP port, on the host's loopback. */
 export class LoopbackUdp {
   readonly #handlers: HostUdpHandlers;
-  /** By their port, the one used last being the last. */
+  /** By destination port, the one used last at the end. */
   readonly #peers = new Map<number, Peer>();
-  /** What hears answers from other ports; bound to our own port. */
+  /** The unconnected socket for answers from other ports; bound to our own port. */
   #ear: Socket | undefined;
-  /** Our own port, once there is one. */
+  /** Our own port, once known. */
   #port: number | undefined;
   #closed = false;
 
@@ -59,8 +58,8 @@ export class LoopbackUdp {
   }
 
   /**
-   * Finds a port that is nobody's. A socket that shares its port is given one that others share, too; so one that
-   * does not share finds it, and leaves it to those that do.
+   * Finds an unused port. The system may give a socket that shares its port a port that others share; so an exclusive
+   * socket finds the port, and is closed to leave it to those that share it.
    */
   #reserve(): void {
     const finder = createSocket("udp4");
@@ -87,16 +86,16 @@ export class LoopbackUdp {
   }
 }
 
-/** A port of the loopback that a guest speaks to. */
+/** A port of the loopback that a guest sends to. */
 class Peer {
   readonly #remotePort: number;
   readonly #handlers: HostUdpHandlers;
-  /** Sent before the socket is connected. */
+  /** Datagrams sent before the socket is connected. */
   readonly #waiting: Uint8Array[] = [];
   #socket: Socket | undefined;
   #isConnected = false;
   #isIpv6 = false;
-  /** What was sent last, until somebody answers: it goes to the other address if this one refuses. */
+  /** The last datagram, until there is an answer: it is sent to ::1 if 127.0.0.1 refuses. */
   #last: Uint8Array | undefined;
   #isHeard = false;
   #ownPort = 0;
@@ -106,7 +105,7 @@ class Peer {
     this.#handlers = handlers;
   }
 
-  /** Opens its socket, our own port being known. */
+  /** Opens its socket, bound to our own port. */
   open(ownPort: number): void {
     this.#ownPort = ownPort;
     this.#connect();
@@ -124,7 +123,7 @@ class Peer {
   readonly close = (): void => this.#drop();
 
   #connect(): void {
-    // ::1 is another protocol's address: our own port may be somebody else's there, and nobody answers from another.
+    // ::1 belongs to another protocol: our port may be taken there. Answers from other ports are not received on it.
     const socket = this.#isIpv6 ? createSocket("udp6") : sharing("udp4");
     const address = this.#isIpv6 ? LOOPBACK_6 : LOOPBACK;
     this.#socket = socket;
@@ -155,9 +154,9 @@ class Peer {
     });
   }
 
-  /** The other address is tried once; if it fails too, the guest is told, and its next datagram starts anew. */
+  /** Tries ::1 once; if it fails too, tells the guest, whose next datagram starts with 127.0.0.1 again. */
   #failed(socket: Socket, error: Error): void {
-    if (socket !== this.#socket) return; // of one that was let go of
+    if (socket !== this.#socket) return; // an error of a dropped socket
     const last = this.#isHeard ? undefined : (this.#last ?? this.#waiting.shift());
     this.#isHeard = false;
     this.#last = undefined;
@@ -168,7 +167,7 @@ class Peer {
       this.#connect();
       return;
     }
-    const failure = this.#isIpv6 ? "refused" : failureOf(error); // one that has no ::1 refuses, too
+    const failure = this.#isIpv6 ? "refused" : failureOf(error); // a host without ::1 counts as refusing
     this.#isIpv6 = false;
     this.#waiting.length = 0;
     this.#handlers.failed(failure, LOOPBACK, this.#remotePort);

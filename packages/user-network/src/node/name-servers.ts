@@ -1,5 +1,5 @@
 /**
- * The name servers to ask: those that were given, or those this system is configured for, as they are now.
+ * The name servers to ask: the given ones, or those in the system's current configuration.
  * @module
  */
 
@@ -9,7 +9,7 @@ import { UserNetworkError } from "../errors.ts";
 import type { NameServer } from "./dns-exchange.ts";
 
 const DNS_PORT = 53;
-/** The system's configuration is read at most so often, ms. */
+/** Minimum interval between reads of the system's configuration, ms. */
 const FRESH_MS = 1000;
 
 /** The name servers to ask. */
@@ -20,7 +20,7 @@ export class NameServers {
   #readAt = Number.NEGATIVE_INFINITY;
 
   /**
-   * @param read the system's configuration
+   * @param read reads the system's configuration
    * @param now the time, ms
    */
   constructor(read: () => readonly string[] = systemServers, now: () => number = () => performance.now()) {
@@ -28,7 +28,7 @@ export class NameServers {
     this.#now = now;
   }
 
-  /** The servers by now, the one to be asked first in front. */
+  /** The current servers, in the order to ask them. */
   current(): readonly NameServer[] {
     const now = this.#now();
     if (now - this.#readAt < FRESH_MS) return this.#servers;
@@ -38,7 +38,7 @@ export class NameServers {
     return this.#servers;
   }
 
-  /** A server was silent: others are asked before it, until the configuration changes or they fall silent too. */
+  /** A server did not answer: asks the others first, until the configuration changes or they do not answer either. */
   demote(server: NameServer): void {
     if (this.#servers[0] === server) this.#servers = [...this.#servers.slice(1), server];
   }
@@ -56,7 +56,7 @@ export function requireServers(servers: readonly string[]): readonly string[] {
   return servers;
 }
 
-/** Reads `9.9.9.9`, `10.0.0.1:5353`, `::1` or `[::1]:5353`; `undefined` when it is anything else. */
+/** Parses `9.9.9.9`, `10.0.0.1:5353`, `::1` or `[::1]:5353`; `undefined` for anything else. */
 export function parseServer(text: string): NameServer | undefined {
   if (isIP(text) !== 0) return { address: text, port: DNS_PORT };
   const match = /^(?:\[([^\]]+)\]|([\d.]+)):(\d{1,5})$/.exec(text);
@@ -65,12 +65,12 @@ export function parseServer(text: string): NameServer | undefined {
   return isIP(address) !== 0 && port > 0 && port < 0x1_0000 ? { address, port } : undefined;
 }
 
-/** A new resolver reads the system's configuration anew, on each platform in its own way. */
+/** A new resolver reads the system's configuration again, in each platform's way. */
 function systemServers(): readonly string[] {
   return new Resolver().getServers();
 }
 
-/** Whether both have the same servers, in whatever order they are asked by now. */
+/** Whether both have the same servers, in any order. */
 function isSame(a: readonly NameServer[], b: readonly NameServer[]): boolean {
   const key = (servers: readonly NameServer[]): string =>
     servers

@@ -1,6 +1,6 @@
 /**
- * Passes questions on to name servers: each in turn, over UDP, over TCP where the answer is too long for it. Names of
- * the hosts file are answered by it. Search lists are the business of who asks, and never applied.
+ * Forwards questions to name servers: to each in turn, over UDP, and over TCP if the answer is too long for UDP. Names
+ * of the hosts file are answered from it. Search lists are never applied: they are up to the client.
  * @module
  */
 
@@ -9,7 +9,7 @@ import { askTcp, askUdp, type NameServer } from "./dns-exchange.ts";
 import type { HostsFile } from "./hosts-file.ts";
 import type { NameServers } from "./name-servers.ts";
 
-/** How long each server is waited for, in the first round and the second, ms (RFC 1035, 7.2: 2 to 5 seconds). */
+/** How long to wait for each server, in the first and the second round, ms (RFC 1035, 7.2: 2 to 5 seconds). */
 const ROUNDS: readonly number[] = [2000, 4000];
 
 /** Resolves names for guests. */
@@ -19,8 +19,8 @@ export class NodeResolver {
   readonly #rounds: readonly number[];
 
   /**
-   * @param hosts what is answered by the hosts file; nothing unless given
-   * @param rounds how long each server is waited for, by round, ms
+   * @param hosts the hosts file to answer from; none by default
+   * @param rounds how long to wait for each server, by round, ms
    */
   constructor(servers: NameServers, hosts?: HostsFile, rounds: readonly number[] = ROUNDS) {
     this.#servers = servers;
@@ -28,7 +28,7 @@ export class NodeResolver {
     this.#rounds = rounds;
   }
 
-  /** The answer to a query; rejected when no server has one. See `HostSockets.resolve`. */
+  /** The answer to a query; rejected if no server answers. See `HostSockets.resolve`. */
   async resolve(query: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
     const known = this.#hosts?.answer(query);
     if (known !== undefined) return known;
@@ -39,7 +39,7 @@ export class NodeResolver {
         if (answer !== undefined && !isFailure(answer) && !isTruncated(answer)) return answer;
         if (second === undefined || isFailure(second)) second = answer ?? second;
       }
-      if (second !== undefined) return second; // they all spoke, or will not
+      if (second !== undefined) return second; // all servers were asked
     }
     throw new Error("no name server answered");
   }
@@ -61,7 +61,7 @@ function isTruncated(answer: Uint8Array): boolean {
   return (((answer[2] << 8) | answer[3]) & FLAG_TRUNCATED) !== 0;
 }
 
-/** Whether a server can't or won't answer, which says nothing of what others do. */
+/** Whether a server can't or won't answer; others still may. */
 function isFailure(answer: Uint8Array): boolean {
   const rcode = answer[3] & 15;
   return rcode === RCODE_SERVER_FAILURE || rcode === RCODE_NOT_IMPLEMENTED || rcode === RCODE_REFUSED;

@@ -9,8 +9,8 @@ import { failureOf } from "./host-failure.ts";
 import { LOOPBACK } from "./loopback-udp.ts";
 
 /**
- * What all connections are read into, for each read is copied out before the next one: no buffer of 64 KiB is
- * allocated per read, as streams do.
+ * Bytes of the one buffer that all connections read into. Each read is copied out before the next, so this saves the 64
+ * KiB buffer that streams allocate per read.
  */
 const READ_SIZE = 0x4_0000;
 
@@ -27,7 +27,7 @@ class NodeTcp implements HostTcp {
   constructor(socket: Socket, handlers: HostTcpHandlers) {
     this.#socket = socket;
     this.#handlers = handlers;
-    socket.setNoDelay(true); // the guest's own TCP decides what waits for more
+    socket.setNoDelay(true); // the guest's own TCP decides what to delay
     socket.on("end", () => {
       if (!this.#over) handlers.ended();
     });
@@ -66,12 +66,12 @@ class NodeTcp implements HostTcp {
   destroy(reset: boolean): void {
     if (this.#over) return;
     this.#over = true;
-    // One that is being connected would only be reset once it is, whenever that may be.
+    // A connecting socket would be reset only once it is connected, which may take long.
     if (reset && !this.#socket.connecting) this.#socket.resetAndDestroy();
     else this.#socket.destroy();
   }
 
-  /** Node calls back in the order of the writes, so one function does for all of them. */
+  /** Node calls back in the order of the writes, so one function serves all of them. */
   readonly #onWritten = (error?: Error | null): void => {
     if (error || this.#over) return;
     const length = this.#writes[this.#firstWrite++];
@@ -88,7 +88,7 @@ class NodeTcp implements HostTcp {
 
 /**
  * The host's loopback has two addresses, and a service may listen on one of them: they are tried in this order, the
- * second when the first has refused. There is no third way out, so an attempt takes as long as it takes.
+ * second if the first refuses. The attempt has no time-out, because there is no third address to try.
  */
 const EITHER_LOOPBACK: Partial<TcpNetConnectOpts> = {
   host: "localhost",
@@ -101,7 +101,7 @@ const EITHER_LOOPBACK: Partial<TcpNetConnectOpts> = {
     ]),
 };
 
-/** Opens connections, all of them reading into one buffer. */
+/** Opens connections that all read into one buffer. */
 export class NodeTcpDialer {
   readonly #buffer = Buffer.allocUnsafeSlow(READ_SIZE);
 
@@ -138,7 +138,7 @@ export function listenTcp(
     server.once("error", reject);
     server.listen({ host: address, port, exclusive: true }, () => {
       server.removeListener("error", reject);
-      server.on("error", () => {}); // of a connection that could not be accepted: out of descriptors
+      server.on("error", () => {}); // an accept failed, for example for lack of file descriptors
       resolve(listenerOf(server));
     });
   });
@@ -148,7 +148,7 @@ function take(
   socket: Socket,
   accept: (socket: HostTcp, peerAddress: string, peerPort: number) => HostTcpHandlers | undefined,
 ): void {
-  // The handlers are known only when the socket was offered, so they are reached through this.
+  // The handlers are known only after `accept`, so this wrapper looks them up.
   let handlers: HostTcpHandlers | undefined;
   const tcp = new NodeTcp(socket, {
     connected: () => {},
@@ -164,7 +164,7 @@ function take(
   }
   const data = handlers;
   socket.on("data", (bytes: Buffer) => data.data(bytes));
-  socket.pause(); // a listener of "data" sets it flowing
+  socket.pause(); // adding a "data" listener starts the flow
 }
 
 function listenerOf(server: Server): HostListener {

@@ -9,7 +9,7 @@ import type { HostListener, HostUdp, HostUdpHandlers } from "../host-sockets.ts"
 import { failureOf } from "./host-failure.ts";
 import { LOOPBACK, LoopbackUdp } from "./loopback-udp.ts";
 
-/** Datagrams on their way to the system, at a time: more are dropped, as a full network card would. */
+/** Maximum bytes of datagrams on their way to the system: more are dropped, as by a full network card. */
 const MAX_QUEUED_BYTES = 0x40_0000;
 
 class NodeUdp implements HostUdp {
@@ -45,7 +45,7 @@ class NodeUdp implements HostUdp {
   }
 }
 
-/** A guest's port: towards the world by one socket, and on the loopback by others that are told more. */
+/** A guest's port: one socket for the outside, and others for the loopback, which report more errors. */
 class FlowUdp implements HostUdp {
   readonly #handlers: HostUdpHandlers;
   #world: NodeUdp | undefined;
@@ -76,7 +76,7 @@ export function openUdp(handlers: HostUdpHandlers): HostUdp {
   return new FlowUdp(handlers);
 }
 
-/** Opens a socket on a port others send to. */
+/** Opens a socket on a given port, for others to send to. */
 export function listenUdp(address: string, port: number, handlers: HostUdpHandlers): Promise<HostListener & HostUdp> {
   return new Promise((resolve, reject) => {
     const socket = createSocket(isIPv6(address) ? "udp6" : "udp4");

@@ -1,15 +1,15 @@
 /**
- * A ring of bytes that grows on demand: what a connection holds in one direction.
+ * A ring of bytes that grows on demand: the data a connection holds in one direction.
  *
- * Bytes stay where they are until they are consumed, so views of them may be handed on (to a guest, to a
- * socket) without a copy; a ring that grows leaves its old memory to whoever still looks at it.
+ * Bytes keep their place until they are consumed, so views of them can be handed on (to a guest, to a socket) without a
+ * copy. A ring that grows allocates new memory; views of the old memory stay valid.
  * @module
  */
 
 const EMPTY = new Uint8Array(0);
 const FIRST_SIZE = 0x4000;
 
-/** What all rings of a network have allocated, and what they should stay below. */
+/** The bytes that all rings of a network have allocated, and their soft limit. */
 export class MemoryBudget {
   /** Bytes allocated. */
   used = 0;
@@ -20,7 +20,7 @@ export class MemoryBudget {
     this.#limit = limit;
   }
 
-  /** Whether it is used up: nobody should ask for more than he needs to go on. */
+  /** Whether it is used up: connections should then allocate only what they need to continue. */
   get isTight(): boolean {
     return this.used >= this.#limit;
   }
@@ -32,28 +32,28 @@ export class ByteRing {
   bytes: Uint8Array = EMPTY;
   /** Bytes held. */
   length = 0;
-  /** Where the first byte held lies in `bytes`. */
+  /** Offset in `bytes` of the first byte held. */
   start = 0;
-  /** Bytes behind the last one held that are in use already: some of them came before their turn. */
+  /** Bytes in use after the last one held: data that arrived early lies there. */
   beyond = 0;
   readonly #budget: MemoryBudget;
 
-  /** @param budget counts what is allocated; it is never refused */
+  /** @param budget counts the allocation; never refuses it */
   constructor(budget: MemoryBudget) {
     this.#budget = budget;
   }
 
-  /** Where the byte at `offset` (below or at `length`) lies in `bytes`. */
+  /** Place in `bytes` of the byte at `offset`, at most `length`. */
   at(offset: number): number {
     return (this.start + offset) & (this.bytes.length - 1);
   }
 
-  /** How many of the `length` bytes from place `at` on lie together: the rest wraps to the front. */
+  /** How many of the `length` bytes from place `at` on are contiguous: the rest wraps to the front. */
   together(at: number, length: number): number {
     return Math.min(length, this.bytes.length - at);
   }
 
-  /** Makes room for `more` bytes; only then may they be written behind the last and added to `length`. */
+  /** Makes room for `more` bytes. Call it before writing them after the last byte and adding them to `length`. */
   reserve(more: number): void {
     const needed = this.length + Math.max(more, this.beyond);
     if (needed <= this.bytes.length) return;
@@ -87,10 +87,10 @@ export class ByteRing {
   consume(length: number): void {
     this.start = this.at(length);
     this.length -= length;
-    if (this.length + this.beyond === 0) this.start = 0; // a ring that runs empty starts over: fewer wraps, warmer memory
+    if (this.length + this.beyond === 0) this.start = 0; // an empty ring starts at 0 again: fewer wraps, warmer memory
   }
 
-  /** Gives the memory back; the bytes held are lost. */
+  /** Releases the memory; the bytes held are lost. */
   release(): void {
     this.#budget.used -= this.bytes.length;
     this.bytes = EMPTY;

@@ -1,7 +1,7 @@
 /**
- * One TCP connection of a guest, and the host's socket it is tied to: its ends, its two sides (the transmission
- * control block of RFC 9293, 3.3.1), and what the host's socket reports. What the guest sends is handled in
- * tcp-input, what it is sent in tcp-output.
+ * One TCP connection of a guest and its host socket: its phase, its two directions (the transmission control block of
+ * RFC 9293, 3.3.1), and the events of the host's socket. Segments from the guest are handled in input.ts, segments to
+ * it in output.ts.
  * @module
  */
 
@@ -15,69 +15,69 @@ import type { MemoryBudget } from "./byte-ring.ts";
 import { TcpReceiver } from "./receiver.ts";
 import { TcpSender } from "./sender.ts";
 
-/** The host's socket is being connected; the guest's SYN waits for its answer. */
+/** The host's socket is connecting; the guest's SYN waits for its answer. */
 export const PHASE_CONNECTING = 0;
 /** A connection came in at a forward; the guest was sent a SYN. */
 export const PHASE_SYN_SENT = 1;
 /** The guest was sent a SYN in answer to its own. */
 export const PHASE_SYN_RECEIVED = 2;
-/** Both sides know of each other. Which of them has ended say {@link TcpReceiver.ended} and {@link TcpSender.ended}. */
+/** Established. {@link TcpReceiver.ended} and {@link TcpSender.ended} tell which sides have ended. */
 export const PHASE_OPEN = 3;
-/** Both have ended, we first: a last ACK may still have to be repeated. */
+/** Both sides have ended, ours first: the last ACK may have to be repeated. */
 export const PHASE_TIME_WAIT = 4;
-/** Over. */
+/** Closed. */
 export const PHASE_CLOSED = 5;
 
-/** What a connection wants of those it is one of. */
+/** The interface between a connection and the set it belongs to. */
 export interface TcpOwner {
   readonly stack: Stack;
-  /** What all connections have allocated. */
+  /** The memory budget of all connections. */
   readonly memory: MemoryBudget;
-  /** It has something to say to the guest. */
+  /** It has something to send to the guest. */
   touch(connection: TcpConnection): void;
-  /** The guest or the host was heard. */
+  /** The guest or the host was active. */
   used(connection: TcpConnection): void;
-  /** The host's socket stands no more. */
+  /** The host's socket has closed. */
   hostClosed(connection: TcpConnection, failure: HostFailure | undefined): void;
-  /** Its timer has run out. */
+  /** Its timer has expired. */
   timedOut(connection: TcpConnection): void;
 }
 
-/** One connection. Fields are plain, for tcp-input and tcp-output work on them for each segment. */
+/** One connection. Its fields are public, because input.ts and output.ts work on them for each segment. */
 export class TcpConnection implements HostTcpHandlers, FrameOwner {
   /** The guest's end. */
   readonly guest: number;
   readonly guestPort: number;
-  /** The other end, as the guest knows it. */
+  /** The other end, as the guest sees it. */
   readonly remote: number;
   readonly remotePort: number;
-  /** The next one in the same bucket of the table. */
+  /** The next connection in the same bucket of the table. */
   next: TcpConnection | undefined;
   phase: number;
   /** The host's socket. */
   host: HostTcp | undefined;
   hostPaused = false;
-  /** The host's socket is closed both ways. */
+  /** The host's socket is closed in both directions. */
   hostGone = false;
   /** The guest's MAC address, once known. */
   mac: Uint8Array | undefined;
-  /** What never changes of its frames' headers. */
+  /** The constant part of its frames' headers. */
   readonly header: Uint8Array = new Uint8Array(54);
-  /** The checksum of what never changes of the IPv4 header. */
+  /** The partial checksum of the constant part of the IPv4 header. */
   headerSum = 0;
 
-  /** Bytes of data in the largest segment we take; the guest may be content with less. */
+  /** Bytes of data in the largest segment we take; the guest may send smaller ones. */
   readonly mss: number;
   /** From the host to the guest. */
   readonly sender: TcpSender;
   /** From the guest to the host. */
   readonly receiver: TcpReceiver;
-  /** Whether windows are scaled: both, or none (RFC 7323, 2.2). */
+  /** Whether windows are scaled: in both directions or in none (RFC 7323, 2.2). */
   scales = true;
-  /** The guest is to be sent our SYN. */
+  /** Our SYN must be sent to the guest. */
   synPending = false;
 
-  /** Queued to say something, or to hand something to the host. */
+  /** Whether it is queued to send to the guest (`touched`) or to the host (`stagedQueued`). */
   touched = false;
   stagedQueued = false;
   /** Its place among all connections. */
@@ -153,17 +153,17 @@ export class TcpConnection implements HostTcpHandlers, FrameOwner {
     });
   }
 
-  /** A frame was not taken: what it carried is unsent again. */
+  /** A frame was not taken: its content is unsent again. */
   notTaken(sequence: number, wasOwed: boolean): void {
     const { sender } = this;
-    if (sender.unsend(sequence)) this.#stack.timers.unset(this.timer); // the guest has seen nothing to answer
+    if (sender.unsend(sequence)) this.#stack.timers.unset(this.timer); // the guest has received nothing to answer
     if (this.phase === PHASE_SYN_SENT || this.phase === PHASE_SYN_RECEIVED) this.synPending = true;
     else if (sender.isProbe(sequence)) sender.probePending = true;
     else if (wasOwed) this.receiver.ackPending = true;
     this.#owner.touch(this);
   }
 
-  /** Reads the host's socket on, when the guest has made room. */
+  /** Resumes the host's socket when the guest has made room. */
   resumeHost(): void {
     if (!this.hostPaused) return;
     if (this.sender.toGuest.length > (this.#owner.memory.isTight ? 0 : this.#sendLimit >> 1)) return;
@@ -171,7 +171,7 @@ export class TcpConnection implements HostTcpHandlers, FrameOwner {
     this.host?.resume();
   }
 
-  /** Bytes for the guest from which on the host's socket is not read. */
+  /** Bytes held for the guest at which the host's socket is paused. */
   get #sendLimit(): number {
     return this.#stack.config.limits.tcpSend;
   }

@@ -1,6 +1,6 @@
 /**
- * All TCP connections of a network, from the first SYN until nothing is left of them, neither here nor at the host:
- * how many there may be, how each of them ends, and when one is given up that nobody uses.
+ * All TCP connections of a network, from the first SYN until neither the table nor the host holds anything of them:
+ * their number, how each one ends, and when an idle one is given up.
  * @module
  */
 
@@ -26,7 +26,7 @@ import { TcpTable } from "./table.ts";
 import { armTimeWait, expire } from "./timeout.ts";
 import type { TcpTurns } from "./turns.ts";
 
-/** A connection that nobody uses for so long gives up the memory it does not need. */
+/** Idle time after which a connection releases the memory it does not need. */
 const RELEASE_MS = 15_000;
 
 /** The connections of one network. */
@@ -35,9 +35,9 @@ export class TcpConnections implements TcpOwner {
   readonly memory: MemoryBudget;
   readonly #icmp: Icmp;
   readonly #turns: TcpTurns;
-  /** Those the guest may still speak to. */
+  /** Connections that still accept segments of the guest. */
   readonly #table: TcpTable;
-  /** All that are in the table, or have a host's socket. */
+  /** All connections in the table or with a host socket. */
   readonly #places: Places<TcpConnection>;
   readonly #sweep: Timer = new Timer(() => this.#releaseIdle());
 
@@ -59,14 +59,14 @@ export class TcpConnections implements TcpOwner {
   }
 
   /**
-   * Makes the least useful connection give way if there is no place for one more of a rank.
-   * @returns `false` when the guest has gone meanwhile
+   * Evicts the least useful connection if there is no place for one more of a rank.
+   * @returns `false` if the guest was detached meanwhile
    */
   makeRoom(rank: number): boolean {
     return this.#places.makeRoom(rank);
   }
 
-  /** All of them, as they are now. */
+  /** A snapshot of all connections. */
   all(): TcpConnection[] {
     return this.#places.values();
   }
@@ -76,7 +76,7 @@ export class TcpConnections implements TcpOwner {
     return this.#table.find(guest, guestPort, remote, remotePort);
   }
 
-  /** Adds a connection whose four-tuple has none. */
+  /** Adds a connection; its four-tuple must be unused. */
   add(phase: number, guest: number, guestPort: number, remote: number, remotePort: number): TcpConnection {
     const { config, counters } = this.stack;
     const connection = new TcpConnection(this, phase, guest, guestPort, remote, remotePort);
@@ -87,13 +87,13 @@ export class TcpConnections implements TcpOwner {
     return connection;
   }
 
-  /** A connection stands: the guest has answered. */
+  /** A connection is established: the guest has answered. */
   opened(connection: TcpConnection): void {
     connection.hostPaused = false;
     connection.host?.resume();
   }
 
-  /** Ends a connection if both sides have ended it. */
+  /** Closes a connection if both sides have ended it. */
   removeIfDone(connection: TcpConnection): void {
     const { sender, receiver } = connection;
     if (connection.phase !== PHASE_OPEN || !sender.endAcknowledged || !receiver.ended) return;
@@ -107,7 +107,7 @@ export class TcpConnections implements TcpOwner {
     armTimeWait(connection, this.stack);
   }
 
-  /** Takes a connection out of the table. Its host's socket may still have to send. */
+  /** Removes a connection from the table. Its host socket may still have data to send. */
   remove(connection: TcpConnection): void {
     if (connection.phase === PHASE_CLOSED) return;
     if (connection.phase !== PHASE_TIME_WAIT) this.stack.counters.tcpActive--;
@@ -119,21 +119,21 @@ export class TcpConnections implements TcpOwner {
     else this.used(connection);
   }
 
-  /** Ends a connection at once: the guest knows. */
+  /** Ends a connection at once, without telling the guest. */
   cut(connection: TcpConnection): void {
     this.remove(connection);
     if (!connection.hostGone) connection.host?.destroy(true);
     this.#forget(connection);
   }
 
-  /** Ends a connection at once, and tells the guest. */
+  /** Ends a connection at once, with an RST to the guest. */
   reset(connection: TcpConnection): void {
     this.stack.counters.tcpReset++;
     if (connection.phase !== PHASE_TIME_WAIT) reset(this.stack, connection);
     this.cut(connection);
   }
 
-  /** Cuts all connections, without a word to guests. */
+  /** Cuts all connections without telling guests. */
   clear(): void {
     this.#places.clear();
     this.stack.timers.remove(this.#sweep);
@@ -157,7 +157,7 @@ export class TcpConnections implements TcpOwner {
     } else if (failure !== undefined) {
       this.reset(connection);
     } else {
-      connection.sender.ended = true; // what it has sent still goes to the guest
+      connection.sender.ended = true; // data it has sent still goes to the guest
       this.used(connection);
       this.touch(connection);
       this.removeIfDone(connection);
@@ -167,8 +167,8 @@ export class TcpConnections implements TcpOwner {
   timedOut(connection: TcpConnection): void {
     switch (expire(connection, this.stack)) {
       case "again":
-        this.used(connection); // it is given up when it was tried often enough, and not before
-        this.touch(connection); // with its turn its timer is set anew
+        this.used(connection); // so that it does not expire as idle: the retries decide when it is given up
+        this.touch(connection); // its timer is set again in its turn
         break;
       case "in-vain":
         this.reset(connection);
@@ -178,13 +178,13 @@ export class TcpConnections implements TcpOwner {
     }
   }
 
-  /** A connection that was to be opened can't be: the guest is told why. */
+  /** Opening a connection failed: tells the guest why. */
   #fail(connection: TcpConnection, failure: HostFailure): void {
     if (tellUnreachable(this.#icmp, connection, failure)) this.cut(connection);
     else this.reset(connection);
   }
 
-  /** A connection has lost its place. */
+  /** Ends a connection that has lost its place. */
   #ended(connection: TcpConnection, why: Ending): void {
     const { phase } = connection;
     const isQuiet = why === "cleared" || phase === PHASE_CLOSED || phase === PHASE_TIME_WAIT;
@@ -193,7 +193,7 @@ export class TcpConnections implements TcpOwner {
     else this.reset(connection);
   }
 
-  /** Nothing of a connection is left, neither here nor at the host. */
+  /** Drops a connection that neither the guest nor the host uses any longer. */
   #forget(connection: TcpConnection): void {
     this.#places.leave(connection.place);
     connection.sender.toGuest.release();

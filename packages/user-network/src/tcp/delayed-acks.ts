@@ -1,5 +1,5 @@
 /**
- * ACKs that wait for the host's socket to take what they acknowledge, but not for long.
+ * Delayed ACKs: each waits, for a short time, until the host's socket has taken the data it acknowledges.
  * @module
  */
 
@@ -8,10 +8,10 @@ import { Timer } from "../timers.ts";
 import type { TcpConnection } from "./connection.ts";
 import type { TcpTurns } from "./turns.ts";
 
-/** An ACK waits so long at most (RFC 9293, 3.8.6.3 allows half a second). */
+/** Maximum delay of an ACK (RFC 9293, 3.8.6.3 allows half a second). */
 const ACK_DELAY_MS = 10;
 
-/** The connections of one network whose ACK waits. */
+/** The connections of one network with a delayed ACK. */
 export class TcpDelayedAcks {
   readonly #stack: Stack;
   readonly #turns: TcpTurns;
@@ -23,7 +23,7 @@ export class TcpDelayedAcks {
     this.#turns = turns;
   }
 
-  /** The ACK of a connection waits. */
+  /** Delays the ACK of a connection. */
   add(connection: TcpConnection): void {
     if (this.#waiting.has(connection)) return;
     this.#waiting.add(connection);
@@ -31,7 +31,7 @@ export class TcpDelayedAcks {
     if (this.#waiting.size === 1) timers.set(this.#patience, now + ACK_DELAY_MS);
   }
 
-  /** Forgets all. */
+  /** Drops all delayed ACKs. */
   clear(): void {
     this.#waiting.clear();
     this.#stack.timers.remove(this.#patience);

@@ -1,8 +1,8 @@
 /**
- * The frames a connection's segments become.
+ * Builds the frames of a connection's segments.
  *
- * Data is not copied: a frame is a header here and a view of the connection's ring. What never changes of the header
- * is written once for each connection. Guarded by bench/tcp.ts.
+ * Data is not copied: a frame is a header here and a view of the connection's ring. The constant part of the header is
+ * written once per connection. Guarded by bench/tcp.ts.
  * @module
  */
 
@@ -35,14 +35,14 @@ const HEADERS: number = TCP_AT + TCP_HEADER;
 /** MSS, a NOP, window scale. */
 const SYN_OPTIONS = 8;
 
-/** Writes what never changes of a connection's headers. */
+/** Writes the constant part of a connection's headers. */
 export function prepareHeader(connection: TcpConnection, gatewayMac: Uint8Array): void {
   const { header } = connection;
   const view = new DataView(header.buffer);
   header.set(gatewayMac, 6);
   view.setUint16(12, 0x0800);
   view.setUint16(IP_AT, 0x4500);
-  view.setUint16(IP_AT + 6, IP_DONT_FRAGMENT); // and so the identification may be 0 for all (RFC 6864, 4.1)
+  view.setUint16(IP_AT + 6, IP_DONT_FRAGMENT); // so the identification may be 0 in all packets (RFC 6864, 4.1)
   view.setUint16(IP_AT + 8, (64 << 8) | PROTOCOL_TCP);
   view.setUint32(IP_AT + 12, connection.remote);
   view.setUint32(IP_AT + 16, connection.guest);
@@ -56,18 +56,18 @@ export function prepareHeader(connection: TcpConnection, gatewayMac: Uint8Array)
     sumOfAddress(connection.guest);
 }
 
-/** Adds a SYN to a burst, with its options, in answer to the guest's own (`SYN | ACK`) or not. */
+/** Adds a SYN with its options to a burst, with or without ACK. */
 export function addSyn(connection: TcpConnection, egress: Egress, flags: number): void {
   const at = egress.header + HEADERS;
   const { view } = egress;
   view.setUint16(at, 0x0204);
   view.setUint16(at + 2, connection.mss);
-  // Four NOPs where the guest knows no scaling.
+  // Four NOPs if the guest does not scale windows.
   view.setUint32(at + 4, connection.scales ? 0x0103_0300 | connection.receiver.scale : 0x0101_0101);
   addFrame(connection, egress, connection.sender.unacknowledged, flags, 0, 0);
 }
 
-/** Adds a frame to a burst, `length` bytes of data from `offset` of `toGuest` in it. */
+/** Adds a frame to a burst with `length` bytes of data from `offset` of `toGuest`. */
 export function addFrame(
   connection: TcpConnection,
   egress: Egress,

@@ -1,5 +1,5 @@
 /**
- * What a connection makes of a segment from its guest (RFC 9293, 3.10.7; RFC 5961 against blind attacks).
+ * Processes a segment from the guest (RFC 9293, 3.10.7; RFC 5961 against blind attacks).
  * @module
  */
 
@@ -8,22 +8,22 @@ import { ACK, FIN, RST, SYN } from "../wire.ts";
 import { PHASE_OPEN, PHASE_SYN_RECEIVED, PHASE_SYN_SENT, PHASE_TIME_WAIT, type TcpConnection } from "./connection.ts";
 import { ahead, type TcpSegment } from "./segment.ts";
 
-/** What is to be done with a connection after a segment. */
+/** What to do with a connection after a segment. */
 export type Verdict =
-  /** Nothing, or what the connection says itself. */
+  /** Nothing more: the connection's own state says what to send. */
   | "ok"
-  /** The segment is none of this connection: the guest has to be told where we are (an ACK, within limits). */
+  /** The segment does not fit this connection: answer with an ACK of our state, within limits. */
   | "challenge"
-  /** The segment answers something we never said: RST to it. */
+  /** The segment acknowledges something we never sent: answer with an RST. */
   | "refuse"
   /** The guest has cut the connection. */
   | "reset"
   /** The guest sends, but the host's socket is closed: cut the connection. */
   | "abort"
-  /** The segment carries nothing of use. */
+  /** Drop the segment. */
   | "ignore";
 
-/** Takes a segment of a connection that has sent or got a SYN. */
+/** Processes a segment of a connection that has sent or received a SYN. */
 export function input(connection: TcpConnection, segment: TcpSegment, packet: Packet, now: number): Verdict {
   if (connection.phase === PHASE_SYN_SENT) return inputSynSent(connection, segment, now);
   const { flags, sequence } = segment;
@@ -31,13 +31,13 @@ export function input(connection: TcpConnection, segment: TcpSegment, packet: Pa
   const offset = ahead(sequence, receiver.next);
   const window = receiver.promised;
 
-  // First: is it in the window?
+  // First check: is it in the window?
   const span = segment.span;
   if (offset > window || (offset < 0 && offset + span <= 0)) {
     if ((flags & RST) !== 0) return "ignore";
     const isSynAgain = (flags & SYN) !== 0 && connection.phase === PHASE_SYN_RECEIVED && offset === -1;
     if (isSynAgain) {
-      connection.synPending = true; // our answer may have found no room
+      connection.synPending = true; // our answer may not have been taken
       return "ok";
     }
     return "challenge";
@@ -59,7 +59,7 @@ export function input(connection: TcpConnection, segment: TcpSegment, packet: Pa
   return "ok";
 }
 
-/** RFC 9293, 3.10.7.3; without simultaneous open, which no guest does to a gateway. */
+/** RFC 9293, 3.10.7.3; without simultaneous open, which no guest does with a gateway. */
 function inputSynSent(connection: TcpConnection, segment: TcpSegment, now: number): Verdict {
   const { flags } = segment;
   const { sender, receiver } = connection;
@@ -76,7 +76,7 @@ function inputSynSent(connection: TcpConnection, segment: TcpSegment, now: numbe
   return "ok";
 }
 
-/** Takes the guest's SYN: where it counts from, and what its options settle. */
+/** Takes the guest's SYN: its initial sequence number and its options. */
 export function takeSyn(connection: TcpConnection, segment: TcpSegment): void {
   const { sender, receiver } = connection;
   receiver.start(segment.sequence);

@@ -1,8 +1,8 @@
 /**
- * What a connection says to its guest when it has its turn.
+ * Sends the output of a connection to its guest in its turn.
  *
- * A guest that takes large segments gets up to 64 KiB in one frame, with the checksum left undone (RFC 9293's
- * segments are cut by nobody then); others get frames of an MSS each. Guarded by bench/tcp.ts.
+ * A guest that takes large segments gets up to 64 KiB in one frame, with the checksum left undone: nobody has to cut
+ * segments then. Other guests get frames of one MSS each. Guarded by bench/tcp.ts.
  * @module
  */
 
@@ -14,12 +14,12 @@ import { PHASE_OPEN, PHASE_SYN_RECEIVED, PHASE_SYN_SENT, PHASE_TIME_WAIT, type T
 import { addFrame, addSyn } from "./frame.ts";
 
 const MAX_SEGMENT = 0xffff - IP_HEADER - TCP_HEADER;
-/** Frames of one connection before the next one has its turn. */
+/** Frames of one connection per turn. */
 const FRAMES_IN_A_TURN = 8;
 
 /**
- * Adds the frames to a burst that a connection may send now.
- * @returns whether it may send more, when others have had their turn
+ * Adds the frames that a connection may send now to the burst.
+ * @returns whether it may send more after the others' turns
  */
 export function output(connection: TcpConnection, stack: Stack): boolean {
   const { sender, receiver } = connection;
@@ -78,7 +78,7 @@ function sendData(connection: TcpConnection, stack: Stack, lastFrame: number): b
   }
 }
 
-/** The FIN of a connection whose data was sent before it was known that there is no more. */
+/** Sends the FIN alone: the data was sent before the host ended. */
 function sendFin(connection: TcpConnection, { egress, now }: Stack): void {
   const { sender } = connection;
   addFrame(connection, egress, sender.next, ACK | FIN, 0, 0);

@@ -1,6 +1,5 @@
 /**
- * Of how much use a connection is: which one gives way when there are too many, and how long one is kept that nobody
- * uses.
+ * Ranks of connections: which one is evicted when there are too many, and how long an idle one is kept.
  * @module
  */
 
@@ -15,13 +14,16 @@ import {
   type TcpConnection,
 } from "./connection.ts";
 
-/** Over for both ends: only a last ACK may have to be repeated. */
+/** Over for both ends: only the last ACK may have to be repeated. */
 const RANK_TIME_WAIT = 0;
-/** Over for the guest, and the host has still to take what it was left; or over for the host, and the guest has all of it. */
+/**
+ * Over for the guest, while the host must still take data; or over for the host, and the guest has acknowledged
+ * everything.
+ */
 const RANK_LEFT = 1;
-/** Asked for by the guest; the host has not answered. */
+/** Opened by the guest; the host has not answered. */
 export const RANK_CONNECTING = 2;
-/** Asked for by the guest, answered; the guest has not confirmed. */
+/** Opened by the guest and answered; the guest has not confirmed. */
 const RANK_CONFIRMING = 3;
 /** Came in at a forward; the guest has not answered. */
 export const RANK_ACCEPTED = 4;
@@ -30,18 +32,21 @@ const RANK_CLOSING = 5;
 /** Both ends may send. */
 const RANK_OPEN = 6;
 
-/** How long a guest may leave a connection half open that the host has closed both ways, and a host what it was left. */
+/**
+ * Idle time of `RANK_LEFT`: the guest does not close its half after the host closed both, or the host does not take the
+ * rest.
+ */
 const LEFT_MS = 60_000;
-/** How long a host has to answer: its system would try for two minutes, and a guest's user has gone by then. */
+/** How long a host has to answer: its system would try for two minutes, longer than a guest's user waits. */
 const CONNECT_MS = 30_000;
-/** RFC 5382, REQ-5: states that pass may be given up after 4 minutes. */
+/** RFC 5382, REQ-5: transitory states may be given up after 4 minutes. */
 const PASSING_MS = 240_000;
 
 /** The ranks of connections. */
 export function tcpRanks({ tcpBacklog, tcpIdleMs }: UserNetworkLimits): readonly Rank[] {
   const passing = Math.min(PASSING_MS, tcpIdleMs);
   return [
-    {}, // TIME-WAIT has a timer of its own: that it passes is nothing to be counted
+    {}, // TIME-WAIT has its own timer, and its end is not counted
     { idleMs: LEFT_MS },
     { limit: tcpBacklog, idleMs: CONNECT_MS },
     { idleMs: passing },
@@ -51,7 +56,7 @@ export function tcpRanks({ tcpBacklog, tcpIdleMs }: UserNetworkLimits): readonly
   ];
 }
 
-/** The rank of a connection, as it stands. */
+/** The current rank of a connection. */
 export function rankOf(connection: TcpConnection): number {
   const { phase, hostGone, sender, receiver } = connection;
   switch (phase) {

@@ -1,9 +1,9 @@
 /**
- * What a connection gets from its guest: data on its way to the host's socket, how much more of it the guest may
- * send, and what it is owed of acknowledgements (the RCV variables of RFC 9293, 3.3.1).
+ * The receive side of a connection: data on its way to the host's socket, the window of the guest, and pending
+ * acknowledgements (the RCV variables of RFC 9293, 3.3.1).
  *
- * There is no network between us and the guest: the link keeps the order and loses a frame only where it counts
- * one, so little of what comes out of order is kept.
+ * There is no network between us and the guest: the link keeps the order, and counts the few frames it loses. So only
+ * one range of out-of-order data is kept.
  * @module
  */
 
@@ -12,58 +12,58 @@ import type { Packet } from "../link/packet.ts";
 import { ByteRing, type MemoryBudget } from "./byte-ring.ts";
 import { ahead, DUPLICATES } from "./segment.ts";
 
-/** The largest window a header can say, unscaled. */
+/** The largest window that fits a header, unscaled. */
 const MAX_WINDOW = 0xffff;
-/** A guest's TCP cuts its large segments to half a window: less than this would keep them below 64 KiB. */
+/** The first grant: a guest's TCP limits its large segments to half a window, so less would keep them below 64 KiB. */
 const FIRST_GRANT = 0x4_0000;
-/** What anybody may be promised when memory is tight: one large segment. */
+/** The grant when memory is tight: one large segment. */
 const TIGHT_GRANT = 0x1_0000;
 
 /** The receive side of a connection. Sequence numbers are signed 32-bit integers. */
 export class TcpReceiver {
   /** The next sequence number expected (RCV.NXT). */
   next = 0;
-  /** Windows are said to the guest in units of two to the power of this. */
+  /** Window scale: windows are sent in units of two to the power of this. */
   scale = 0;
-  /** The guest has ended. */
+  /** The guest has sent its FIN. */
   ended = false;
-  /** The guest ended before we did. */
+  /** The guest sent its FIN before we did. */
   endedFirst = false;
-  /** Bytes for the host that have not left the process. */
+  /** Bytes for the host that have not left the process yet. */
   readonly toHost: ByteRing;
-  /** How many of them, the last ones, the host's socket was not given yet. */
+  /** Length of the tail of `toHost` that was not written to the host's socket yet. */
   staged = 0;
 
   ackPending = false;
-  /** The ACK may wait until the host's socket has taken what is acknowledged. */
+  /** The ACK may wait until the host's socket has taken the acknowledged data. */
   ackCanWait = false;
-  /** ACKs to be said besides, one for each segment out of order: three of them are a loss (RFC 5681, 3.2). */
+  /** Additional ACKs to send, one per out-of-order segment: three of them signal a loss (RFC 5681, 3.2). */
   duplicatesPending = 0;
 
   readonly #memory: MemoryBudget;
-  /** Bytes held for the host at most. */
+  /** Maximum bytes held for the host. */
   #limit: number;
-  /** The end of the window the guest was promised (RCV.NXT + RCV.WND): it never moves back. */
+  /** The end of the promised window (RCV.NXT + RCV.WND): it never moves back. */
   #edge = 0;
   /**
-   * Bytes promised to the guest at most, for now: a guest that uses what it was promised is promised more, so that a
-   * thousand connections which stand still do not hold promises of a gigabyte.
+   * Maximum bytes promised to the guest for now. A guest that uses its grant gets a larger one, so that a thousand idle
+   * connections do not hold promises of a gigabyte.
    */
   #grant: number = FIRST_GRANT;
-  /** Bytes the guest has sent since it was promised so much. */
+  /** Bytes the guest has sent under the current grant. */
   #grantUsed = 0;
-  /** The last acknowledgement the guest was sent. */
+  /** The last acknowledgement sent to the guest. */
   #acknowledged = 0;
   /**
-   * Data that came before its turn, as a range of sequence numbers: it lies in `toHost` already, beyond its end.
-   * One range is kept, for a link that loses frames loses few of them.
+   * Data that arrived early, as a range of sequence numbers: it lies in `toHost` already, beyond its end. One range is
+   * enough, because a link that loses frames loses few.
    */
   #earlyStart = 0;
   #earlyEnd = 0;
-  /** The host's socket is still to be told that the guest has ended. */
+  /** The host's socket must still be told that the guest has ended. */
   #endStaged = false;
 
-  /** @param limit bytes held for the host at most */
+  /** @param limit maximum bytes held for the host */
   constructor(limit: number, memory: MemoryBudget) {
     this.#limit = limit;
     this.#memory = memory;
@@ -71,24 +71,24 @@ export class TcpReceiver {
     while (limit >>> this.scale > MAX_WINDOW) this.scale++;
   }
 
-  /** The guest's SYN came: what it counts from. */
+  /** Takes the sequence number of the guest's SYN. */
   start(sequence: number): void {
     this.next = (sequence + 1) | 0;
     this.#edge = this.next;
   }
 
-  /** The guest knows no scaling of windows. */
+  /** The guest does not scale windows. */
   unscale(): void {
     this.scale = 0;
     this.#limit = Math.min(this.#limit, MAX_WINDOW);
   }
 
-  /** Bytes of window the guest was promised and has not used. */
+  /** Promised bytes of window that the guest has not used. */
   get promised(): number {
     return Math.max(0, ahead(this.#edge, this.next));
   }
 
-  /** Takes the next bytes, which lie in a frame from `from` on, and what was kept if they lead up to it. */
+  /** Takes the next bytes, at offset `from` of a frame, and the early data that they connect to. */
   take(packet: Packet, from: number, length: number): void {
     this.#copyIn(packet, from, 0, length);
     this.#receive(length);
@@ -97,7 +97,7 @@ export class TcpReceiver {
     this.#grantMore(length);
   }
 
-  /** Keeps bytes that came `gap` too early, if they are the first such, or touch what is kept. */
+  /** Keeps bytes that arrived early by `gap` bytes, if they are the first such or touch the kept range. */
   keep(packet: Packet, from: number, gap: number, length: number): void {
     const start = (this.next + gap) | 0;
     const end = (start + length) | 0;
@@ -113,12 +113,12 @@ export class TcpReceiver {
     this.toHost.beyond = ahead(this.#earlyEnd, this.next);
   }
 
-  /** Something before a segment got lost: the ACKs say what. */
+  /** Something before a segment was lost: duplicate ACKs tell the guest. */
   missed(): void {
     this.duplicatesPending = Math.min(this.duplicatesPending + 1, DUPLICATES);
   }
 
-  /** The guest's FIN has its turn. */
+  /** Takes the guest's FIN, in order. */
   end(isFirst: boolean): void {
     this.ended = true;
     this.endedFirst = isFirst;
@@ -126,12 +126,12 @@ export class TcpReceiver {
     this.next = (this.next + 1) | 0;
   }
 
-  /** Whether the host's socket is to be given something. */
+  /** Whether there is something to write to the host's socket. */
   get hasStaged(): boolean {
     return this.staged > 0 || this.#endStaged;
   }
 
-  /** Gives the host's socket what it was not given yet. */
+  /** Writes the staged data and the end to the host's socket. */
   giveTo(host: HostTcp): void {
     const { toHost, staged } = this;
     if (staged > 0) {
@@ -148,35 +148,35 @@ export class TcpReceiver {
     }
   }
 
-  /** The host's socket says that it has sent so many bytes of what it was given. */
+  /** The host's socket has sent `count` of the bytes written to it. */
   written(count: number): void {
     const given = this.toHost.length - this.staged;
     this.toHost.consume(Math.min(Math.max(0, count), given));
   }
 
-  /** The guest is to be told at once where we are. */
+  /** Requests an immediate ACK. */
   ackNow(): void {
     this.ackPending = true;
     this.ackCanWait = false;
   }
 
   /**
-   * Whether an ACK is better said later: large segments come many at a time, each ACK costs the guest an interrupt,
-   * and when the host's socket has taken them, in a moment, one ACK does for all and opens the window too. It does
-   * not wait when a quarter of the window is at stake, nor for a guest that sends again.
+   * Whether an ACK should wait: large segments arrive in groups, and each ACK costs the guest an interrupt. One ACK
+   * sent when the host's socket has taken them, a moment later, acknowledges all of them and opens the window too. It
+   * does not wait when it acknowledges a quarter of the grant, nor for a guest that retransmits.
    */
   get isAckWaiting(): boolean {
     return this.ackCanWait && this.toHost.length > 0 && ahead(this.next, this.#acknowledged) < this.#grant >> 2;
   }
 
-  /** An ACK is being said. Returns what it acknowledges. */
+  /** Called when an ACK is sent. Returns the number it acknowledges. */
   acknowledge(): number {
     this.ackPending = false;
     this.#acknowledged = this.next;
     return this.next;
   }
 
-  /** A window is being said, and so promised. Returns it as it stands in the header. */
+  /** Called when a window is sent, which promises it. Returns the header field. */
   promise(mss: number, isSyn: boolean): number {
     const scale = isSyn ? 0 : this.scale; // RFC 7323, 2.2
     const said = Math.min(this.#free(mss) >>> scale, MAX_WINDOW);
@@ -185,7 +185,7 @@ export class TcpReceiver {
     return said;
   }
 
-  /** Whether the window has grown so much that the guest should be told though it has sent nothing. */
+  /** Whether the window has grown enough to send the guest an update. */
   windowGrew(mss: number): boolean {
     if (this.ended) return false;
     const { promised } = this;
@@ -194,7 +194,7 @@ export class TcpReceiver {
     return growth >= limit >> 2 || (growth > 0 && promised < limit >> 3);
   }
 
-  /** Gives up memory that is not used. */
+  /** Releases unused memory. */
   release(): void {
     if (this.toHost.length + this.toHost.beyond > 0) return;
     this.toHost.release();
@@ -202,8 +202,8 @@ export class TcpReceiver {
   }
 
   /**
-   * Bytes of window the guest may be promised now. Less than a segment is not worth a word (RFC 9293, 3.8.6.2.2);
-   * what was promised stays.
+   * Bytes of window that may be promised now. Less than a segment is not announced (RFC 9293, 3.8.6.2.2); promised
+   * bytes stay promised.
    */
   #free(mss: number): number {
     const limit = this.#limitNow;
@@ -216,7 +216,7 @@ export class TcpReceiver {
     return Math.min(this.#limit, this.#memory.isTight ? TIGHT_GRANT : this.#grant);
   }
 
-  /** The guest has sent `length` bytes: once it has used what it was promised, it may be promised twice as much. */
+  /** Counts `length` bytes from the guest; doubles the grant once it is used up. */
   #grantMore(length: number): void {
     this.#grantUsed += length;
     if (this.#grantUsed < this.#grant || this.#grant >= this.#limit) return;
@@ -224,7 +224,7 @@ export class TcpReceiver {
     this.#grant *= 2;
   }
 
-  /** Copies bytes of a frame behind the last one for the host, `gap` bytes on. */
+  /** Copies bytes of a frame into `toHost`, `gap` bytes after its end. */
   #copyIn(packet: Packet, from: number, gap: number, length: number): void {
     const ring = this.toHost;
     ring.reserve(gap + length);
@@ -234,7 +234,7 @@ export class TcpReceiver {
     if (head < length) packet.copy(from + head, ring.bytes, 0, length - head);
   }
 
-  /** The next bytes are there. */
+  /** Accounts for the next `length` bytes, already copied. */
   #receive(length: number): void {
     const ring = this.toHost;
     ring.length += length;

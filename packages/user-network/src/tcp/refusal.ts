@@ -1,6 +1,6 @@
 /**
- * What a guest is told when there is no connection: RST where nobody listens or a connection was cut, ICMP where
- * nobody could be reached.
+ * Tells the guest that there is no connection: by RST if the port is closed or the connection was cut, by ICMP if the
+ * host could not be reached.
  * @module
  */
 
@@ -30,7 +30,7 @@ import {
 import type { TcpConnection } from "./connection.ts";
 import type { TcpSegment } from "./segment.ts";
 
-/** The two ends of a connection, as the guest knows them. */
+/** The two ends of a connection, as the guest sees them. */
 interface Ends {
   readonly guest: number;
   readonly guestPort: number;
@@ -61,12 +61,12 @@ export function reset(stack: Stack, connection: TcpConnection): void {
 
 /**
  * Tells the guest by ICMP why its SYN led nowhere, quoting it (RFC 1122, 4.2.3.9).
- * @returns `false` when the failure is none ICMP has a word for
+ * @returns `false` if ICMP has no code for the failure
  */
 export function tellUnreachable(icmp: Icmp, connection: TcpConnection, failure: HostFailure): boolean {
-  const code = failure === "refused" ? -1 : unreachableBy(failure); // a TCP that is there refuses by RST
+  const code = failure === "refused" ? -1 : unreachableBy(failure); // a reachable TCP refuses with RST
   if (code < 0) return false;
-  // Our header with the ends exchanged is the guest's.
+  // The guest's header is ours with the ends exchanged.
   const quoted = new Uint8Array(IP_HEADER + 8);
   quoted.set(connection.header.subarray(ETH_HEADER, ETH_HEADER + IP_HEADER));
   const view = new DataView(quoted.buffer);
@@ -96,7 +96,7 @@ function sendReset(
   view.setInt32(TCP_ACKNOWLEDGEMENT, acknowledged);
   view.setUint16(TCP_DATA_OFFSET, ((TCP_HEADER >> 2) << 12) | flags);
   view.setUint16(TCP_WINDOW, 0);
-  view.setUint32(TCP_CHECKSUM, 0); // and no urgent data
+  view.setUint32(TCP_CHECKSUM, 0); // checksum and urgent pointer
   const pseudo = sumOfPseudoHeader(ends.remote, ends.guest, PROTOCOL_TCP, TCP_HEADER);
   view.setUint16(TCP_CHECKSUM, checksumFold(checksumAdd(pseudo, payload, 0, TCP_HEADER)));
   stack.sendIpv4(mac, ends.remote, ends.guest, PROTOCOL_TCP, TCP_HEADER);

@@ -1,26 +1,26 @@
 /**
- * How long a guest takes to acknowledge, and how long to wait for it therefore (RFC 6298). There is no network in
- * between, but a guest may be slow: booting, loaded, or run by an emulator that shares its core with others.
+ * Measures how long a guest takes to acknowledge, and derives the retransmission time-out (RFC 6298). There is no
+ * network in between, but a guest may be slow: booting, loaded, or run by an emulator that shares its core with others.
  *
- * One segment is timed at a time, which is one for each round trip. A segment that was sent twice is not (Karn).
+ * One segment is timed at a time: one measurement per round trip. A retransmitted segment is not timed (Karn).
  * @module
  */
 
 import { ahead } from "./segment.ts";
 
-/** RFC 6298, 2.1 and 2.4: the time-out before anything was measured, and the least there is. */
+/** RFC 6298, 2.1 and 2.4: the time-out before the first measurement, and the minimum. */
 const FIRST_TIMEOUT_MS = 1000;
 const MIN_TIMEOUT_MS = 1000;
 /** RFC 6298, 2.5. */
 const MAX_TIMEOUT_MS = 60_000;
-/** RFC 6298, 5.7: the time-out after a SYN was sent in vain: round trips may be as long as the time-out was. */
+/** RFC 6298, 5.7: the time-out after a retransmitted SYN: the round trip may be longer than the first time-out. */
 const AFTER_SYN_TIMEOUT_MS = 3000;
 
 /** The round trips of one connection. */
 export class RoundTrip {
-  /** How long an acknowledgement is waited for (RTO), ms. */
+  /** How long to wait for an acknowledgement (RTO), ms. */
   timeout: number = FIRST_TIMEOUT_MS;
-  /** SRTT, ms; -1 before the first measure. */
+  /** SRTT, ms; -1 before the first measurement. */
   #smoothed = -1;
   /** RTTVAR, ms. */
   #variation = 0;
@@ -28,7 +28,7 @@ export class RoundTrip {
   /** The sequence number whose acknowledgement ends the round trip, and when it began. */
   #timed = 0;
   #since = 0;
-  /** What was sent up to here was sent more than once. */
+  /** Sequence numbers up to here may have been sent more than once. */
   #repeatedTo: number;
 
   /** @param initial the sequence number of our SYN */
@@ -36,7 +36,7 @@ export class RoundTrip {
     this.#repeatedTo = initial;
   }
 
-  /** A frame is sent, with sequence numbers from `from` up to `end`. */
+  /** Notes that sequence numbers `from` up to `end` are sent. */
   sent(from: number, end: number, now: number): void {
     if (this.#timing || ahead(from, this.#repeatedTo) < 0) return;
     this.#timing = true;
@@ -44,31 +44,31 @@ export class RoundTrip {
     this.#since = now;
   }
 
-  /** What was sent up to `end` is sent again: an acknowledgement may be of either. */
+  /** Notes a retransmission up to `end`: an acknowledgement may be for either copy. */
   repeat(end: number): void {
     this.#timing = false;
     if (ahead(end, this.#repeatedTo) > 0) this.#repeatedTo = end;
   }
 
-  /** A frame that began at `from` was not taken: the guest has never seen it. */
+  /** Notes that a frame starting at `from` was not taken: the guest has not received it. */
   unsend(from: number): void {
     if (ahead(this.#timed, from) > 0) this.#timing = false;
   }
 
-  /** The guest has acknowledged what was sent up to `sequence`. */
+  /** Notes that the guest has acknowledged everything up to `sequence`. */
   acknowledged(sequence: number, now: number): void {
-    if (ahead(sequence, this.#repeatedTo) > 0) this.#repeatedTo = sequence; // keeps it near: sequence numbers wrap
+    if (ahead(sequence, this.#repeatedTo) > 0) this.#repeatedTo = sequence; // stays close: sequence numbers wrap
     if (!this.#timing || ahead(sequence, this.#timed) < 0) return;
     this.#timing = false;
     this.#measured(now - this.#since);
   }
 
-  /** The time-out was too short, or something is lost: the next one is twice as long (RFC 6298, 5.5). */
+  /** The time-out has expired: doubles it (RFC 6298, 5.5). */
   backOff(): void {
     this.timeout = Math.min(this.timeout * 2, MAX_TIMEOUT_MS);
   }
 
-  /** The guest has acknowledged our SYN, which was sent in vain before (RFC 6298, 5.7). */
+  /** The guest has acknowledged our SYN after a retransmission (RFC 6298, 5.7). */
   synWasInVain(): void {
     this.timeout = AFTER_SYN_TIMEOUT_MS;
   }

@@ -1,5 +1,5 @@
 /**
- * TCP segments (RFC 9293, 3.1) as they come from a guest, and sequence numbers.
+ * TCP segments (RFC 9293, 3.1) from a guest, and sequence numbers.
  * @module
  */
 
@@ -18,9 +18,9 @@ import {
   TCP_WINDOW,
 } from "../wire.ts";
 
-/** The MSS of who says none (RFC 9293, 3.7.1). */
+/** The MSS without an MSS option (RFC 9293, 3.7.1). */
 const DEFAULT_MSS = 536;
-/** Less is not honest: each byte would cost a frame. Linux draws the line here too. */
+/** The minimum MSS, as in Linux: with a tiny one each byte would cost a frame. */
 const MIN_MSS = 88;
 /** The largest window scale (RFC 7323, 2.3). */
 const MAX_SCALE = 14;
@@ -30,44 +30,44 @@ const OPTION_MSS = 2;
 const OPTION_SCALE = 3;
 const VERIFIED: number = HDR_F_NEEDS_CSUM | HDR_F_DATA_VALID;
 
-/** Duplicate ACKs that mean a loss (RFC 5681, 3.2). */
+/** Number of duplicate ACKs that signals a loss (RFC 5681, 3.2). */
 export const DUPLICATES = 3;
 
-/** How far sequence number `a` is ahead of `b`: negative when it is behind. Sequence numbers are 32 bits, and wrap. */
+/** How far sequence number `a` is ahead of `b`; negative if behind. Sequence numbers are 32 bits and wrap. */
 export function ahead(a: number, b: number): number {
   return (a - b) | 0;
 }
 
-/** What can be wrong with a segment. */
+/** Faults of a segment. */
 export type SegmentFault = "malformed" | "checksum";
 
-/** The segment that is being looked at; one for all, reused. */
+/** The segment being processed: one object, reused for all. */
 export class TcpSegment {
   guestPort = 0;
   remotePort = 0;
   /** Its sequence number. */
   sequence = 0;
-  /** The sequence number it acknowledges, good with flag ACK. */
+  /** The sequence number it acknowledges, valid with flag ACK. */
   acknowledged = 0;
   /** `FIN`, `SYN`, `RST`, `PSH`, `ACK`. */
   flags = 0;
-  /** The window, as it stands in the header. */
+  /** The window field of the header, unscaled. */
   window = 0;
-  /** Where its data starts in the frame. */
+  /** Offset of its data in the frame. */
   data = 0;
   /** Bytes of data. */
   length = 0;
   /** Of a SYN: the largest segment the guest takes, bytes of data. */
   mss: number = DEFAULT_MSS;
-  /** Of a SYN: the guest's window scale; -1 when it has none. */
+  /** Of a SYN: the guest's window scale; -1 if it has none. */
   scale = -1;
 
-  /** What it takes of the sequence numbers: its data, and one each for SYN and FIN. */
+  /** Sequence numbers it occupies: its data, and one each for SYN and FIN. */
   get span(): number {
     return this.length + ((this.flags & SYN) !== 0 ? 1 : 0) + ((this.flags & FIN) !== 0 ? 1 : 0);
   }
 
-  /** Reads a segment, and checks it. */
+  /** Parses and checks a segment. */
   read(packet: Packet): SegmentFault | undefined {
     const { view, payload, payloadLength } = packet;
     if (payloadLength < TCP_HEADER) return "malformed";
@@ -89,7 +89,7 @@ export class TcpSegment {
     return undefined;
   }
 
-  /** Options are read of a SYN only: we agree to no other. One that lies about its length ends the list. */
+  /** Parses the options of a SYN; no other segment has options we use. An invalid length ends the list. */
   #readOptions(head: Uint8Array, from: number, end: number): void {
     this.mss = DEFAULT_MSS;
     this.scale = -1;

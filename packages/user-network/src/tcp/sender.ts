@@ -1,8 +1,8 @@
 /**
- * What a connection has for its guest: data of the host's socket until it is acknowledged, and how much of it may be
- * sent, first or again (the SND variables of RFC 9293, 3.3.1).
+ * The send side of a connection: data of the host's socket until it is acknowledged, and how much of it may be sent or
+ * retransmitted (the SND variables of RFC 9293, 3.3.1).
  *
- * There is no network between us and the guest: the link loses a frame only where it counts one, so there is no
+ * There is no network between us and the guest: the link rarely loses a frame, and counts each loss. So there is no
  * congestion control.
  * @module
  */
@@ -13,39 +13,39 @@ import { ahead, DUPLICATES, type TcpSegment } from "./segment.ts";
 
 /** The send side of a connection. Sequence numbers are signed 32-bit integers. */
 export class TcpSender {
-  /** The oldest sequence number not acknowledged (SND.UNA); that of the first byte of `toGuest`. */
+  /** The oldest unacknowledged sequence number (SND.UNA), that of the first byte of `toGuest`. */
   unacknowledged: number;
   /** The next sequence number to send (SND.NXT). */
   next: number;
-  /** The highest one ever sent. */
+  /** The highest value of `next` so far. */
   max: number;
-  /** The guest says windows in units of two to the power of this. */
+  /** The guest's window scale: its windows are in units of two to the power of this. */
   scale = 0;
-  /** Bytes of data in a segment: the guest may take less than we do. */
+  /** Maximum bytes of data in a segment; the guest may take less than we do. */
   mss: number;
   /** Bytes from the host, not yet acknowledged by the guest. */
   readonly toGuest: ByteRing;
   /** The host has ended: a FIN follows `toGuest`. */
   ended = false;
-  /** Our FIN was acknowledged. */
+  /** The guest has acknowledged our FIN. */
   endAcknowledged = false;
-  /** Times the timer ran out since the guest was last heard to get something. */
+  /** Times the timer expired since the guest last showed progress. */
   retries = 0;
-  /** Times the guest was asked for its window since it closed it. */
+  /** Window probes sent since the guest closed its window. */
   probes = 0;
   probePending = false;
   readonly roundTrip: RoundTrip;
 
-  /** Bytes the guest takes from `unacknowledged` on (SND.WND). */
+  /** Bytes the guest accepts from `unacknowledged` on (SND.WND). */
   #window = 0;
-  /** The sequence number of the segment that said so (SND.WL1). */
+  /** The sequence number of the segment that set the window (SND.WL1). */
   #windowSequence = 0;
   /** The largest window the guest ever had. */
   #maxWindow = 0;
   #duplicateAcks = 0;
-  /** Something got lost: one frame at a time until the guest acknowledges. */
+  /** Something was lost: one frame at a time until the guest acknowledges. */
   #recovering = false;
-  /** The guest's window has stayed small for long: send what fits, little as it is. */
+  /** The guest's window has stayed small for long: send what fits, even less than a segment. */
   #sendSmall = false;
 
   /** @param initial the sequence number of our SYN */
@@ -58,32 +58,32 @@ export class TcpSender {
     this.roundTrip = new RoundTrip(this.max);
   }
 
-  /** What was sent and not acknowledged, in sequence numbers. */
+  /** Sequence numbers sent and not acknowledged. */
   get inFlight(): number {
     return ahead(this.next, this.unacknowledged);
   }
 
-  /** Bytes that could be sent now or later, for they were not sent yet. */
+  /** Bytes that were not sent yet. */
   get unsent(): number {
     return this.toGuest.length - this.inFlight;
   }
 
-  /** Whether the guest takes nothing, for now. */
+  /** Whether the guest's window is closed. */
   get isWindowClosed(): boolean {
     return this.#window === 0;
   }
 
-  /** Whether a segment asks for the guest's window: it lies before it, so that the guest has to answer by an ACK. */
+  /** Whether a segment is a window probe: it lies before the window, so that the guest must answer with an ACK. */
   isProbe(sequence: number): boolean {
     return this.isWindowClosed && ahead(sequence, this.unacknowledged) === -1;
   }
 
-  /** Whether the next frame is the FIN alone: all data was sent, and the FIN was not, or is to be sent again. */
+  /** Whether a FIN alone is due: all data was sent, but the FIN was not, or must be retransmitted. */
   get owesEnd(): boolean {
     return this.ended && !this.endAcknowledged && this.unsent === 0;
   }
 
-  /** The guest has got our SYN, and says so in this segment. */
+  /** Takes the segment in which the guest acknowledges our SYN. */
   start(segment: TcpSegment, now: number): void {
     this.unacknowledged = this.max;
     this.next = this.max;
@@ -93,17 +93,17 @@ export class TcpSender {
     this.retries = 0;
   }
 
-  /** The guest says its first window in a SYN, where it is never scaled (RFC 7323, 2.2). */
+  /** Takes the guest's first window, from a SYN, where it is never scaled (RFC 7323, 2.2). */
   openWindow(window: number): void {
     this.#window = window;
     this.#maxWindow = window;
   }
 
-  /** Takes the acknowledgement and the window of a segment; `false` if it acknowledges what was never sent. */
+  /** Takes the acknowledgement and the window of a segment; `false` if it acknowledges something never sent. */
   acknowledge(segment: TcpSegment, now: number): boolean {
     const acked = ahead(segment.acknowledged, this.unacknowledged);
     if (acked > ahead(this.max, this.unacknowledged)) return false;
-    if (acked < 0) return true; // an old one: says nothing new
+    if (acked < 0) return true; // an old segment, nothing new
     const window = segment.window << this.scale;
     if (acked > 0) {
       const { toGuest } = this;
@@ -116,12 +116,12 @@ export class TcpSender {
       this.#recovering = false;
       this.retries = 0;
     } else if (segment.span === 0 && window === this.#window) {
-      // While something is sent again, they tell of that (RFC 6582, 3.2).
+      // During a retransmission, duplicate ACKs are caused by it (RFC 6582, 3.2).
       if (!this.#recovering && this.inFlight > 0 && ++this.#duplicateAcks === DUPLICATES) this.#sendAgain();
     }
-    // A guest that answers probes is alive, however long it keeps its window closed (RFC 9293, 3.8.6.1).
+    // A guest that answers probes is alive, even if its window stays closed (RFC 9293, 3.8.6.1).
     if (this.#window === 0) this.retries = 0;
-    // The window counts from what is acknowledged: with that moved, an older window would reach too far.
+    // The window starts at the acknowledged number: when that moves, an older window would reach too far.
     if (acked > 0 || ahead(segment.sequence, this.#windowSequence) >= 0) {
       this.#windowSequence = segment.sequence;
       if (window > this.#window) this.retries = 0;
@@ -136,7 +136,7 @@ export class TcpSender {
   }
 
   /**
-   * Bytes the next frame may carry; 0 when there is nothing to send, or not now.
+   * Bytes the next frame may carry; 0 if nothing can be sent now.
    * @param most bytes a frame can carry
    */
   sendable(most: number): number {
@@ -146,13 +146,13 @@ export class TcpSender {
     const length = Math.min(unsent, usable, most);
     if (length <= 0) return 0;
     if (length === unsent) return length;
-    // The window ends within a segment: wait until it is worth one (RFC 9293, 3.8.6.2.1).
+    // The window ends within a segment: wait until a whole one fits (RFC 9293, 3.8.6.2.1).
     if (length >= mss) return length - (length % mss);
     return this.#sendSmall || (inFlight === 0 && length >= this.#maxWindow >> 1) ? length : 0;
   }
 
   /**
-   * A frame with `span` sequence numbers from `next` on is sent.
+   * Notes that a frame with `span` sequence numbers from `next` on is sent.
    * @returns how many of them were never sent before
    */
   sent(span: number, now: number): number {
@@ -167,8 +167,8 @@ export class TcpSender {
   }
 
   /**
-   * What was sent from a sequence number on was not sent, unless it was acknowledged.
-   * @returns whether nothing is in flight because of that
+   * Takes back everything from a sequence number on, unless it was acknowledged.
+   * @returns whether nothing is in flight as a result
    */
   unsend(sequence: number): boolean {
     if (ahead(this.next, sequence) <= 0 || ahead(sequence, this.unacknowledged) < 0) return false;
@@ -178,8 +178,8 @@ export class TcpSender {
   }
 
   /**
-   * The guest has acknowledged nothing for long.
-   * @returns whether something is sent again for that; else it is asked for its window
+   * The timer has expired.
+   * @returns whether data is retransmitted; if not, the window is probed or small data sent
    */
   timedOut(): boolean {
     const isInFlight = this.inFlight !== 0;
@@ -196,7 +196,7 @@ export class TcpSender {
     return isInFlight;
   }
 
-  /** Gives up memory that is not used. */
+  /** Releases unused memory. */
   release(): void {
     if (this.toGuest.length === 0) this.toGuest.release();
   }

@@ -1,5 +1,5 @@
 /**
- * The connections of a network by their four-tuple: a hash table of chains, for a look-up per segment must not
+ * The connections of a network by four-tuple: a hash table with chains, because the look-up for each segment must not
  * allocate a key.
  * @module
  */
@@ -11,14 +11,14 @@ const FIRST_BUCKETS = 256;
 
 /** Connections by guest, guest's port, remote and remote's port. */
 export class TcpTable {
-  /** As many as the most connections there ever were, or twice as many: a chain is short. */
+  /** As many buckets as the maximum number of connections so far, rounded up to a power of two: chains are short. */
   #buckets: (TcpConnection | undefined)[] = new Array(FIRST_BUCKETS).fill(undefined);
   readonly #seed: number;
   #last: TcpConnection | undefined;
   /** Connections in the table. */
   size = 0;
 
-  /** @param seed a random number: nobody shall fill one bucket on purpose */
+  /** @param seed a random number, so that nobody can fill one bucket on purpose */
   constructor(seed: number) {
     this.#seed = seed | 1;
   }
@@ -35,14 +35,14 @@ export class TcpTable {
     return connection;
   }
 
-  /** Adds a connection whose four-tuple is not in the table. */
+  /** Adds a connection; its four-tuple must not be in the table. */
   add(connection: TcpConnection): void {
     if (this.size === this.#buckets.length) this.#grow();
     this.#link(connection);
     this.size++;
   }
 
-  /** Takes a connection out, if it is in. */
+  /** Removes a connection, if it is in the table. */
   remove(connection: TcpConnection): void {
     const bucket = this.#bucketOf(connection);
     if (this.#last === connection) this.#last = undefined;

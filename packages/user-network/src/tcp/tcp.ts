@@ -1,6 +1,6 @@
 /**
- * TCP (RFC 9293) between the guests of a network and sockets of the host: opens and accepts connections, finds
- * the one a segment is of, and sees that each has its turn to send.
+ * TCP (RFC 9293) between the guests of a network and sockets of the host: opens and accepts connections, finds the
+ * connection of a segment, and gives each connection its turn to send.
  * @module
  */
 
@@ -31,10 +31,10 @@ import { ahead, TcpSegment } from "./segment.ts";
 import { arm, armTimeWait } from "./timeout.ts";
 import { TcpTurns } from "./turns.ts";
 
-/** RFC 5961, 7: ACKs that answer segments out of place, per second; between two of us they could go on for ever. */
+/** RFC 5961, 7: maximum challenge ACKs per second: two peers could answer each other's forever. */
 const CHALLENGES_PER_SECOND = 100;
 const FIRST_EPHEMERAL_PORT = 1024;
-/** A last byte that is sent again looks like a keep-alive, but is not so late. */
+/** Minimum idle time of a keep-alive: a retransmitted last byte looks like one, but comes sooner. */
 const LEAST_KEEP_ALIVE_MS = 10_000;
 
 /** The TCP of one network. */
@@ -50,7 +50,7 @@ export class Tcp {
   #challenges = 0;
   #challengesSince = 0;
 
-  /** @param ask asks by ARP for a guest that was not heard of yet */
+  /** @param ask asks by ARP for a guest that was not heard yet */
   constructor(stack: Stack, icmp: Icmp, dns: Dns, ask: (guest: number) => void) {
     this.#stack = stack;
     this.#icmp = icmp;
@@ -85,7 +85,7 @@ export class Tcp {
       return;
     }
     if (connection.phase === PHASE_CONNECTING) {
-      // The SYN again, for the host takes its time; or the guest has lost patience.
+      // The SYN again, because the host is slow; or an RST, because the guest gives up.
       const isOver = (segment.flags & RST) !== 0 && ahead(segment.sequence, connection.receiver.next) === 0;
       if (isOver) this.#connections.cut(connection);
       return;
@@ -100,14 +100,14 @@ export class Tcp {
     );
   }
 
-  /** A guest was heard of for the first time: connections may be waiting for it. */
+  /** A guest was heard for the first time: resumes connections that wait for it. */
   learned(): void {
     for (const connection of this.#connections.all()) {
       if (connection.phase === PHASE_SYN_SENT) this.#turns.touch(connection);
     }
   }
 
-  /** Fills a burst with what connections have to say, each in its turn. */
+  /** Fills a burst with the output of connections, each in its turn. */
   fill(egress: Egress): void {
     const stack = this.#stack;
     while (!egress.full) {
@@ -118,19 +118,19 @@ export class Tcp {
         const wasIdle = connection.sender.inFlight === 0;
         if (output(connection, stack)) this.#turns.touch(connection);
         else if (connection.receiver.ackPending) this.#delayedAcks.add(connection);
-        // The timer that waited for the window is not the one that waits for an acknowledgement (RFC 6298, 5.1).
+        // The timer waited for the window: restart it to wait for an acknowledgement (RFC 6298, 5.1).
         if (wasIdle && connection.sender.inFlight !== 0) stack.timers.unset(connection.timer);
       }
       arm(connection, stack);
     }
   }
 
-  /** Gives the host's sockets what guests have sent. */
+  /** Writes the data of guests to the host's sockets. */
   toHosts(): void {
     this.#turns.toHosts();
   }
 
-  /** Cuts all connections, without a word to guests. */
+  /** Cuts all connections without telling guests. */
   clear(): void {
     this.#connections.clear();
     this.#turns.clear();
@@ -152,7 +152,7 @@ export class Tcp {
       case "challenge":
         counters.dropped.tcpUnexpected++;
         if (this.#mayChallenge()) receiver.ackNow();
-        // The guest's FIN again: our last ACK got lost, and may once more (RFC 9293, 3.10.7.8).
+        // The guest's FIN again: our last ACK was lost, and may be lost again (RFC 9293, 3.10.7.8).
         if (connection.phase === PHASE_TIME_WAIT) armTimeWait(connection, this.#stack);
         break;
       case "refuse":
@@ -177,7 +177,7 @@ export class Tcp {
     this.#connections.removeIfDone(connection);
   }
 
-  /** Takes the SYN of a connection a guest opens. */
+  /** Takes the SYN of a guest that opens a connection. */
   #open(packet: Packet, segment: TcpSegment): void {
     const { config, counters, host } = this.#stack;
     const { source, destination } = packet;
@@ -200,7 +200,7 @@ export class Tcp {
       : host.connectTcp(target.address, remotePort, connection);
   }
 
-  /** Takes a connection that came in at a forward. */
+  /** Takes a connection to a forward. */
   #accept(host: HostTcp, guest: number, guestPort: number, peerPort: number): HostTcpHandlers | undefined {
     const stack = this.#stack;
     const { gateway } = stack.config;
@@ -221,9 +221,9 @@ export class Tcp {
   }
 
   /**
-   * A port of the gateway for a connection to a guest's port: the peer's own where it can have it, which is easier to
+   * A port of the gateway for a connection to a guest's port: the peer's own port if it is free, which is easier to
    * recognize.
-   * @returns -1 when all are in use
+   * @returns -1 if all are in use
    */
   #freePort(guest: number, guestPort: number, peerPort: number): number {
     const { config, random } = this.#stack;
@@ -239,7 +239,7 @@ export class Tcp {
     return -1;
   }
 
-  /** Whether a connection knows where its guest is; if not, the guest is asked for. */
+  /** Whether the guest's MAC address is known; if not, asks for it. */
   #knowsGuest(connection: TcpConnection): boolean {
     connection.mac ??= this.#stack.neighbours.find(connection.guest);
     if (connection.mac === undefined) this.#ask(connection.guest);
@@ -256,12 +256,14 @@ export class Tcp {
   }
 }
 
-/** Whether a SYN opens the same ports anew: the old connection is over, and its sequence numbers left behind. */
+/**
+ * Whether a SYN reopens the same ports: the old connection is in TIME-WAIT, and the SYN is beyond its sequence numbers.
+ */
 function isReopening(connection: TcpConnection, segment: TcpSegment): boolean {
   return connection.phase === PHASE_TIME_WAIT && ahead(segment.sequence, connection.receiver.next) > 0;
 }
 
-/** Whether a segment only asks whether we are still there: it lies just before what comes next (RFC 9293, 3.8.4). */
+/** Whether a segment is a keep-alive: it lies just before the next expected number (RFC 9293, 3.8.4). */
 function isKeepAlive(connection: TcpConnection, segment: TcpSegment): boolean {
   const { phase, receiver } = connection;
   return (

@@ -1,5 +1,5 @@
 /**
- * What happens when a guest does not answer: it is asked again, ever later, and given up at last (RFC 6298, 5).
+ * Handles guests that do not answer: retransmits with growing time-outs, and finally gives up (RFC 6298, 5).
  * @module
  */
 
@@ -7,16 +7,16 @@ import type { Stack } from "../stack.ts";
 import { PHASE_OPEN, PHASE_SYN_RECEIVED, PHASE_SYN_SENT, PHASE_TIME_WAIT, type TcpConnection } from "./connection.ts";
 
 const MAX_TIMEOUT_MS = 60_000;
-/** How long less than a segment waits for more of the window (RFC 9293, 3.8.6.2.1: 0.1 to 1 s). */
+/** How long data below a segment waits for a larger window (RFC 9293, 3.8.6.2.1: 0.1 to 1 s). */
 const OVERRIDE_MS = 400;
-/** Times a SYN goes out again until the guest is given up: 3 minutes in all (RFC 9293, 3.8.3). */
+/** Retransmissions of a SYN before the guest is given up: 3 minutes in total (RFC 9293, 3.8.3). */
 const SYN_RETRIES = 7;
-/** The same of other segments: a quarter of an hour. */
+/** Retransmissions of other segments: a quarter of an hour. */
 const RETRIES = 15;
-/** As Linux. It gives way when its place is needed, and is only there to repeat a last ACK for a slow guest. */
+/** As in Linux. The connection is evicted when its place is needed: it only repeats the last ACK for a slow guest. */
 const TIME_WAIT_MS = 60_000;
 
-/** Sets the timer of a connection if something is to happen, or stops it. */
+/** Sets the timer of a connection if it waits for something, or stops it. */
 export function arm(connection: TcpConnection, stack: Stack): void {
   const { phase, timer, sender } = connection;
   if (phase === PHASE_TIME_WAIT) return;
@@ -28,7 +28,7 @@ export function arm(connection: TcpConnection, stack: Stack): void {
   else if (timer.deadline === Number.POSITIVE_INFINITY) stack.timers.set(timer, stack.now + patience(connection));
 }
 
-/** How long to wait for the guest now, ms. */
+/** How long to wait for the guest, ms. */
 function patience({ phase, sender }: TcpConnection): number {
   const { timeout } = sender.roundTrip;
   if (phase !== PHASE_OPEN || sender.inFlight !== 0) return timeout;
@@ -41,19 +41,19 @@ export function armTimeWait(connection: TcpConnection, stack: Stack): void {
   stack.timers.set(connection.timer, stack.now + TIME_WAIT_MS);
 }
 
-/** What is to be done with a connection whose timer has run out. */
+/** What to do with a connection whose timer has expired. */
 export type Expiry =
-  /** It has something to say again. */
+  /** It has something to send. */
   | "again"
-  /** The guest is given up: cut the connection. */
+  /** The guest does not answer: cut the connection. */
   | "in-vain"
-  /** It has waited long enough for nothing more to come. */
+  /** TIME-WAIT is over: remove the connection. */
   | "over";
 
-/** The timer of a connection has run out. */
+/** Handles the expired timer of a connection. */
 export function expire(connection: TcpConnection, stack: Stack): Expiry {
   const { phase, sender } = connection;
-  // While its NIC has no room, the guest has not seen it yet, and knows nothing to answer.
+  // While its NIC has no room, the guest has not received the segment and can't answer.
   if (phase === PHASE_TIME_WAIT) {
     if (!stack.egress.isBlocked || !connection.receiver.ackPending) return "over";
     armTimeWait(connection, stack);

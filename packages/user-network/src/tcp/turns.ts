@@ -1,29 +1,29 @@
 /**
- * Whose turn it is: connections that have something to say to the guest, and those that have something for the
- * host, each queued once, first come, first served.
+ * The turns of connections: queues of those that have something to send to the guest and of those that have data for
+ * the host. Each is queued once, first come, first served.
  * @module
  */
 
 import type { TcpConnection } from "./connection.ts";
 
-/** Turns taken are forgotten this many at a time: forgetting moves the rest. */
+/** Taken turns are removed in batches of this size: removing moves the rest. */
 const FORGOTTEN_AT_ONCE = 1024;
 
 /** The queues of one network's connections. */
 export class TcpTurns {
-  /** Those before `#next` have had their turn. */
+  /** Connections before `#next` have had their turn. */
   #touched: TcpConnection[] = [];
   #next = 0;
   readonly #staged: TcpConnection[] = [];
 
-  /** A connection has something to say to the guest. */
+  /** Queues a connection that has something to send to the guest. */
   touch(connection: TcpConnection): void {
     if (connection.touched) return;
     connection.touched = true;
     this.#touched.push(connection);
   }
 
-  /** The connection whose turn it is, `undefined` when none has anything to say. */
+  /** The connection whose turn it is, `undefined` if none is queued. */
   next(): TcpConnection | undefined {
     if (this.#next === this.#touched.length) {
       this.#touched.length = 0;
@@ -39,14 +39,14 @@ export class TcpTurns {
     return connection;
   }
 
-  /** A connection may have something for the host. */
+  /** Queues a connection if it has data for the host. */
   stage(connection: TcpConnection): void {
     if (connection.stagedQueued || !connection.receiver.hasStaged) return;
     connection.stagedQueued = true;
     this.#staged.push(connection);
   }
 
-  /** Gives the host's sockets what guests have sent: one write for each connection and burst. */
+  /** Writes the data of guests to the host's sockets: one write per connection and burst. */
   toHosts(): void {
     for (let i = 0; i < this.#staged.length; i++) {
       const connection = this.#staged[i];
@@ -56,7 +56,7 @@ export class TcpTurns {
     this.#staged.length = 0;
   }
 
-  /** Forgets all. */
+  /** Empties both queues. */
   clear(): void {
     this.#touched.length = 0;
     this.#next = 0;

@@ -1,8 +1,8 @@
 /**
- * A UDP port of a guest and the host's socket for it, which is one for all it speaks to: whoever sees the guest from
- * outside sees the same port (RFC 4787, 4.1: endpoint-independent mapping). It hears from all ports of the addresses
- * it has spoken to, and from no others (RFC 4787, 5: address-dependent filtering): TFTP answers from another port
- * than it was asked at (RFC 1350, 4), while nobody in the world can speak to a guest unasked.
+ * A UDP port of a guest and the one host socket for all its traffic: every remote sees the guest at the same port (RFC
+ * 4787, 4.1: endpoint-independent mapping). The flow accepts datagrams from all ports of the addresses it has sent to,
+ * and from no others (RFC 4787, 5: address-dependent filtering): TFTP answers from another port than the one asked (RFC
+ * 1350, 4), but no stranger can send to a guest.
  * @module
  */
 
@@ -14,28 +14,28 @@ import type { Packet } from "../link/packet.ts";
 import type { Stack } from "../stack.ts";
 import { ETH_HEADER, IP_HEADER, UDP_HEADER, UNREACHABLE_TOO_BIG } from "../wire.ts";
 
-/** Those a port of a guest has spoken to, at a time. */
+/** Maximum remotes of a port of a guest. */
 const MAX_REMOTES = 256;
-/** The longest IP header, and 8 bytes more: what an ICMP error has to quote. */
+/** The longest IP header and 8 more bytes: the quote of an ICMP error. */
 const MAX_QUOTED = 68;
 
-/** What flows share, and who is told of them. */
+/** Shared state of flows, and their callbacks. */
 export interface UdpFlowOwner {
   readonly stack: Stack;
   readonly icmp: Icmp;
   readonly arp: Arp;
-  /** Somebody has answered. */
+  /** A remote has answered. */
   answered(flow: UdpFlow): void;
-  /** The host's socket is of no more use. */
+  /** The host's socket has failed. */
   failed(flow: UdpFlow): void;
 }
 
 interface Remote {
-  /** As the guest knows it. */
+  /** The address as the guest sees it. */
   readonly address: number;
-  /** As the host knows it. */
+  /** The address as the host sees it. */
   readonly hostAddress: number;
-  /** The IP header of what was sent last, and 8 bytes more: what an ICMP error about it has to quote. */
+  /** The IP header of the last packet sent and 8 more bytes, for an ICMP error to quote. */
   readonly quoted: Uint8Array;
 }
 
@@ -44,12 +44,12 @@ export class UdpFlow implements HostUdpHandlers {
   readonly guest: number;
   readonly port: number;
   readonly host: HostUdp;
-  /** Whether it has spoken to name servers only. */
+  /** Whether it has sent only to name servers. */
   onlyDns = true;
-  /** Whether anybody has answered. */
+  /** Whether a remote has answered. */
   isAnswered = false;
   readonly #owner: UdpFlowOwner;
-  /** Those the guest has spoken to, by the host's address of them and their port, the latest last. */
+  /** Remotes the guest has sent to, by host address and port, the latest last. */
   readonly #remotes = new Map<number, Remote>();
   #latest: Remote | undefined;
 
@@ -60,7 +60,7 @@ export class UdpFlow implements HostUdpHandlers {
     this.host = owner.stack.host.openUdp(this);
   }
 
-  /** Sends what the guest has sent, to a port of an address of the host's side. */
+  /** Sends the guest's datagram to an address and port of the host's side. */
   send(packet: Packet, bytes: Uint8Array, address: string, port: number): void {
     const hostAddress = parseIpv4(address) ?? 0;
     const { quoted } = this.#use(endpoint(hostAddress, port), packet.destination, hostAddress);
@@ -110,7 +110,7 @@ export class UdpFlow implements HostUdpHandlers {
     stack.sendUdp(mac, from, fromPort, this.guest, this.port, bytes.length);
   }
 
-  /** The remote of an endpoint, as the one used last; who was not used for longest makes room for a new one. */
+  /** The remote of an endpoint, marked as used last. A new one evicts the remote unused for longest. */
   #use(key: number, address: number, hostAddress: number): Remote {
     let remote = this.#remotes.get(key);
     if (remote !== undefined && remote === this.#latest) return remote;
@@ -126,7 +126,7 @@ export class UdpFlow implements HostUdpHandlers {
     return remote;
   }
 
-  /** One whom the guest has spoken to at that address, if not at that port. */
+  /** A remote at that address that the guest has sent to, preferably at that port. */
   #heardFrom(hostAddress: number, port: number): Remote | undefined {
     const exact = this.#remotes.get(endpoint(hostAddress, port));
     if (exact !== undefined) return exact;

@@ -1,6 +1,6 @@
 /**
- * Ports of the host that lead to UDP ports of guests. Each host that sends to one gets a port of the gateway, by
- * which the guest answers it.
+ * UDP forwards: ports of the host that lead to UDP ports of guests. Each host that sends to one gets a port of the
+ * gateway, to which the guest sends its answers.
  * @module
  */
 
@@ -13,30 +13,30 @@ import type { Stack } from "../stack.ts";
 import { IP_HEADER, UDP_HEADER } from "../wire.ts";
 import { payloadOf } from "./udp.ts";
 
-/** Ports below are not given to hosts that send to a forward: the gateway may serve something there. */
+/** The lowest gateway port given to a sender: the gateway may serve something below it. */
 const FIRST_PORT = 1024;
-/** Senders at a time, whatever the limits say: so a free port is found by chance, soon. */
+/** Maximum senders regardless of the limits: so a random port is soon a free one. */
 const MAX_SENDERS = 0x8000;
-/** Ranks of senders: what gives way first. One that only sends can't end one that a guest answers. */
+/** Ranks of senders, in the order of eviction. A sender without answers can't evict one that a guest answers. */
 const UNANSWERED = 0;
 const ANSWERED = 1;
 
 /** One port of the host that leads to a guest. */
 interface UdpForward {
-  /** The guest it leads to, as of now. */
+  /** The guest it currently leads to. */
   readonly guest: () => number;
   readonly guestPort: number;
   host: HostUdp | undefined;
-  /** The gateway's port of each host that has sent, by its address and port. */
+  /** The gateway's port of each sender, by its address and port. */
   readonly ports: Map<string, number>;
 }
 
-/** A host that has sent to a guest. */
+/** A host that has sent to a forward. */
 interface Sender {
   readonly forward: UdpForward;
   readonly address: string;
   readonly port: number;
-  /** The guest it has sent to. */
+  /** The guest that got its datagrams. */
   readonly guest: number;
 }
 
@@ -44,7 +44,7 @@ interface Sender {
 export class UdpForwards {
   readonly #stack: Stack;
   readonly #arp: Arp;
-  /** By the gateway's port that stands for them. */
+  /** By the gateway's port that represents them. */
   readonly #senders: BoundedTable<number, Sender>;
 
   constructor(stack: Stack, arp: Arp) {
@@ -63,13 +63,13 @@ export class UdpForwards {
 
   /**
    * Listens on a port of the host.
-   * @param guest tells which guest it leads to
+   * @param guest returns the guest it leads to
    */
   async listen(hostAddress: string, hostPort: number, guest: () => number, guestPort: number): Promise<HostListener> {
     const forward: UdpForward = { guest, guestPort, host: undefined, ports: new Map() };
     const socket = await this.#stack.host.listenUdp(hostAddress, hostPort, {
       message: (bytes, address, port) => this.#receive(forward, bytes, address, port),
-      failed: () => {}, // an answer could not be sent: who waits for it asks again
+      failed: () => {}, // an answer could not be sent: the host that waits for it asks again
     });
     forward.host = socket;
     return {
@@ -83,7 +83,7 @@ export class UdpForwards {
     };
   }
 
-  /** Takes a guest's datagram if it answers one that came in; `false` if not. */
+  /** Takes a guest's datagram if it answers one that arrived at a forward; returns whether it did. */
   receive(packet: Packet, length: number): boolean {
     const { config, counters } = this.#stack;
     if (packet.destination !== config.gateway) return false;
@@ -93,7 +93,7 @@ export class UdpForwards {
     const { guest, forward, address, port } = sender;
     if (packet.source !== guest || packet.view.getUint16(packet.payload) !== forward.guestPort) return false;
     if (port === 0) {
-      counters.dropped.udp++; // it wants no answer (RFC 768)
+      counters.dropped.udp++; // a source port of 0 expects no answer (RFC 768)
       return true;
     }
     this.#senders.move(gatewayPort, ANSWERED);
@@ -102,12 +102,12 @@ export class UdpForwards {
     return true;
   }
 
-  /** Forgets who has sent. The forwards stay. */
+  /** Forgets all senders. The forwards stay. */
   clear(): void {
     this.#senders.clear();
   }
 
-  /** A datagram came in from a host. */
+  /** Takes a datagram from a host. */
   #receive(forward: UdpForward, bytes: Uint8Array, address: string, port: number): void {
     const stack = this.#stack;
     if (stack.egress.peer === undefined || bytes.length > 0xffff - IP_HEADER - UDP_HEADER) {
@@ -135,13 +135,13 @@ export class UdpForwards {
     stack.sendUdp(mac, stack.config.gateway, gatewayPort, guest, forward.guestPort, bytes.length);
   }
 
-  /** The gateway's port that stands for a host: its own where it can have it, which is easier to recognize. */
+  /** The gateway's port that represents a host: the host's own port if it is free, which is easier to recognize. */
   #portOf(forward: UdpForward, guest: number, address: string, port: number): number {
     const name = nameOf(address, port);
     const known = forward.ports.get(name);
     if (known !== undefined) {
       if (this.#senders.use(known)?.guest === guest) return known;
-      this.#senders.delete(known); // it leads to another guest by now
+      this.#senders.delete(known); // the forward leads to another guest now
     }
     this.#senders.makeRoom();
     let gatewayPort = port;

@@ -1,6 +1,6 @@
 /**
- * UDP (RFC 768): which datagram of a guest is for whom, and one flow for each port of a guest that speaks to the
- * world.
+ * UDP (RFC 768): dispatches the datagrams of guests, and keeps one flow for each port of a guest that sends to the
+ * outside.
  * @module
  */
 
@@ -29,15 +29,15 @@ import {
 import { endpoint, UdpFlow, type UdpFlowOwner } from "./flow.ts";
 import type { UdpForwards } from "./forwards.ts";
 
-/** A flow that only asked name servers is over soon. */
+/** Idle time of a flow that has only asked name servers. */
 const DNS_IDLE_MS = 20_000;
-/** Ranks of flows: what gives way first. A guest that tries all its ports can't end a flow somebody answers. */
+/** Ranks of flows, in the order of eviction. A guest that tries all its ports can't evict a flow that was answered. */
 const ONLY_DNS = 0;
 const UNANSWERED = 1;
 const ANSWERED = 2;
 const OPEN: number = HDR_F_NEEDS_CSUM | HDR_F_DATA_VALID;
 
-/** Takes guests' datagrams, and brings back the answers. */
+/** Takes guests' datagrams and delivers the answers. */
 export class Udp implements UdpFlowOwner {
   readonly stack: Stack;
   readonly icmp: Icmp;
@@ -84,7 +84,7 @@ export class Udp implements UdpFlowOwner {
     if (port === DHCP_SERVER_PORT && this.#isForServer(destination)) {
       this.#dhcp.receive(payloadOf(packet, length));
     } else if (packet.source === 0) {
-      counters.dropped.spoofed++; // only DHCP speaks without an address
+      counters.dropped.spoofed++; // only DHCP sends without an address
     } else if (destination === config.dns && port === DNS_PORT) {
       this.#ask(packet, length);
     } else if (destination === config.gateway && this.#fetch(packet, length, port)) {
@@ -115,7 +115,7 @@ export class Udp implements UdpFlowOwner {
     return destination === IPV4_BROADCAST || destination === config.gateway || destination === config.subnet.broadcast;
   }
 
-  /** Whether a datagram to the gateway was for its TFTP server. */
+  /** Gives the TFTP server a datagram to the gateway. Returns whether it was for that server. */
   #fetch(packet: Packet, length: number, port: number): boolean {
     if (!this.#tftp.isServing) return false;
     const guestPort = packet.view.getUint16(packet.payload);
@@ -130,7 +130,7 @@ export class Udp implements UdpFlowOwner {
     this.#dns.ask(payloadOf(packet, length), false, (answer) => this.#answer(guest, port, answer));
   }
 
-  /** Takes the name server's answer to a guest, to be sent once it is known where that is. */
+  /** Sends the name server's answer to a guest once its MAC address is known. */
   #answer(guest: number, port: number, answer: Uint8Array): void {
     const { stack } = this;
     const mac = stack.neighbours.find(guest);
@@ -158,7 +158,7 @@ export class Udp implements UdpFlowOwner {
     flow.send(packet, payloadOf(packet, length), target.address, port);
   }
 
-  /** The flow of a guest's port, which is a use of it; `undefined` when the guest went away meanwhile. */
+  /** The flow of a guest's port, marked as used; `undefined` if the guest was detached meanwhile. */
   #flowOf(packet: Packet, isDns: boolean): UdpFlow | undefined {
     const port = packet.view.getUint16(packet.payload);
     const key = endpoint(packet.source, port);
@@ -179,7 +179,7 @@ function rankOf({ onlyDns, isAnswered }: UdpFlow): number {
   return isAnswered ? ANSWERED : UNANSWERED;
 }
 
-/** The data of a datagram, `length` being what its header says. */
+/** The data of a datagram; `length` is the length in its header. */
 export function payloadOf(packet: Packet, length: number): Uint8Array {
   const bytes = new Uint8Array(length - UDP_HEADER);
   packet.copy(packet.payload + UDP_HEADER, bytes, 0, bytes.length);

@@ -9,7 +9,7 @@ export interface Asked {
   readonly port: number;
 }
 
-/** What it says; nothing for silence, several for one after the other, `hang-up` to end a connection of TCP. */
+/** Its answers: none for silence, several in sequence, `hang-up` to end a TCP connection. */
 export type Says = (asked: Asked, server: NameServer) => Uint8Array | Uint8Array[] | "hang-up" | undefined;
 
 export class NameServer {

@@ -1,7 +1,7 @@
 /**
- * What a hostile or broken guest may do to a network, and hosts to its forwards: each a function that does a little
- * of it. They write frames and read none of the network's state; the guest they play has a TCP just good enough to
- * get a connection into the state that it then forgets.
+ * What a hostile or broken guest may do to a network, and hosts to its forwards: each function does a little of it.
+ * They write frames and read none of the network's state; the guest they play has a TCP just good enough to bring a
+ * connection into the state in which it is then abandoned.
  */
 import { FrameBurst, type NetPort, OFFLOAD_ALL } from "@virtio-ts/net-link";
 import { type Random, UserNetwork, type UserNetworkOptions } from "../../src/index.ts";
@@ -11,14 +11,14 @@ import { seeded, TestClock } from "./test-clock.ts";
 import { ACK, FIN, RST, SYN } from "./test-guest.ts";
 import { arpFrom, DNS, GATEWAY, GUEST, ipv4Frame, tcpFrame, udpFrame, WORLD } from "./wire-test.ts";
 
-/** The honest ends: a host that answers all that comes, and a name that is known. */
+/** The honest ends: a host that answers everything, and a known name. */
 export const HONEST_HOST = 0x01010101;
 export const HONEST_NAME = "honest.example";
-/** Whom a forward leads to who is never there. */
+/** The target of a forward, a guest that is never there. */
 const ABSENT = "10.0.2.200";
 const NOTHING = new Uint8Array(0);
 
-/** A segment as far as the abuser looks at it. */
+/** The fields of a segment that the abuser reads. */
 interface Seen {
   source: number;
   protocol: number;
@@ -30,7 +30,7 @@ interface Seen {
   bytes: Uint8Array;
 }
 
-/** The bed of an attack: a network, its host and clock, and a NIC that keeps what it is given. */
+/** The set-up of an attack: a network, its host and clock, and a NIC that keeps the frames it is given. */
 export class Attack implements NetPort {
   readonly accepts: number = OFFLOAD_ALL;
   readonly clock = new TestClock();
@@ -39,7 +39,7 @@ export class Attack implements NetPort {
   readonly random: Random;
   /** The host's sockets of UDP forwards. */
   readonly forwards: readonly MemoryUdp[];
-  /** What the guest was given since it looked last. */
+  /** Frames given to the guest since its last look. */
   seen: Seen[] = [];
   isStuck = false;
   readonly #burst = new FrameBurst(1, 1);
@@ -110,7 +110,7 @@ export class Attack implements NetPort {
     return this.random() % n;
   }
 
-  /** A port no connection of this guest had lately. */
+  /** A port that no recent connection of this guest has used. */
   freshPort(): number {
     this.#port = this.#port >= 65_000 ? 1024 : this.#port + 1;
     return this.#port;

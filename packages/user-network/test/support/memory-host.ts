@@ -1,4 +1,4 @@
-/** A host of which every socket is played by the test. Nothing happens by itself: {@link MemoryHost.run} does it. */
+/** A host whose sockets are all played by the test. Nothing happens until {@link MemoryHost.run} is called. */
 import type {
   CancelSignal,
   HostFailure,
@@ -15,16 +15,16 @@ export class MemoryTcp implements HostTcp {
   readonly address: string;
   readonly port: number;
   handlers!: HostTcpHandlers;
-  /** What came from the guest, as far as it was let out of the process. */
+  /** Bytes from the guest that were let out of the process. */
   received: Uint8Array[] = [];
   receivedLength = 0;
-  /** Written, not let out yet. */
+  /** Bytes written, but not let out yet. */
   queue: Uint8Array[] = [];
   queued = 0;
-  /** Let everything out as it is written. */
+  /** Lets everything out as it is written. */
   draining = true;
   paused = false;
-  /** What the remote has sent, not read yet. */
+  /** Bytes that the remote has sent and that were not read yet. */
   inbound: Uint8Array[] = [];
   inboundEnded = false;
   toldEnded = false;
@@ -32,7 +32,7 @@ export class MemoryTcp implements HostTcp {
   ended = false;
   destroyed: "reset" | "close" | undefined;
   over = false;
-  /** After how long each call asked the host to ask whether the other side is alive, ms. */
+  /** The idle time of each `keepAlive` call, ms. */
   readonly keptAlive: number[] = [];
 
   constructor(host: MemoryHost, address: string, port: number) {
@@ -48,7 +48,7 @@ export class MemoryTcp implements HostTcp {
     if (this.draining) this.host.later(() => this.drain(Number.POSITIVE_INFINITY));
   }
 
-  /** Lets bytes out. They are looked at only now: they must still be what they were. */
+  /** Lets bytes out. They are read only now, to check that they have not changed. */
   drain(limit: number): void {
     if (this.over) return;
     let left = Math.min(limit, this.queued);
@@ -103,10 +103,10 @@ export class MemoryTcp implements HostTcp {
     this.inboundEnded = true;
   }
 
-  /** Reads chunks of the remote, as many as may be. */
+  /** Reads at most `chunks` chunks of the remote, until the socket is paused. */
   read(chunks: number): void {
     for (let left = chunks; left > 0 && !this.paused && !this.over && this.inbound.length > 0; left--) {
-      // A buffer that is used again right after, as Node's is.
+      // A buffer that is reused right after, like Node's.
       const buffer = this.inbound.shift()!.slice();
       this.handlers.data(buffer);
       buffer.fill(0xee);
@@ -168,9 +168,9 @@ export class MemoryHost implements HostSockets {
   readonly sockets: MemoryUdp[] = [];
   readonly listeners: Listener[] = [];
   readonly queries: { message: Uint8Array; signal: CancelSignal }[] = [];
-  /** What becomes of a connection: it stands, fails, or nobody ever answers. */
+  /** The fate of a connection: it is established, fails, or is never answered. */
   verdict: (address: string, port: number) => "stands" | "silence" | HostFailure = () => "stands";
-  /** What the host's name servers say; nothing, unless said otherwise. */
+  /** The answer of the host's name servers; none by default. */
   names: (query: Uint8Array) => Uint8Array | Promise<Uint8Array> = () => new Promise(() => {});
   taken = new Set<number>();
   #events: (() => void)[] = [];
@@ -179,7 +179,7 @@ export class MemoryHost implements HostSockets {
     this.#events.push(event);
   }
 
-  /** Lets everything happen that is due; returns whether anything did. */
+  /** Does everything that is due; returns whether anything was. */
   run(): boolean {
     const had = this.#events.length > 0;
     for (let i = 0; this.#events.length > 0; i++) {

@@ -1,4 +1,4 @@
-/** A clock that stands still until it is told to go on, and chance that is the same in each run. */
+/** A clock that stands still until it is advanced, and random numbers that are the same in each run. */
 import type { Alarm, Clock, Random } from "../../src/index.ts";
 
 export class TestClock implements Clock {

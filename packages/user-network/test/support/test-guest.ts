@@ -68,7 +68,7 @@ export class TestGuest implements NetPort {
 
   send(frame: Uint8Array, flags = 0, gsoType = 0, gsoSize = 0): void {
     const burst = new FrameBurst(1, 4);
-    // Headers and payload apart, headers in two pieces: as guests do, and as they may.
+    // Headers and payload are separate, as guests send them, and headers are in two pieces, as guests may.
     const cut = Math.min(20, frame.length);
     const memory = new Uint8Array(frame.length + 3);
     memory.set(frame, 3);
@@ -91,7 +91,7 @@ export class TestGuest implements NetPort {
     return got[0];
   }
 
-  /** Lets the network learn our MAC address, by a ping to the gateway nobody looks at. */
+  /** Lets the network learn our MAC address, by a ping to the gateway whose answer is ignored. */
   hello(source: number = GUEST): void {
     this.send(ipv4Frame(Uint8Array.of(8, 0, 0xf7, 0xff, 0, 0, 0, 0), { protocol: 1, source }));
     this.got();

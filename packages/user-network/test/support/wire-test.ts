@@ -1,4 +1,4 @@
-/** Packets written and read by the book, slowly, independently of the code under test. */
+/** Writes and reads packets as the standards say, slowly, independently of the code under test. */
 import { expect } from "vitest";
 
 export const GUEST_MAC = Uint8Array.of(0x52, 0x54, 0, 0x12, 0x34, 0x56);
@@ -9,7 +9,7 @@ export const DNS = 0x0a000203;
 /** An address of the world: 93.184.216.34. */
 export const WORLD = 0x5db8d822;
 
-/** The sum of big-endian words, ends around carried, one by one. */
+/** The sum of big-endian words with end-around carry, one by one. */
 export function slowSum(bytes: ArrayLike<number>, from = 0, to: number = bytes.length, initial = 0): number {
   let sum = initial;
   for (let i = from; i < to; i += 2) {

@@ -32,7 +32,9 @@ const DUPLICATES = 3;
 
 /** One connection between the network and a guest. */
 export class TcpAudit {
-  /** An alarm of the network's clock is heard, or the guest's NIC has room, for what could not be sent at an alarm too. */
+  /**
+   * An alarm of the network's clock has fired, or the guest's NIC has room again for data that an alarm could not send.
+   */
   event: "alarm" | "room" | "other" = "other";
   /** Bytes the host has given for the guest, and whether it has ended. */
   given = 0;
@@ -57,9 +59,9 @@ export class TcpAudit {
   #finSent = false;
   /** When the timer began that lets something be sent again (RFC 6298, 5.1, 5.3, 5.6). */
   #timerFrom = 0;
-  /** Sent again since the last cause up to here; nothing may be sent again when `Infinity`. */
+  /** Retransmitted up to here since the last cause; `Infinity`: nothing may be retransmitted. */
   #repeated = Number.POSITIVE_INFINITY;
-  /** Up to here it may be sent again. */
+  /** Up to here data may be retransmitted. */
   #repeatTo = 0;
   #duplicateAcks = 0;
   #guestEdge = 0;
@@ -217,7 +219,7 @@ export class TcpAudit {
     return this.ended && this.#una === this.given + 1;
   }
 
-  /** Whether it can't be known what the network took of what the guest acknowledged: a plain ACK would settle it. */
+  /** Whether it is unknown which acknowledgements of the guest the network took: a plain ACK would settle it. */
   get isUnsure(): boolean {
     return this.#perhaps.length > 0;
   }
@@ -254,7 +256,7 @@ export class TcpAudit {
     this.#unsure = false;
     this.#early = this.#early.filter(([, end]) => end > acknowledged);
     const edge = acknowledged + (segment.window << this.#networkScale);
-    // What the scale rounds off is no shrinking (RFC 7323, 2.4).
+    // Rounding by the scale does not shrink the window (RFC 7323, 2.4).
     if (edge <= this.#edge - (1 << this.#networkScale)) {
       throw new Error(`the window's right edge moves back from ${this.#edge} to ${edge}`);
     }

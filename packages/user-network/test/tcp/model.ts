@@ -1,4 +1,6 @@
-/** The guest's end of a TCP connection, written as plainly as the RFC allows: correct, slow, without options but MSS and scale. */
+/**
+ * The guest's end of a TCP connection, as plain as the RFC allows: correct, slow, with no options but MSS and scale.
+ */
 import { ACK, FIN, PSH, RST, type Segment, SYN, type TestGuest } from "../support/test-guest.ts";
 import { GUEST, tcpFrame, WORLD } from "../support/wire-test.ts";
 
@@ -107,7 +109,7 @@ export class TcpModel {
     if (this.ackDue) this.#send(ACK, this.next, []);
   }
 
-  /** Time passes: what was not acknowledged goes out again; a closed window is asked about. */
+  /** Time passes: retransmits unacknowledged data, probes a closed window. */
   timeout(): void {
     if (this.state === "syn-sent") this.#sendSyn();
     if (this.state !== "open") return;

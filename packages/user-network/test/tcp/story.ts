@@ -1,6 +1,6 @@
 /**
- * A guest, a host and a link as small as can be, so that a million stories can be told of one connection: all bytes follow one
- * pattern, so nobody keeps them; checksums are left to offloads. What the network sends is audited.
+ * A guest, a host and a link as small as possible, so that a million stories of one connection can be told: all bytes
+ * follow one pattern, so none are stored; checksums are left to offloads. The network's segments are audited.
  */
 import { FrameBurst, type NetPort } from "@virtio-ts/net-link";
 import { type HostSockets, type HostTcp, type HostTcpHandlers, UserNetwork } from "../../src/index.ts";
@@ -443,7 +443,7 @@ class Story implements NetPort, HostSockets {
     );
   }
 
-  /** No more losses, all read what there is, and both end. */
+  /** No more losses: both ends read everything and end. */
   finish(): void {
     this.losses = 0;
     this.makeRoom(Number.POSITIVE_INFINITY);
