@@ -1,8 +1,8 @@
 /**
- * PCI configuration space in v86: the data port of configuration mechanism 1, taken over for our functions. v86's
- * own configuration space stores what is written to it, answers reads when the address is set instead of when the
- * data is read, and can't move memory BARs; a function of ours answers for itself, which VIRTIO 1.4, 4.1.4.9 (the
- * configuration access capability, whose reads and writes have effects) relies on. PCI Local Bus 3.0, 3.2.2.3.2.
+ * PCI configuration space in v86: this package takes over the data port of configuration mechanism 1 for its functions.
+ * v86's own configuration space stores all writes, answers reads when the address is set instead of when the data is
+ * read, and cannot move memory BARs. A function of this package answers for itself, because reads and writes through
+ * the configuration access capability have effects (VIRTIO 1.4, 4.1.4.9). PCI Local Bus 3.0, 3.2.2.3.2.
  * @module
  */
 
@@ -26,12 +26,12 @@ export class ConfigPorts {
     for (let i = 0; i < 4; i++) this.#takeOver(cpu.io.ports[CONFIG_DATA + i], i);
   }
 
-  /** A function answers from now on. */
+  /** From now on the function answers. */
   add(id: number, fn: PciFunction): void {
     this.#functions.set(id, fn);
   }
 
-  /** It answers no longer. */
+  /** The function answers no longer. */
   remove(id: number): void {
     this.#functions.delete(id);
   }
@@ -47,7 +47,7 @@ export class ConfigPorts {
     port.write32 = (value) => void (this.#write(offset, 4, value >>> 0) || write32.call(device, value));
   }
 
-  /** @returns `null` where v86 is to answer */
+  /** @returns `null` if v86 must answer */
   #read(offset: number, width: AccessWidth): number | null {
     const address = this.#pci.pci_addr32[0];
     const fn = address < 0 ? this.#functions.get((address >> 8) & 0xffff) : undefined;
@@ -66,12 +66,12 @@ export class ConfigPorts {
     }
   }
 
-  /** @returns `false` where v86 is to do it */
+  /** @returns `false` if v86 must do it */
   #write(offset: number, width: AccessWidth, value: number): boolean {
     const address = this.#pci.pci_addr32[0];
     const id = (address >> 8) & 0xffff;
     const fn = address < 0 ? this.#functions.get(id) : undefined;
-    // v86 throws, and ends with it, where a driver writes to a device that is not there, or not any longer.
+    // v86 throws, and ends, if a driver writes to a device that does not exist, or no longer does.
     if (fn === undefined) return this.#pci.device_spaces[id] === undefined;
     if (offset + width > 4) return true;
     const exits = this.#exits;

@@ -1,6 +1,6 @@
 /**
- * The inside of v86 as far as this package uses it. The published build keeps these names, but does not declare
- * them, which is why the version is pinned and everything is looked at before it is used.
+ * The internals of v86 that this package uses. The published build keeps these names but does not declare them, so the
+ * version is pinned and every property is checked before use.
  * @module
  */
 
@@ -10,8 +10,8 @@ import { V86Error } from "./errors.ts";
 export const V86_VERSION = "0.5.462";
 
 /**
- * A v86 emulator: an instance of the `V86` class of the `v86` package. Only what is public of it and used here; the
- * rest is looked for at run time.
+ * A v86 emulator: an instance of the `V86` class of the `v86` package. It declares only the public members in use; the
+ * others are looked up at run time.
  */
 export interface V86Emulator {
   add_listener(event: "emulator-started" | "emulator-stopped", listener: () => void): void;
@@ -32,7 +32,7 @@ export interface V86Port {
 /** The I/O ports. */
 export interface V86Io {
   readonly ports: V86Port[];
-  /** What a port has that is nobody's. */
+  /** The functions of an unused port. */
   readonly empty_port_read8: unknown;
   readonly empty_port_write: unknown;
 }
@@ -57,22 +57,22 @@ export type MmioRead = (address: number) => number;
 /** Writes one value of memory-mapped I/O. */
 export type MmioWrite = (address: number, value: number) => void;
 
-/** The processor and what hangs on it. Functions without a body of their own are exports of the WebAssembly module. */
+/** The processor and its surroundings. Functions without a body of their own are exports of the WebAssembly module. */
 export interface V86Cpu {
   readonly wasm_memory: { readonly buffer: ArrayBuffer };
-  /** Guest memory. Slow to access, but it knows its place in `wasm_memory`. */
+  /** Guest memory. Slow to access, but its `byteOffset` is the place in `wasm_memory`. */
   readonly mem8: { readonly byteOffset: number };
   readonly memory_size: { readonly 0: number };
-  /** The flags register. Slow to access, as `mem8`. */
+  /** The flags register. Slow to access, like `mem8`. */
   readonly flags: { readonly byteOffset: number };
   readonly acpi_enabled: { readonly 0: number };
   readonly memory_map_read8: MmioRead[];
   readonly memory_map_write8: MmioWrite[];
   readonly memory_map_read32: MmioRead[];
   readonly memory_map_write32: MmioWrite[];
-  /** 16-bit writes to memory-mapped I/O come through here, unlike 16-bit reads. */
+  /** 16-bit writes to memory-mapped I/O come through here; 16-bit reads do not. */
   mmap_write16: MmioWrite;
-  /** Runs the guest for about 1 ms; returns how long to wait, ms. */
+  /** Runs the guest for about 1 ms; returns the time to wait, ms. */
   main_loop: () => number;
   reboot_internal: () => void;
   set_state: (state: unknown) => void;
@@ -84,7 +84,7 @@ export interface V86Cpu {
   readonly devices: { readonly pci: V86Pci };
 }
 
-/** Each property used, and what it must be. */
+/** Each property in use, and its type. */
 const EXPECTED: readonly (readonly [path: string, type: "function" | "object" | "number"])[] = [
   ["wasm_memory.buffer", "object"],
   ["mem8.byteOffset", "number"],
@@ -117,12 +117,12 @@ const EXPECTED: readonly (readonly [path: string, type: "function" | "object" | 
 ];
 
 /**
- * The processor of an emulator, looked at.
+ * The processor of an emulator, checked.
  * @throws V86Error `not-loaded`, `unsupported-version`
  */
 export function cpuOf(emulator: V86Emulator): V86Cpu {
   const cpu = at(emulator, "v86.cpu");
-  // The devices are the last thing v86 makes.
+  // v86 creates its devices last.
   if (at(cpu, "devices.pci") === undefined) {
     throw new V86Error("not-loaded", "the emulator is not loaded: wait for its event `emulator-loaded`");
   }

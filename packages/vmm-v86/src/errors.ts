@@ -1,17 +1,17 @@
 /**
- * What can be wrong when a machine is made of an emulator, or a device is put into it. For whoever puts machines
- * together: nothing a guest does ends in one of these.
+ * Errors of making a machine from an emulator, and of adding devices to it. For builders of machines: no guest can
+ * cause one.
  * @module
  */
 
 /**
  * - `not-loaded`: the emulator has not sent `emulator-loaded` yet
- * - `unsupported-version`: an inner property of v86 is not what this package was written against
- * - `slot-taken`: there is a device in the slot asked for, or no such slot
+ * - `unsupported-version`: an internal property of v86 differs from the version that this package uses
+ * - `slot-taken`: the requested slot is taken, or does not exist
  * - `no-slot`: every slot of the bus is taken
- * - `address-taken`: memory or registers are at the address asked for, or it is none
- * - `no-line`: there is no such interrupt line for devices
- * - `no-msi`: message-signalled interrupts were asked for on a machine that has no local APIC
+ * - `address-taken`: memory or registers are at the requested address, or it is invalid
+ * - `no-line`: the interrupt line is not for devices
+ * - `no-msi`: message-signalled interrupts were requested on a machine without a local APIC
  */
 export type V86ErrorCode =
   | "not-loaded"
@@ -22,10 +22,10 @@ export type V86ErrorCode =
   | "no-line"
   | "no-msi";
 
-/** An emulator, or a device's place in it, is not what was asked for. */
+/** An emulator, or a device's place in it, is not as required. */
 export class V86Error extends Error {
   override readonly name = "V86Error";
-  /** Which rule was broken. */
+  /** The broken rule. */
   readonly code: V86ErrorCode;
 
   constructor(code: V86ErrorCode, message: string, options?: ErrorOptions) {

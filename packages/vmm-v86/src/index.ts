@@ -1,6 +1,5 @@
 /**
- * Makes a machine of a v86 emulator, in Node or in a browser, and plugs devices into it.
- *
+ * Makes a machine from a v86 emulator, in Node or in a browser, and adds devices to it.
  * @module
  */
 

@@ -1,6 +1,6 @@
 /**
- * Interrupts of devices in v86: pins, wired-OR to the lines of its interrupt controllers, and messages, which its
- * local APIC can be made to take. PCI Local Bus 3.0, 2.2.6 and 6.8.
+ * Interrupts of devices in v86: pins, wired-OR to the lines of its interrupt controllers, and messages, delivered
+ * through its local APIC. PCI Local Bus 3.0, 2.2.6 and 6.8.
  * @module
  */
 
@@ -10,40 +10,40 @@ import type { Exits, ExitWork } from "./exits.ts";
 
 /** The interrupt flag. */
 const FLAG_IF = 0x200;
-/** Where the ISA bridge keeps the line of each of the four PCI interrupts. */
+/** Offset in the ISA bridge of the lines of the four PCI interrupts. */
 const ROUTES = 0x60;
-/** The lowest line a device can have; those below are the emulator's own, and 0 is no route at all. */
+/** The lowest line for devices; those below are the emulator's own, and 0 means no route. */
 const LOWEST_LINE = 3;
 const HIGHEST_LINE = 15;
 
-/** Where messages go: 1 MiB of addresses, the destination in the middle of each. */
+/** The addresses of messages: 1 MiB, with the destination in the middle bits. */
 const MSI_WINDOW = 0xfee;
 /** Delivery modes that deliver a vector: fixed, and to the processor of lowest priority. */
 const MODE_LOWEST_PRIORITY = 1;
-/** Vectors below are the processor's own exceptions; v86 never delivers them, nor anything after them. */
+/** Vectors below are the processor's own exceptions; v86 never delivers them, nor any vector after them. */
 const LOWEST_VECTOR = 0x10;
 /** The local APIC's interrupt command register. */
 const ICR = 0xfee0_0300;
 /** To itself, asserted, edge-triggered, fixed. */
 const ICR_SELF = 0x4_4000;
 
-/** What a machine's interrupts have counted. */
+/** Counters of a machine's interrupts. */
 export interface InterruptCounters {
   /** Times a line went up. */
   raised: number;
   /** Messages delivered. */
   messages: number;
-  /** Messages to no address or vector that delivers one. */
+  /** Messages to an address or a vector that delivers none. */
   strayMessages: number;
 }
 
 /** A device's interrupt pin. */
 export interface InterruptPin extends InterruptLine {
-  /** The line it is routed to now, or `null` while the BIOS has not routed it. */
+  /** The line of its current route, or `null` while the BIOS has not routed it. */
   readonly line: number | null;
   /** Whether it holds its line up. */
   readonly raised: boolean;
-  /** Lets go of its line, for good. */
+  /** Disconnects from its line, for good. */
   disconnect(): void;
 }
 
@@ -51,22 +51,22 @@ export interface InterruptPin extends InterruptLine {
 export class Interrupts implements ExitWork {
   /** Counters, live. */
   readonly counters: InterruptCounters = { raised: 0, messages: 0, strayMessages: 0 };
-  /** Where messages go; `null` where there is no local APIC. */
+  /** The sink of messages; `null` without a local APIC. */
   readonly msi: MsiSink | null;
   pending = false;
   readonly #cpu: V86Cpu;
   readonly #pci: V86Pci;
   readonly #exits: Exits;
-  /** How many pins hold each line up. */
+  /** Number of pins that hold each line up. */
   readonly #holders = new Uint8Array(16);
-  /** Pins of ours, and by device number those of v86's own devices. */
+  /** Pins of this package's devices, and those of v86's own devices by device number. */
   readonly #pins = new Set<Pin>();
   readonly #builtin = new Map<number, Pin>();
   readonly #forget = (pin: Pin): void => void this.#pins.delete(pin);
-  /** Levels the pins ask for, and levels v86 was told: one bit for each line. */
+  /** Levels that the pins want, and levels last told to v86: one bit for each line. */
   #wanted = 0;
   #driven = 0;
-  /** Vectors to be delivered: one bit each. */
+  /** Vectors to deliver: one bit each. */
   readonly #vectors = new Int32Array(8);
   #messages = false;
   /** The flags register in the emulator's memory. */
@@ -94,8 +94,8 @@ export class Interrupts implements ExitWork {
   }
 
   /**
-   * A pin that is wired to one line: for devices that are not on the PCI bus.
-   * @returns `null` where there is no such line for devices
+   * A pin that is wired to one line: for devices outside the PCI bus.
+   * @returns `null` if the line is not for devices
    */
   wire(line: number): InterruptPin | null {
     if (!Number.isInteger(line) || line < LOWEST_LINE || line > HIGHEST_LINE) return null;
@@ -105,8 +105,8 @@ export class Interrupts implements ExitWork {
   }
 
   /**
-   * The machine's state was replaced by a saved one: what the interrupt controllers have on our lines is of another
-   * time. The devices of v86 itself were restored with them and are left alone.
+   * The machine's state was replaced by a saved one, so the interrupt controllers hold old levels on these lines. v86's
+   * own devices were restored with them, and keep theirs.
    */
   resync(): void {
     for (const pin of this.#builtin.values()) pin.lower();
@@ -131,7 +131,7 @@ export class Interrupts implements ExitWork {
     this.#flags[0] = flags;
   }
 
-  /** Tells v86 what changed. */
+  /** Tells v86 the changes. */
   #deliver(): void {
     const changed = this.#wanted ^ this.#driven;
     if (changed !== 0) {
@@ -161,7 +161,7 @@ export class Interrupts implements ExitWork {
     }
   }
 
-  /** Now, or when the exit ends: several changes of one exit are one for the guest. */
+  /** Settles now, or at the end of the exit: the guest sees several changes of one exit as one. */
   #changed(): void {
     if (this.#exits.collecting) this.pending = true;
     else this.settle(this.#exits.unknown);
@@ -180,7 +180,7 @@ export class Interrupts implements ExitWork {
     this.#changed();
   }
 
-  /** One more pin holds a line up, or one less. */
+  /** One pin more, or one fewer, holds a line up. */
   readonly #hold = (line: number, change: 1 | -1): void => {
     if (line < 0) return;
     const before = this.#holders[line];
@@ -193,14 +193,14 @@ export class Interrupts implements ExitWork {
   /** The line of a pin, or -1 while it has none. */
   #route(slot: number, number: number): number {
     const route = this.#pci.isa_bridge_space8[ROUTES + ((number - 1 + slot - 1) & 3)];
-    // A route that is switched off has bit 7 set, and so is past the highest line.
+    // A disabled route has bit 7 set, which makes it larger than the highest line.
     return route < LOWEST_LINE || route > HIGHEST_LINE ? -1 : route;
   }
 
   /**
-   * v86's own devices set and clear their line as if it were theirs alone; a line that one of ours shares would fall
-   * too early. So their pins become pins like ours, except that what they say twice is passed on twice: after a
-   * restore it may be news to the controllers.
+   * v86's own devices set and clear their line as if they were alone on it; a line shared with another device would
+   * fall too early. So their pins become counted pins too. Unlike other pins, they pass a repeated level on, because
+   * after a restore it may be new to the controllers.
    */
   #adoptBuiltinPins(): void {
     const pci = this.#pci;
@@ -234,7 +234,7 @@ class Pin implements InterruptPin {
   readonly #hold: (line: number, change: 1 | -1) => void;
   readonly #forget: (pin: Pin) => void;
   #connected = true;
-  /** The line it holds up, which stays the same if it is routed elsewhere meanwhile. */
+  /** The line that it holds up. It stays the same if the pin is routed to another line meanwhile. */
   #held = -1;
 
   constructor(route: () => number, hold: (line: number, change: 1 | -1) => void, forget: (pin: Pin) => void) {

@@ -1,5 +1,5 @@
 /**
- * A v86 emulator as a machine that devices can be plugged into. For authors of emulator pages and of test benches.
+ * A v86 emulator as a machine that accepts devices. For authors of emulator pages and of test benches.
  * @module
  */
 
@@ -25,24 +25,24 @@ import { RegionBlock } from "./region-block.ts";
 import { MachineScheduler } from "./scheduler.ts";
 import { Slot, type SlotWiring } from "./slot.ts";
 
-/** Slots 0 and 1 are the host bridge and the ISA bridge; 2 is where a BIOS looks for the screen first. */
+/** Slots 0 and 1 are the host bridge and the ISA bridge; a BIOS looks for the screen in 2 first. */
 const FIRST_SLOT = 3;
 const SLOTS = 32;
 
-/** How an emulator is made a machine. */
+/** Options of a machine. */
 export interface V86MachineOptions {
   /**
-   * Told of what a device or backend threw, which none should. By default it goes where the host shows uncaught
-   * errors. The emulator goes on either way.
+   * Called with each error that a device or backend throws. Devices should not throw. By default the host shows it as
+   * an uncaught error. The emulator continues in any case.
    */
   readonly onError?: (cause: unknown) => void;
 }
 
-/** Where a function is to be plugged in. */
+/** The place of a function. */
 export interface V86PlugOptions {
   /** Device number on the bus, 1 to 31; the first free one from 3 by default. */
   readonly slot?: number;
-  /** What v86's debug log calls it. */
+  /** Its name in v86's debug log. */
   readonly name?: string;
 }
 
@@ -50,36 +50,36 @@ export interface V86PlugOptions {
 export interface V86Plugged {
   /** Its device number on the bus. */
   readonly slot: number;
-  /** The interrupt line its pin is routed to, or `null` while the BIOS has not routed it. */
+  /** The interrupt line of its pin's route, or `null` while the BIOS has not routed it. */
   readonly line: number | null;
-  /** Where a BAR decodes now, or `null`. */
+  /** Address at which a BAR decodes now, or `null`. */
   addressOf(bar: PciBar): number | null;
-  /** Takes it off. The guest is not told: have it let go of the device first. Harmless when done twice. */
+  /** Removes the function. The guest is not told: let it detach from the device first. A second call does nothing. */
   unplug(): void;
 }
 
-/** Registers outside the PCI bus; where they say how, they start anew when the machine does. */
+/** Registers outside the PCI bus, with an optional reset. */
 export interface V86Registers extends RegisterBlock {
   /** The machine is reset. */
   reset?(): void;
 }
 
-/** What a machine has counted. */
+/** Counters of a machine. */
 export interface V86Counters extends Readonly<InterruptCounters> {
-  /** Accesses of the guest to registers of our devices. */
+  /** Accesses of the guest to device registers. */
   readonly exits: number;
-  /** Pages of guest memory that devices wrote, as told to the emulator. */
+  /** Pages of guest memory that devices wrote, as reported to the emulator. */
   readonly pagesWritten: number;
 }
 
 const machines = new WeakMap<V86Emulator, V86Machine>();
 
 /**
- * Makes a machine of an emulator, once: for the same emulator it returns the same machine.
+ * Makes a machine from an emulator, once: for the same emulator it returns the same machine.
  *
- * Call it after the event `emulator-loaded`. Devices plugged in before `run()` are found by the BIOS. To a guest that
- * is running, or was restored from a saved state, devices come as if hot-plugged: Linux finds them with
- * `echo 1 > /sys/bus/pci/rescan`.
+ * Call it after the event `emulator-loaded`. The BIOS finds devices that are plugged in before `run()`. For a guest
+ * that is running, or was restored from a saved state, devices are hot-plugged: Linux finds them with `echo 1 >
+ * /sys/bus/pci/rescan`.
  * @throws V86Error `not-loaded`, `unsupported-version`
  */
 export function attachToV86(emulator: V86Emulator, options: V86MachineOptions = {}): V86Machine {
@@ -91,16 +91,16 @@ export function attachToV86(emulator: V86Emulator, options: V86MachineOptions = 
   return machine;
 }
 
-/** A machine made by {@link attachToV86}. */
+/** A machine, created by {@link attachToV86}. */
 export class V86Machine implements RegionHandler {
-  /** Guest memory, as far as devices may reach it. */
+  /** The guest memory that devices may reach. */
   readonly memory: GuestMemory;
-  /** For work that does not fit into one turn. It stands still while the emulator is stopped. */
+  /** For work that does not fit into one turn. It pauses while the emulator is stopped. */
   readonly scheduler: Scheduler;
-  /** Whether devices can send messages (MSI-X): the emulator was made with `acpi: true`. */
+  /** Whether devices can send messages (MSI-X): the emulator was created with `acpi: true`. */
   readonly hasMsi: boolean;
   /**
-   * Tells of what a device or backend threw, as `V86MachineOptions.onError` says: for the `onFault` of devices that are
+   * Reports an error of a device or backend to `V86MachineOptions.onError`: for the `onFault` of devices that are
    * plugged in by hand.
    */
   readonly report: (cause: unknown) => void;
@@ -119,7 +119,7 @@ export class V86Machine implements RegionHandler {
     this.#exits = new Exits(work, onError);
     this.#pages = new CodePages(cpu, this.#exits);
     this.#interrupts = new Interrupts(cpu, this.#exits);
-    // The guest must not run stale code in answer to an interrupt.
+    // Pages first, because the guest must not run stale code in answer to an interrupt.
     work.push(this.#pages, this.#interrupts);
     this.memory = guestRam(cpu, this.#pages);
     this.scheduler = new MachineScheduler(emulator, onError);
@@ -137,7 +137,7 @@ export class V86Machine implements RegionHandler {
     this.#hook(cpu);
   }
 
-  /** Counters, as they are now. */
+  /** Current counters. */
   get counters(): V86Counters {
     return { ...this.#interrupts.counters, exits: this.#exits.count, pagesWritten: this.#pages.flushed };
   }
@@ -164,7 +164,7 @@ export class V86Machine implements RegionHandler {
   }
 
   /**
-   * Puts registers at a physical address, for a guest that is told of them, as by an ACPI table.
+   * Puts registers at a physical address, for a guest that is told the address, for example by an ACPI table.
    * @throws V86Error `address-taken`
    */
   mapMmio(address: number, registers: V86Registers): Mapping {
@@ -183,8 +183,8 @@ export class V86Machine implements RegionHandler {
   }
 
   /**
-   * Puts a device's own memory (DAX, pmem) before the guest, who may give buffers in it to all devices. It lies above
-   * the emulator's memory and below 4 GiB. The guest reaches it as it reaches registers: right, but slowly.
+   * Inserts a device's own memory (DAX, pmem) into the guest, which may give buffers in it to every device. It must be
+   * above the emulator's memory and below 4 GiB. The guest accesses it like registers: correctly, but slowly.
    * @throws V86Error `address-taken`
    */
   insertRegion(region: MemoryRegion): void {
@@ -193,7 +193,7 @@ export class V86Machine implements RegionHandler {
     this.#regions.set(region, mapping);
   }
 
-  /** Takes it out again. Harmless when done twice. */
+  /** Removes it again. A second call does nothing. */
   removeRegion(region: MemoryRegion): void {
     this.memory.remove(region);
     this.#regions.get(region)?.unmap();
@@ -224,7 +224,7 @@ export class V86Machine implements RegionHandler {
     throw new V86Error("no-slot", `each of the slots ${FIRST_SLOT} to ${SLOTS - 1} is taken`);
   }
 
-  /** Three places where the emulator has to wait for us, or we for it. */
+  /** Hooks the three functions in which the emulator and the machine must wait for each other. */
   #hook(cpu: V86Cpu): void {
     const { main_loop, reboot_internal, set_state } = cpu;
     const mainLoop = (): number => main_loop.call(cpu);
@@ -235,7 +235,7 @@ export class V86Machine implements RegionHandler {
     };
     cpu.set_state = (state) => {
       set_state.call(cpu, state);
-      // Its driver's queues are gone from memory: it must not touch them.
+      // The saved memory does not hold these drivers' queues: devices must not touch them.
       this.#resetAll();
       this.#interrupts.resync();
     };

@@ -1,6 +1,6 @@
 /**
- * Memory BARs in v86: register blocks in memory-mapped I/O. v86 hands out its physical address space in windows of
- * 128 KiB; the blocks of several devices may share one, also with something that was there before.
+ * Memory BARs in v86: register blocks in memory-mapped I/O. v86 divides its physical address space into windows of 128
+ * KiB; the blocks of several devices may share one, also with its earlier owner.
  * @module
  */
 
@@ -8,9 +8,9 @@ import type { AccessWidth, Mapping, RegisterBlock } from "@virtio-ts/vm-device";
 import type { MmioRead, MmioWrite, V86Cpu } from "./cpu.ts";
 import type { Exits } from "./exits.ts";
 
-/** v86 maps memory-mapped I/O by windows of 2^17 bytes. */
+/** v86 maps memory-mapped I/O in windows of 2^17 bytes. */
 const WINDOW_SHIFT = 17;
-/** Past the last physical address. */
+/** The address past the last one. */
 const SPACE_END = 2 ** 32;
 const ONES = [0, 0xff, 0xffff, 0, -1] as const;
 
@@ -23,7 +23,7 @@ export class MmioSpace {
   constructor(cpu: V86Cpu, exits: Exits) {
     this.#cpu = cpu;
     this.#exits = exits;
-    // v86 makes two accesses of 8 bits of a 16-bit write; a register must see it whole.
+    // v86 splits a 16-bit write into two of 8 bits; a register must see it whole.
     const before = cpu.mmap_write16;
     cpu.mmap_write16 = (address, value) => {
       const window = this.#windows.get(address >>> WINDOW_SHIFT);
@@ -34,7 +34,7 @@ export class MmioSpace {
 
   /**
    * Puts a block at a range of addresses.
-   * @returns `null` where memory or another of our blocks is, or no address: the driver chose it
+   * @returns `null` if memory or another block is there, or the address is invalid: the driver chose it
    */
   map(address: number, block: RegisterBlock): Mapping | null {
     const range = { start: address, end: address + block.size, block };
@@ -60,20 +60,20 @@ export class MmioSpace {
   }
 }
 
-/** A block and where it is. */
+/** A block and its addresses. */
 interface Range {
   readonly start: number;
   readonly end: number;
   readonly block: RegisterBlock;
 }
 
-/** One window of v86's, in front of whoever had it before. */
+/** One window of v86, in front of its earlier owner. */
 class Window {
   readonly #cpu: V86Cpu;
   readonly #exits: Exits;
   readonly #number: number;
   readonly #ranges: Range[] = [];
-  /** The range of the last access: most windows have one block only, and drivers stay with one register. */
+  /** The range of the last access: most windows have only one block, and drivers stay with one register. */
   #last: Range | null = null;
   readonly #before: { read8: MmioRead; write8: MmioWrite; read32: MmioRead; write32: MmioWrite };
 
@@ -101,7 +101,7 @@ class Window {
     this.#ranges.push(range);
   }
 
-  /** @returns whether it was the last: then the window is as it was before */
+  /** @returns whether it was the last range: the window is then restored */
   remove(range: Range): boolean {
     const index = this.#ranges.indexOf(range);
     if (index < 0) return false;
@@ -162,7 +162,10 @@ class Window {
     return null;
   }
 
-  /** Not in a block of ours: it is for whoever had the window before. Half in one: byte by byte, the lowest first. */
+  /**
+   * An access outside any block goes to the window's earlier owner. An access partly inside one is split into bytes,
+   * the lowest first.
+   */
   #readApart(address: number, width: AccessWidth, range: Range | null): number {
     if (width === 1) return this.#before.read8(address);
     if (range === null && this.#find(address + 3) === null) return this.#before.read32(address); // v86 reads 1 or 4

@@ -1,7 +1,7 @@
 /**
- * A virtio NIC in a v86 emulator by one call: the network device (VIRTIO 1.4, 5.1) on virtio over PCI (4.1), in a slot
- * of the emulator's bus, or over MMIO (4.2), at an address that the guest is told of; joined to a backend. For authors
- * of emulator pages.
+ * A virtio NIC in a v86 emulator in one call: the network device (VIRTIO 1.4, 5.1), over PCI (4.1) in a slot of the
+ * emulator's bus, or over MMIO (4.2) at an address that the guest is told; connected to a backend. For authors of
+ * emulator pages.
  * @module
  */
 
@@ -14,42 +14,45 @@ import type { V86Emulator } from "./cpu.ts";
 import { V86Error } from "./errors.ts";
 import { attachToV86, V86Machine, type V86Plugged, type V86PlugOptions } from "./machine.ts";
 
-/** What a NIC is made with, whatever it is put on. */
+/** Options of a NIC over either transport. */
 interface AnyNicOptions extends NetDeviceOptions {
   /**
-   * Where its frames go: a user-mode network, a port of a switch, anything that is a `NetBackend`. Without one the NIC
-   * has no link until one is connected to {@link Nic.device}. Its MAC and MTU, where it has any, are the NIC's unless
-   * others are asked for.
+   * The destination of its frames: a user-mode network, a port of a switch, any `NetBackend`. Without one the NIC has
+   * no link until one is connected to {@link Nic.device}. The NIC takes the backend's MAC and MTU, if any, unless
+   * others are given.
    */
   readonly backend?: NetBackend;
-  /** Ring and transport features to offer: as of `DeviceCoreOptions` of @virtio-ts/virtio-device. */
+  /** Ring and transport features to offer, as in `DeviceCoreOptions` of @virtio-ts/virtio-device. */
   readonly ringFeatures?: bigint;
   /**
-   * Told of each fault that sets DEVICE_NEEDS_RESET. Without it, faults of the NIC and its backend go to the machine's
-   * `onError`; what the guest did wrong only shows in {@link Nic.core}'s counters.
+   * Called with each fault that sets DEVICE_NEEDS_RESET. Without it, faults of the NIC and its backend go to the
+   * machine's `onError`; faults of the guest only show in {@link Nic.core}'s counters.
    */
   readonly onFault?: (fault: DeviceFault) => void;
 }
 
-/** What a NIC on the PCI bus is made with. */
+/** Options of a NIC on the PCI bus. */
 export interface PciNicOptions extends AnyNicOptions, V86PlugOptions {
   /**
-   * Interfaces it offers: that of VIRTIO 1.x, which is the default, that of the time before, or both. All of them are
-   * known to Linux.
+   * Interfaces to offer: `modern` (VIRTIO 1.x, the default), `legacy`, or `transitional` for both. Linux drives all of
+   * them.
    */
   readonly transport?: "modern" | "transitional" | "legacy";
   /**
-   * How it interrupts. By default by messages (MSI-X) where the machine takes them, that is, where the emulator was
-   * made with `acpi: true`; by its interrupt pin elsewhere.
+   * The kind of interrupt. By default messages (MSI-X) if the machine takes them, which needs an emulator created with
+   * `acpi: true`; otherwise its interrupt pin.
    */
   readonly interrupt?: "msix" | "intx";
   /** Kind of the BAR of its modern registers: `memory` by default. */
   readonly bar?: "memory" | "io";
 }
 
-/** What a NIC over MMIO is made with. A guest does not find it by itself: it is told, for example by an ACPI table. */
+/**
+ * Options of a NIC over MMIO. A guest cannot discover it: it is told the address and the line, for example by an ACPI
+ * table.
+ */
 export interface MmioNicOptions extends AnyNicOptions {
-  /** The interface it offers: version 2 of the registers, or legacy version 1. */
+  /** The interface to offer: version 2 of the registers, or legacy version 1. */
   readonly transport: "mmio" | "mmio-legacy";
   /** Physical address of its registers, a page; {@link MMIO_NIC_ADDRESS} by default. */
   readonly address?: number;
@@ -57,45 +60,45 @@ export interface MmioNicOptions extends AnyNicOptions {
   readonly line?: number;
 }
 
-/** What a NIC is made with. */
+/** Options of a NIC. */
 export type NicOptions = PciNicOptions | MmioNicOptions;
 
-/** Where the registers of a NIC over MMIO are unless asked for elsewhere: between the I/O APIC and the local APIC. */
+/** Default address of the registers of a NIC over MMIO: between the I/O APIC and the local APIC. */
 export const MMIO_NIC_ADDRESS = 0xfed8_0000;
-/** The interrupt line of a NIC over MMIO unless it was given another: one that nothing else in v86 has. */
+/** Default interrupt line of a NIC over MMIO: nothing else in v86 uses it. */
 export const MMIO_NIC_LINE = 7;
 
-/** A NIC that is plugged in, whatever it is on. */
+/** A NIC over either transport. */
 interface AnyNic {
-  /** The machine it is in. */
+  /** Its machine. */
   readonly machine: V86Machine;
-  /** The network device, with its counters. It is one end of a link, should another backend be connected. */
+  /** The network device, with its counters. It is one end of a link, to connect another backend to. */
   readonly device: NetDevice;
   /** The state of the device: status, negotiated features, counters. */
   readonly core: DeviceCore;
   /** The link to the backend; `null` without one. */
   readonly link: Link | null;
   /**
-   * Its state as plain data, and all of its driver's use of it. It goes with a state of the emulator of the same moment:
-   * with the emulator stopped, call `emulator.save_state()` next, in the same turn of the event loop.
+   * The state of the NIC and of its driver's use of it, as plain data. It belongs with a state of the emulator of the
+   * same moment: while the emulator is stopped, call `emulator.save_state()` next, in the same turn of the event loop.
    */
   save(): unknown;
   /**
-   * Takes back what {@link save} gave. The emulator has its state of that moment and is stopped, and this is a new NIC
-   * of the same options, at the same place; when the emulator runs, both go on. Connections to the network are the
-   * backend's, and it is its matter whether they do too.
-   * @throws RestoreError for anything else than the state of such a NIC; nothing is changed then
+   * Restores what {@link save} returned. The emulator must be stopped, with its state of the same moment restored, and
+   * this must be a new NIC with the same options, at the same place. When the emulator runs, both continue. The backend
+   * decides whether connections to the network survive.
+   * @throws RestoreError for anything but the state of such a NIC; nothing is then changed
    */
   restore(state: unknown): void;
-  /** Takes it out, for good, and lets go of the backend. Have the guest let go of the device first. */
+  /** Removes the NIC for good, and disconnects the backend. Let the guest detach from the device first. */
   remove(): Promise<void>;
 }
 
 /** A NIC on the PCI bus. */
 export interface PciNic extends AnyNic {
-  /** The function it is. */
+  /** Its PCI function. */
   readonly pci: VirtioPciDevice;
-  /** Where it is plugged in. */
+  /** Its place on the bus. */
   readonly plugged: V86Plugged;
 }
 
@@ -109,16 +112,16 @@ export interface MmioNic extends AnyNic {
   readonly line: number;
 }
 
-/** A NIC that is plugged in. */
+/** A NIC in an emulator. */
 export type Nic = PciNic | MmioNic;
 
 /**
- * Puts a NIC into an emulator.
+ * Adds a NIC to an emulator.
  *
  * ```ts
  * const nic = addNic(emulator, { backend: new UserNetwork() });
  * ```
- * @param target an emulator, after its event `emulator-loaded`, or the machine made of it
+ * @param target an emulator, after its event `emulator-loaded`, or the machine made from it
  * @throws V86Error `not-loaded`, `unsupported-version`, `slot-taken`, `no-slot`, `no-msi`, `address-taken`, `no-line`;
  * NetConfigError
  */
@@ -145,8 +148,8 @@ function addPciNic(machine: V86Machine, options: PciNicOptions): PciNic {
     mode: options.transport ?? "modern",
     interrupt,
     bar: options.bar ?? "memory",
-    // One for configuration changes and one for both queues: a guest of one processor is interrupted once for an
-    // answer and what it answers, not twice.
+    // One for configuration changes and one for both queues, so that a guest with one processor is interrupted once for
+    // an answer and the completion of its request, not twice.
     vectors: 2,
   });
   const [link, plugged] = join(machine, options, device, () =>
@@ -191,9 +194,9 @@ function netDevice(options: NicOptions): NetDevice {
   const mac = options.mac ?? options.backend?.mac;
   const mtu = options.mtu ?? options.backend?.mtu;
   return new NetDevice({
-    // The guest runs in turns of our event loop: what it sends in one is best sent on together.
+    // The guest runs in turns of the same event loop, so the frames of one turn are best sent together.
     transmit: "gathered",
-    // And what comes in during one has to fit into the ring: v86's own has as many entries.
+    // The frames received during one turn must fit into the ring: v86's own has as many entries.
     queueSize: 1024,
     ...options,
     ...(mac && { mac }),
@@ -212,7 +215,7 @@ function coreOptions({ memory, scheduler, report }: V86Machine, options: NicOpti
 
 type CoreOptions = Pick<DeviceCoreOptions, "memory" | "scheduler" | "onFault" | "ringFeatures">;
 
-/** Joins the NIC to its backend and plugs it in: both, or neither. */
+/** Connects the NIC to its backend and plugs it in: both, or neither. */
 function join<P>(
   machine: V86Machine,
   { backend }: NicOptions,

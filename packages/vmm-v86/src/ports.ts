@@ -7,7 +7,7 @@ import type { AccessWidth, Mapping, RegisterBlock } from "@virtio-ts/vm-device";
 import type { V86Io, V86Port } from "./cpu.ts";
 import type { Exits } from "./exits.ts";
 
-/** What a driver reads where nothing answers. */
+/** The value of reads that nothing answers. */
 const ONES = [0, 0xff, 0xffff, 0, -1] as const;
 
 /** Puts register blocks at I/O ports. */
@@ -22,7 +22,7 @@ export class PortSpace {
 
   /**
    * Puts a block at a range of ports.
-   * @returns `null` where there are no such ports, or some of them are somebody's: the driver chose them
+   * @returns `null` if the ports do not exist, or some are in use: the driver chose them
    */
   map(address: number, block: RegisterBlock): Mapping | null {
     const ports = this.#io.ports;
@@ -35,7 +35,7 @@ export class PortSpace {
     });
     return {
       unmap: () => {
-        // v86 moves I/O BARs of its own devices without asking whose the ports are.
+        // v86 moves I/O BARs of its own devices without checking for another owner of the ports.
         mine.forEach((port, i) => {
           if (ports[address + i] === port) ports[address + i] = before[i];
         });
@@ -48,7 +48,7 @@ export class PortSpace {
   }
 }
 
-/** One port of a block: what `this` is in the functions below. */
+/** One port of a block: `this` in the functions below. */
 class Register {
   readonly exits: Exits;
   readonly io: V86Io;
@@ -65,7 +65,7 @@ class Register {
   }
 }
 
-/** The properties in v86's own order: then its look-ups stay monomorphic. */
+/** The properties are in v86's own order, so that its look-ups stay monomorphic. */
 function portOf(device: Register): V86Port {
   return { read8, read16, read32, write8, write16, write32, device };
 }
@@ -124,7 +124,7 @@ function write(register: Register, width: AccessWidth, value: number): void {
   }
 }
 
-/** An access that runs over the block's end falls apart into bytes, each its port's, the lowest first. */
+/** An access past the block's end is split into bytes, one for each port, the lowest first. */
 function readApart({ io, address, offset }: Register, width: AccessWidth): number {
   let value = 0;
   for (let i = 0; i < width; i++) {

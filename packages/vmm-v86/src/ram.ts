@@ -1,6 +1,6 @@
 /**
- * Guest memory of v86 as the rest of the library sees it, and what a device's write into it means for the emulator:
- * code that was compiled from the bytes written is out of date.
+ * v86's guest memory for the other packages, and the effect of a device's write on the emulator: code that was compiled
+ * from the written bytes is stale.
  * @module
  */
 
@@ -9,8 +9,8 @@ import type { V86Cpu } from "./cpu.ts";
 import type { Exits, ExitWork } from "./exits.ts";
 
 /**
- * The screen's memory. It is no memory a device may reach; above it, up to 1 MiB, is RAM, where a BIOS keeps the
- * queues of its own virtio drivers.
+ * The screen's memory, which devices must not reach. Above it, up to 1 MiB, is RAM, where a BIOS keeps the queues of
+ * its own virtio drivers.
  */
 const SCREEN_START = 0xa_0000;
 const SCREEN_END = 0xc_0000;
@@ -18,10 +18,10 @@ const SCREEN_END = 0xc_0000;
 const PAGE_SHIFT = 12;
 
 /**
- * Guest memory of an emulator: what lies below the screen's memory, and what lies above.
+ * Guest memory of an emulator: the part below the screen's memory, and the part above it.
  *
- * The emulator's memory grows while it runs, which detaches every view of it; but growing empties the old views, so
- * that looking at a length tells whether they are still good.
+ * The emulator's memory grows while it runs, which detaches every view of it. The length of a detached view is 0, so
+ * that a look at the length shows whether a view is still valid.
  */
 export function guestRam(cpu: V86Cpu, pages: CodePages): GuestMemory {
   const base = cpu.mem8.byteOffset;
@@ -38,14 +38,14 @@ export function guestRam(cpu: V86Cpu, pages: CodePages): GuestMemory {
 }
 
 /**
- * Pages that devices wrote since the guest last ran. They are told to the emulator all at once before it runs again:
- * telling costs about 100 ns a page, and a burst writes the same few pages over and over. Besides, that is a call
- * into the emulator, which must not happen while a device holds views of guest memory.
+ * Pages that devices wrote since the guest last ran. The emulator is told all of them before it runs again: telling
+ * costs about 100 ns a page, and a burst writes the same few pages repeatedly. Besides, it is a call into the emulator,
+ * which must not happen while a device holds views of guest memory.
  */
 export class CodePages implements ExitWork {
-  /** Pages told to the emulator since the machine was made. */
+  /** Pages reported to the emulator since the machine was created. */
   flushed = 0;
-  /** How many pages are waiting. */
+  /** Number of pages to report. */
   #count = 0;
   readonly #cpu: V86Cpu;
   readonly #exits: Exits;
@@ -64,7 +64,7 @@ export class CodePages implements ExitWork {
     return this.#count !== 0;
   }
 
-  /** Notes a write of `length` bytes at a guest-physical address. */
+  /** Records a write of `length` bytes at a guest-physical address. */
   mark(address: number, length: number): void {
     const marked = this.#marked;
     const last = (address + length - 1) >>> PAGE_SHIFT;
@@ -76,7 +76,7 @@ export class CodePages implements ExitWork {
     if (this.#exits.unknown) this.settle();
   }
 
-  /** Tells the emulator. Neighbours, in the order in which they were written, are told together. */
+  /** Reports the pages to the emulator. Adjacent pages that were written in order are reported together. */
   settle(): void {
     const list = this.#list;
     const count = this.#count;

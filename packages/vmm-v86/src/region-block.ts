@@ -1,5 +1,5 @@
 /**
- * A device's own memory as the guest of an emulator reaches it: registers that are nothing but bytes.
+ * A device's own memory as the guest of an emulator accesses it: registers that are plain bytes.
  * @module
  */
 

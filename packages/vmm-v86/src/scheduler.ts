@@ -1,5 +1,5 @@
 /**
- * The scheduler of a v86 machine: turns of the event loop, as long as the emulator runs.
+ * The scheduler of a v86 machine: turns of the event loop while the emulator runs.
  * @module
  */
 
@@ -8,9 +8,9 @@ import { TurnScheduler } from "@virtio-ts/vmm-glue";
 import type { V86Emulator } from "./cpu.ts";
 
 /**
- * Runs deferred tasks between the emulator's own turns, of about 1 ms. While the emulator is stopped they wait: a
- * machine that is stopped, perhaps to be saved, does not change. Once it is destroyed they wait for ever, and keep
- * nothing alive.
+ * Runs deferred tasks between the emulator's own turns, of about 1 ms. While the emulator is stopped they wait, so that
+ * a stopped machine, perhaps one being saved, does not change. Once it is destroyed they wait forever, and keep nothing
+ * alive.
  */
 export class MachineScheduler implements Scheduler {
   readonly #turns: TurnScheduler;

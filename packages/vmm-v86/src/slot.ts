@@ -15,18 +15,18 @@ const INTERRUPT_LINE = 0x3c;
 const INTERRUPT_PIN = 0x3d;
 const HEADER_SIZE = 0x40;
 
-/** The parts of the machine a function is wired to. */
+/** The parts of the machine that a function is wired to. */
 export interface SlotWiring {
   readonly pci: V86Pci;
   readonly config: ConfigPorts;
   readonly ports: PortSpace;
   readonly mmio: MmioSpace;
   readonly interrupts: Interrupts;
-  /** A range of addresses is free again: a BAR that found it taken may have it. */
+  /** A range of addresses is free again: a BAR that waits for it may take it. */
   rangeFreed(): void;
 }
 
-/** One BAR: where the driver wants it, and whether it is there. */
+/** One BAR: the address that the driver wants, and the mapping. */
 interface Placement {
   wanted: number | null;
   mapping: Mapping | null;
@@ -36,7 +36,7 @@ interface Placement {
 export class Slot implements PciHost {
   /** Device number, 1 to 31. */
   readonly number: number;
-  /** What is plugged in. */
+  /** The function. */
   readonly fn: PciFunction;
   readonly intx: InterruptPin;
   readonly msi: MsiSink | null;
@@ -50,7 +50,7 @@ export class Slot implements PciHost {
     this.#wiring = wiring;
     this.intx = wiring.interrupts.pin(number, fn.configRead(INTERRUPT_PIN, 1));
     const msi = wiring.interrupts.msi;
-    // A function that was taken off sends nothing, whatever it still holds.
+    // A removed function sends nothing, even if it still holds this sink.
     this.msi = msi && { send: (address, data) => (this.#present ? msi.send(address, data) : undefined) };
   }
 
@@ -58,7 +58,7 @@ export class Slot implements PciHost {
   connect(name: string): void {
     const { pci, config } = this.#wiring;
     const id = this.number << 3;
-    // v86 only needs to know that somebody is there: no driver ever sees this copy, and no BAR is v86's to move.
+    // v86 only needs to know that the device exists: no driver ever sees this copy, and v86 moves none of its BARs.
     const header = Array.from({ length: HEADER_SIZE }, (_, offset) => this.fn.configRead(offset, 1));
     pci.register_device({ pci_id: id, pci_space: header, pci_bars: [], name });
     config.add(id, this.fn);
@@ -66,7 +66,7 @@ export class Slot implements PciHost {
     this.#showLine();
   }
 
-  /** Takes the function off. */
+  /** Takes the function off the bus. */
   disconnect(): void {
     if (!this.#present) return;
     const { pci, config } = this.#wiring;
@@ -102,18 +102,18 @@ export class Slot implements PciHost {
     if (freed) this.#wiring.rangeFreed();
   }
 
-  /** Where a BAR decodes now, or `null`. */
+  /** Address at which a BAR decodes now, or `null`. */
   addressOf(bar: PciBar): number | null {
     const placement = this.#placements.get(bar);
     return placement === undefined || placement.mapping === null ? null : placement.wanted;
   }
 
-  /** Tries again to place what found its range taken: drivers move BARs one by one, and may pass over each other. */
+  /** Tries again to map the BARs that found their range taken: drivers move BARs one by one, across each other. */
   retry(): void {
     for (const [bar, placement] of this.#placements) if (placement.mapping === null) this.#place(bar, placement);
   }
 
-  /** What the BIOS does for the devices it finds. Without ACPI, Linux believes this register. */
+  /** The BIOS sets this register for the devices that it finds. Without ACPI, Linux uses it. */
   #showLine(): void {
     const line = this.intx.line;
     if (line !== null) this.fn.configWrite(INTERRUPT_LINE, 1, line);
