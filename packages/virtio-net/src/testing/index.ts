@@ -7,3 +7,4 @@ export * from "./direct-transport.ts";
 export * from "./driver-rig.ts";
 export * from "./fast-ring.ts";
 export * from "./nic-rig.ts";
+export * from "./nic-rings.ts";
