@@ -1,65 +1,94 @@
 /**
- * What a benchmark is: a name, rows, and a word of progress on the way.
+ * A benchmark: rows that compare ours with a peer or a limit, and reports of progress.
  *
  * @module
  */
-
-/** One result; numbers that belong together may stand in one column. */
-export type Row = Readonly<Record<string, string | number | boolean | null | Readonly<Record<string, number>>>>;
-
-/** A result beside a peer's in the same run. */
-export interface Comparison extends Row {
-  readonly name: string;
-  readonly unit: string;
-  readonly ours: number;
-  readonly peer: number;
-  readonly peerName: string;
-  /** Ours to the peer's. */
-  readonly ratio: number;
-  /** What the ratio is to be, at most or at least; `null` where no goal is set. */
-  readonly target: number | null;
-  /** Whether it is; `null` where no goal is set. */
-  readonly met: boolean | null;
-}
-
-/** The columns of a table of comparisons. */
-export const COMPARISON_COLUMNS: readonly string[] = ["name", "ours", "peer", "unit", "ratio", "target", "met"];
-
-/** What a comparison is made from. */
-export interface Measured {
-  readonly name: string;
-  readonly unit: string;
-  readonly ours: number;
-  readonly peer: number;
-  readonly peerName: string;
-  readonly atMost?: number | undefined;
-  readonly atLeast?: number | undefined;
-}
-
-/** Works out the ratio, and whether it is as wanted. Numbers have three significant digits. */
-export function compared({ name, unit, ours, peer, peerName, atMost, atLeast }: Measured): Comparison {
-  const ratio = ours / peer;
-  const target = atMost ?? atLeast ?? null;
-  const isMet = atMost === undefined ? ratio >= (atLeast ?? 0) : ratio <= atMost;
-  const met = target === null ? null : isMet;
-  return { name, unit, ours: round3(ours), peer: round3(peer), peerName, ratio: round3(ratio), target, met };
-}
 
 /** One benchmark, a subcommand of `pnpm bench`. */
 export interface Bench {
   readonly name: string;
   /** One line for `--help`. */
   readonly description: string;
-  /** The rows' keys, in the order of the table's columns. */
-  readonly columns: readonly string[];
   /**
    * @param progress told what is being done
-   * @param only do only what has this in its name
+   * @param only measure only rows that have this in their name
    */
-  run(progress: (message: string) => void, only?: string): Promise<readonly Row[]>;
+  run(progress: Progress, only?: string): Promise<readonly Row[]>;
+}
+
+/** Told what is being done. */
+export type Progress = (message: string) => void;
+
+/** A row that is to be measured. */
+export interface Plan {
+  readonly name: string;
+  readonly unit: string;
+  readonly peerName: string;
+  /** The most that the ratio may be, where a goal is set. */
+  readonly atMost?: number | undefined;
+  /** @throws anything: then the row could not be measured, and the message says why */
+  measure(): Promise<Figures>;
+}
+
+/** Two measurements of the same run, in the row's unit. */
+export interface Figures {
+  readonly ours: number;
+  readonly peer: number;
+}
+
+/** A row, measured or not. */
+export interface Row {
+  readonly name: string;
+  readonly unit: string;
+  /** `null`, as `peer` and `ratio` are, where it could not be measured. */
+  readonly ours: number | null;
+  readonly peer: number | null;
+  readonly peerName: string;
+  /** Ours to the peer's. */
+  readonly ratio: number | null;
+  /** The most that the ratio may be; `null` where no goal is set. */
+  readonly target: number | null;
+  /** Whether it is that; `null` where no goal is set, `false` where it could not be measured. */
+  readonly met: boolean | null;
+  /** Why it could not be measured. */
+  readonly why?: string;
+}
+
+/** Measures rows one after the other. One that cannot be measured says why, and the others go on. */
+export async function measureRows(plans: readonly Plan[], progress: Progress, only = ""): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const plan of plans.filter(({ name }) => name.includes(only))) {
+    progress(plan.name);
+    rows.push(await measureRow(plan));
+  }
+  return rows;
+}
+
+async function measureRow(plan: Plan): Promise<Row> {
+  const { name, unit, peerName, atMost } = plan;
+  const target = atMost ?? null;
+  try {
+    const { ours, peer } = await plan.measure();
+    const ratio = ours / peer;
+    if (!Number.isFinite(ratio)) throw new Error(`measured ${ours} beside ${peer}: no ratio`);
+    const met = target === null ? null : ratio <= target;
+    return { name, unit, ours: round3(ours), peer: round3(peer), peerName, ratio: round3(ratio), target, met };
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return { name, unit, ours: null, peer: null, peerName, ratio: null, target, met: false, why };
+  }
 }
 
 /** Three significant digits. */
 export function round3(value: number): number {
   return Number(value.toPrecision(3));
+}
+
+/** Makes something that several rows share, when the first of them needs it. */
+export function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
 }

@@ -1,7 +1,8 @@
 /**
  * `pnpm bench import`: what importing packages costs a process, as they are published, beside their modules one by one.
  *
- * Each import is a process of its own. Of ten the fastest counts, less the fastest that imports nothing.
+ * All that a NIC in v86 needs has a limit as well. Each import is a process of its own. Of ten the fastest counts, less the
+ * fastest that imports nothing.
  * @module
  */
 import { execFile } from "node:child_process";
@@ -11,42 +12,48 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { packAll, withReleaseCopy } from "@virtio-ts/release";
 import { workspaceRoot } from "@virtio-ts/terminal";
-import { type Bench, type Row, round3 } from "./bench.ts";
+import { type Bench, type Figures, measureRows, once, type Plan } from "./bench.ts";
 
 const PROCESSES = 10;
-/** What importing all that a NIC in v86 needs may take, milliseconds. */
-const TARGET_MS = 60;
+/** What importing all that a NIC in v86 needs may take. */
+const LIMIT_MS = 60;
 const run = promisify(execFile);
-
-/** Names of what is measured, and what each imports. */
-const SETS: Readonly<Record<string, readonly string[]>> = {
-  queue: ["@virtio-ts/virtio-queue"],
-  "v86 set": ["@virtio-ts/vmm-v86", "@virtio-ts/user-network", "@virtio-ts/user-network/node"],
-};
 
 /** The benchmark. */
 export const importBench: Bench = {
   name: "import",
   description: "packages as published beside their modules one by one, ms, least of ten processes",
-  columns: ["name", "published", "modules", "unit", "target", "met"],
   async run(progress, only) {
     const root = workspaceRoot();
     const project = mkdtempSync(join(tmpdir(), "virtio-ts-import-"));
-    try {
+    const folders = once(async (): Promise<Folders> => {
       progress("packing");
       await installPublished(root, project);
-      const rows: Row[] = [];
-      for (const [name, entries] of Object.entries(SETS)) {
-        if (only !== undefined && !name.includes(only)) continue;
-        progress(name);
-        rows.push(await measure(name, entries, { published: project, modules: join(root, "tools/bench") }));
-      }
-      return rows;
+      return { published: project, modules: join(root, "tools/bench") };
+    });
+    const times = (...entries: string[]): (() => Promise<Figures>) =>
+      once(async () => measure(entries, await folders()));
+    const queue = times("@virtio-ts/virtio-queue");
+    const v86 = times("@virtio-ts/vmm-v86", "@virtio-ts/user-network", "@virtio-ts/user-network/node");
+    const limit = async (): Promise<Figures> => ({ ours: (await v86()).ours, peer: LIMIT_MS });
+    const plans: readonly Plan[] = [
+      { name: "queue", unit: "ms", peerName: "its modules", measure: queue },
+      { name: "v86 set", unit: "ms", peerName: "its modules", measure: v86 },
+      { name: "v86 set, limit", unit: "ms", peerName: "limit", atMost: 1, measure: limit },
+    ];
+    try {
+      return await measureRows(plans, progress, only);
     } finally {
       rmSync(project, { recursive: true });
     }
   },
 };
+
+/** Where packages are found: as they are published, and module by module. */
+interface Folders {
+  readonly published: string;
+  readonly modules: string;
+}
 
 /** What npm would do, without a registry. */
 async function installPublished(root: string, project: string): Promise<void> {
@@ -60,11 +67,7 @@ async function installPublished(root: string, project: string): Promise<void> {
   });
 }
 
-async function measure(
-  name: string,
-  entries: readonly string[],
-  folders: { readonly published: string; readonly modules: string },
-): Promise<Row> {
+async function measure(entries: readonly string[], folders: Folders): Promise<Figures> {
   const code = entries.map((entry) => `import ${JSON.stringify(entry)};`).join("");
   const least = {
     nothing: Number.POSITIVE_INFINITY,
@@ -76,9 +79,7 @@ async function measure(
     least.published = Math.min(least.published, await time(code, folders.published));
     least.modules = Math.min(least.modules, await time(code, folders.modules));
   }
-  const published = round3(least.published - least.nothing);
-  const modules = round3(least.modules - least.nothing);
-  return { name, published, modules, unit: "ms", target: TARGET_MS, met: published <= TARGET_MS };
+  return { ours: least.published - least.nothing, peer: least.modules - least.nothing };
 }
 
 async function time(code: string, cwd: string): Promise<number> {

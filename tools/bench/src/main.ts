@@ -4,16 +4,17 @@
  * @module
  */
 import { parseArgs } from "node:util";
-import { formatTable } from "@virtio-ts/terminal";
-import { allocBench } from "./alloc.ts";
-import type { Bench, Row } from "./bench.ts";
-import { driverBench } from "./driver.ts";
+import { allocBench } from "./alloc/index.ts";
+import type { Bench } from "./bench.ts";
+import { driverBench } from "./driver/index.ts";
 import { fairnessBench } from "./fairness/index.ts";
 import { importBench } from "./import.ts";
+import { netBench } from "./net/index.ts";
 import { queueBench } from "./queue/index.ts";
+import { renderJson, renderTable } from "./render.ts";
 import { v86Bench } from "./v86/index.ts";
 
-const BENCHES: readonly Bench[] = [v86Bench, queueBench, driverBench, fairnessBench, allocBench, importBench];
+const BENCHES: readonly Bench[] = [v86Bench, queueBench, driverBench, netBench, fairnessBench, allocBench, importBench];
 
 const HELP = `Measures, side by side with peers. Figures of one run compare with each other, not with another machine's.
 
@@ -22,7 +23,7 @@ usage: pnpm bench NAME [--json] [--only TEXT]
 ${BENCHES.map(({ name, description }) => `  ${name.padEnd(10)}${description}`).join("\n")}
 
   --json       an object on standard output, nothing else: {"rows": [...]}
-  --only TEXT  only what has TEXT in its name
+  --only TEXT  only rows that have TEXT in their name
   --help       this text
 `;
 
@@ -44,25 +45,8 @@ async function main(args: readonly string[]): Promise<number> {
     return 2;
   }
   const rows = await bench.run((message) => process.stderr.write(`  ${message}\n`), values.only);
-  process.stdout.write(values.json === true ? `${JSON.stringify({ rows })}\n` : `${table(bench, rows)}\n`);
+  process.stdout.write(`${values.json === true ? renderJson(rows) : renderTable(rows)}\n`);
   return 0;
-}
-
-function table({ columns }: Bench, rows: readonly Row[]): string {
-  const isNumber = (column: string): boolean => rows.length > 0 && rows.every((row) => typeof row[column] === "number");
-  return formatTable(
-    columns.map((title) => ({ title, align: isNumber(title) ? "right" : "left" })),
-    rows.map((row) => columns.map((column) => cell(row[column]))),
-  );
-}
-
-function cell(value: Row[string]): string {
-  if (value === null || value === undefined) return "";
-  if (typeof value === "boolean") return value ? "met" : "MISSED";
-  if (typeof value !== "object") return String(value);
-  return Object.entries(value)
-    .map(([name, number]) => `${name} ${number}`)
-    .join(", ");
 }
 
 main(process.argv.slice(2)).then(

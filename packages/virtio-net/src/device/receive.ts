@@ -2,7 +2,7 @@
  * The receive side of the NIC: frames of a burst are copied into the buffers of a receive queue, one buffer per frame
  * or, with mergeable buffers, as many as it needs (VIRTIO 1.4, 5.1.6.3 and 5.1.6.4).
  *
- * Hot: nothing here allocates; `bench/net.ts` guards it.
+ * Hot: nothing here allocates; `pnpm bench net` guards it.
  * @module
  */
 

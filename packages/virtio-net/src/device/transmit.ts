@@ -2,7 +2,7 @@
  * The transmit side of the NIC: chains of a transmit queue become frames of a burst, as views into guest
  * memory (VIRTIO 1.4, 5.1.6.2).
  *
- * Hot: nothing here allocates; `bench/net.ts` guards it.
+ * Hot: nothing here allocates; `pnpm bench net` guards it.
  * @module
  */
 

@@ -12,26 +12,11 @@ import {
   SplitDriverQueue,
   UsedBurst,
 } from "@virtio-ts/virtio-queue";
+import type { Load, Step } from "../loads/load.ts";
 import { flatDevice, flatDriver } from "./flat.ts";
 import { areas, BUFFER_BYTES, BUFFERS, deviceOf, frameOf, makeMemory, offerOf, type Shape } from "./rings.ts";
 
-/** One load. */
-export interface QueueLoad {
-  readonly name: string;
-  /** Chains that one step handles. */
-  readonly chains: number;
-  /** Descriptors that one step handles. */
-  readonly descriptors: number;
-  /** Makes what the load needs. @returns the step, to be run again and again */
-  readonly prepare: () => () => void;
-  /** Makes what it is measured against. */
-  readonly preparePeer: () => () => void;
-  readonly peerName: "flat loop" | "one region";
-  /** The most that the ratio of the two may be, where a goal is set. */
-  readonly target?: number | undefined;
-}
-
-function prepareDevice(shape: Shape): () => void {
+function prepareDevice(shape: Shape): Step {
   const memory = makeMemory(shape.regions);
   const config = { ...areas, indirect: shape.indirect, eventIdx: false };
   const offer = offerOf(memory, shape);
@@ -52,10 +37,10 @@ function prepareDevice(shape: Shape): () => void {
   };
 }
 
-function deviceLoad(name: string, given: Partial<Shape> & { packed: boolean }, target?: number): QueueLoad {
+function deviceLoad(name: string, given: Partial<Shape> & { packed: boolean }, target?: number): Load {
   const shape: Shape = { chains: 128, length: 1, indirect: false, regions: 1, push: true, copy: 0, ...given };
   const { chains, length, regions } = shape;
-  const load = { name, chains, descriptors: chains * length, prepare: () => prepareDevice(shape), target };
+  const load = { name, count: chains, descriptors: chains * length, prepare: () => prepareDevice(shape), target };
   // What more regions cost is a matter of our own: a loop that checks nothing has no regions.
   if (regions > 2)
     return { ...load, preparePeer: () => prepareDevice({ ...shape, regions: 1 }), peerName: "one region" };
@@ -63,9 +48,9 @@ function deviceLoad(name: string, given: Partial<Shape> & { packed: boolean }, t
 }
 
 /** Adds and takes buffers of one element; the device's part is a copy of what it was given. */
-function driverLoad(name: string, packed: boolean): QueueLoad {
+function driverLoad(name: string, packed: boolean): Load {
   const chains = 128;
-  const prepare = (): (() => void) => {
+  const prepare = (): Step => {
     const memory = makeMemory(1);
     const queue = new (packed ? PackedDriverQueue : SplitDriverQueue)(memory, { ...areas, eventIdx: false });
     const use = deviceOf(memory, packed, chains);
@@ -78,16 +63,16 @@ function driverLoad(name: string, packed: boolean): QueueLoad {
         throw new Error(`took ${used.count} buffers of ${chains}: ${queue.fault}`);
     };
   };
-  const preparePeer = (): (() => void) => {
+  const preparePeer = (): Step => {
     const memory = makeMemory(1);
     return flatDriver(packed, chains, deviceOf(memory, packed, chains), memory.regions[0]);
   };
-  return { name, chains, descriptors: chains, prepare, preparePeer, peerName: "flat loop" };
+  return { name, count: chains, descriptors: chains, prepare, preparePeer, peerName: "flat loop" };
 }
 
 /** Every load, split ones first. */
-export function queueLoads(): QueueLoad[] {
-  const loads: QueueLoad[] = [];
+export function queueLoads(): Load[] {
+  const loads: Load[] = [];
   for (const packed of [false, true]) {
     const format = packed ? "packed" : "split";
     loads.push(
@@ -107,16 +92,4 @@ export function queueLoads(): QueueLoad[] {
     );
   }
   return loads;
-}
-
-/** Takes the best of many short samples of a step, for the interruptions of a busy machine only ever add. @returns ns */
-export function measureStep(step: () => void, descriptors: number, samples: number = 200): number {
-  const steps = Math.max(4, Math.ceil(40_000 / descriptors));
-  let best = Number.POSITIVE_INFINITY;
-  for (let sample = 0; sample < samples; sample++) {
-    const start = performance.now();
-    for (let i = 0; i < steps; i++) step();
-    best = Math.min(best, performance.now() - start);
-  }
-  return (best * 1e6) / steps;
 }

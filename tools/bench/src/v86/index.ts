@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { type Bench, COMPARISON_COLUMNS, type Comparison, compared, round3 } from "../bench.ts";
+import { type Bench, measureRows, once, type Plan, type Progress, round3 } from "../bench.ts";
 import { type Bed, makeBed } from "./bed.ts";
 import { JOBS, type Job } from "./jobs.ts";
 
@@ -18,22 +18,36 @@ const PASSES = 5;
 export const v86Bench: Bench = {
   name: "v86",
   description: "our NIC beside v86's built-in virtio-net in one guest, ratios",
-  columns: COMPARISON_COLUMNS,
-  async run(progress, only): Promise<Comparison[]> {
-    const bed = await makeBed(progress);
+  async run(progress, only) {
+    let made: Bed | undefined;
+    const bed = once(async () => {
+      made = await makeBed(progress);
+      return made;
+    });
+    const plans = JOBS.flatMap((job) => plansOf(job, bed, progress));
     try {
-      const rows: Comparison[] = [];
-      for (const job of JOBS.filter(({ name }) => only === undefined || name.includes(only))) {
-        rows.push(...(await contest(bed, job, progress)));
-      }
-      return rows;
+      return await measureRows(plans, progress, only);
     } finally {
-      await bed.close();
+      await made?.close();
     }
   },
 };
 
-async function contest(bed: Bed, job: Job, progress: (message: string) => void): Promise<Comparison[]> {
+function plansOf(job: Job, bed: () => Promise<Bed>, progress: Progress): readonly Plan[] {
+  const medians = once(async () => contest(await bed(), job, progress));
+  return ["full", "equal"].map((features) => ({
+    name: `${job.name}, ${features}`,
+    unit: job.unit,
+    peerName: "v86's virtio-net",
+    measure: async () => {
+      const median = await medians();
+      return { ours: median(features), peer: median("builtin") };
+    },
+  }));
+}
+
+/** @returns the median of each contestant */
+async function contest(bed: Bed, job: Job, progress: Progress): Promise<(contestant: string) => number> {
   const passes = new Map<string, number[]>(bed.contestants.map(({ name }) => [name, []]));
   for (let pass = 0; pass < WARM_UP + PASSES; pass++) {
     const counts = pass >= WARM_UP;
@@ -49,12 +63,7 @@ async function contest(bed: Bed, job: Job, progress: (message: string) => void):
       `${job.name}, ${counts ? `pass ${pass - WARM_UP + 1}` : "warm-up"}, ${job.unit}: ${said.sort().join(", ")}`,
     );
   }
-  const result = (name: string): number => median(passes.get(name) ?? []);
-  const peer = result("builtin");
-  return (["full", "equal"] as const).map((features) => {
-    const name = `${job.name}, ${features}`;
-    return compared({ name, unit: job.unit, ours: result(features), peer, peerName: "v86's virtio-net" });
-  });
+  return (contestant) => median(passes.get(contestant) ?? []);
 }
 
 function median(values: readonly number[]): number {
