@@ -200,19 +200,24 @@ export class Interrupts implements ExitWork {
   /**
    * v86's own devices set and clear their line as if they were alone on it; a line shared with another device would
    * fall too early. So their pins become counted pins too. Unlike other pins, they pass a repeated level on, because
-   * after a restore it may be new to the controllers.
+   * after a restore it may be new to the controllers. If the interrupt was routed to another line meanwhile, the pin
+   * then moves to it.
    */
   #adoptBuiltinPins(): void {
     const pci = this.#pci;
     pci.raise_irq = (id) => {
       const pin = this.#builtinPin(id);
-      if (!pin.raised) pin.raise();
-      else if (pin.line !== null) this.#cpu.device_raise_irq(pin.line);
+      const line = pin.route();
+      if (pin.held !== line) {
+        pin.lower();
+        pin.raise();
+      } else if (line >= 0) this.#cpu.device_raise_irq(line);
     };
     pci.lower_irq = (id) => {
       const pin = this.#builtinPin(id);
+      const line = pin.route();
       if (pin.raised) pin.lower();
-      else if (pin.line !== null && this.#holders[pin.line] === 0) this.#cpu.device_lower_irq(pin.line);
+      else if (this.#holders[line] === 0) this.#cpu.device_lower_irq(line);
     };
   }
 
@@ -230,35 +235,38 @@ export class Interrupts implements ExitWork {
 
 class Pin implements InterruptPin {
   raised = false;
-  readonly #route: () => number;
+  /** The line it is routed to now, or -1, which is no line's place among the holders. */
+  readonly route: () => number;
   readonly #hold: (line: number, change: 1 | -1) => void;
   readonly #forget: (pin: Pin) => void;
   #connected = true;
-  /** The line that it holds up. It stays the same if the pin is routed to another line meanwhile. */
-  #held = -1;
+  /** The line that it holds up, or -1. It stays the same if the pin is routed to another line meanwhile. */
+  held = -1;
 
   constructor(route: () => number, hold: (line: number, change: 1 | -1) => void, forget: (pin: Pin) => void) {
-    this.#route = route;
+    this.route = route;
     this.#hold = hold;
     this.#forget = forget;
   }
 
   get line(): number | null {
-    const line = this.#route();
+    const line = this.route();
     return line < 0 ? null : line;
   }
 
   raise(): void {
     if (this.raised || !this.#connected) return;
     this.raised = true;
-    this.#held = this.#route();
-    this.#hold(this.#held, 1);
+    this.held = this.route();
+    this.#hold(this.held, 1);
   }
 
   lower(): void {
     if (!this.raised) return;
+    const { held } = this;
     this.raised = false;
-    this.#hold(this.#held, -1);
+    this.held = -1;
+    this.#hold(held, -1);
   }
 
   disconnect(): void {

@@ -60,7 +60,7 @@ describe("a function gets a slot", () => {
     expect(m.plugPci(new ScratchFunction()).slot).toBe(4);
     expect(m.plugPci(new ScratchFunction()).slot).toBe(5);
     const { devices, device_spaces } = v86.cpu.devices.pci;
-    expect(devices[5 << 3]).toMatchObject({ name: "virtio-ts" });
+    expect(devices[5 << 3]).toMatchObject({ name: "virtio-ts", pci_bars: [] });
     expect(device_spaces[5 << 3]?.[0]).toBe(0x10f0_1af4);
   });
 

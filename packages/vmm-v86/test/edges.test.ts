@@ -183,6 +183,17 @@ describe("an I/O BAR", () => {
     ]);
   });
 
+  test("is not decoded past the last port, though a function with a configuration space of its own says so", () => {
+    const v86 = new FakeV86();
+    const { place, fn } = plug(v86);
+    const bar = fn.bars[0];
+    const addresses = [0xffe0, 0xffe1, 0x1_0000, 0xffff_ffe0].map((address) => {
+      fn.host!.barMoved(bar, address);
+      return place.addressOf(bar);
+    });
+    expect(addresses).toEqual([0xffe0, null, null, null]);
+  });
+
   test("is not decoded where a port is somebody's that is only written, or only read", () => {
     for (const name of ["read8", "write8"] as const) {
       const v86 = new FakeV86();

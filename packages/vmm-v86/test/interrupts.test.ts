@@ -8,6 +8,8 @@ const BAR0 = 0x10;
 const BAR1 = 0x14;
 const PORT = 0xc000;
 const ADDRESS = 0xfeb4_0000;
+/** A device of v86's own, in slot 5: on the line of slot 3. */
+const OWN = 5 << 3;
 
 /** Functions in the slots from 3 on, whose INTA meets lines 10, 11, 10, 11; registers of the first are decoded. */
 function plugged(count = 1, options: { acpi?: boolean } = {}) {
@@ -20,6 +22,14 @@ function plugged(count = 1, options: { acpi?: boolean } = {}) {
   v86.configWrite(3, BAR1, 4, ADDRESS);
   v86.configWrite(3, COMMAND, 2, 3);
   return { v86, machine, functions, places };
+}
+
+/** The bus as v86's own device sees it, which has a pin. */
+function ownDevice(v86: FakeV86) {
+  const { pci } = v86.cpu.devices;
+  const header = Uint8Array.from({ length: 64 }, (_, i) => (i === 0x3d ? 1 : 0));
+  pci.register_device({ pci_id: OWN, pci_space: header, pci_bars: [], name: "ne2k" });
+  return pci;
 }
 
 describe("a pin", () => {
@@ -55,24 +65,47 @@ describe("a pin", () => {
 
   test("shares its line with v86's own devices too", () => {
     const { v86, functions } = plugged();
-    const { pci } = v86.cpu.devices;
-    const own = 5 << 3;
-    pci.register_device({
-      pci_id: own,
-      pci_space: Uint8Array.from({ length: 64 }, (_, i) => (i === 0x3d ? 1 : 0)),
-      pci_bars: [],
-      name: "ne2k",
-    });
+    const pci = ownDevice(v86);
     functions[0].host!.intx.raise();
-    pci.raise_irq(own);
-    pci.lower_irq(own);
-    pci.lower_irq(own);
+    pci.raise_irq(OWN);
+    pci.lower_irq(OWN);
+    pci.lower_irq(OWN);
     expect([...v86.lines]).toEqual([10]);
     functions[0].host!.intx.lower();
     expect([...v86.lines]).toEqual([]);
-    pci.lower_irq(own);
+    pci.lower_irq(OWN);
     expect([...v86.lines]).toEqual([]);
     expect(v86.calls).toEqual(["raise 10 injects", "lower 10", "lower 10"]);
+    pci.raise_irq(OWN);
+    functions[0].host!.intx.raise();
+    functions[0].host!.intx.lower();
+    expect([...v86.lines]).toEqual([10]);
+  });
+
+  test("of v86's own device says twice what the device says twice, and moves where it is routed then", () => {
+    const { v86 } = plugged();
+    const pci = ownDevice(v86);
+    for (let i = 0; i < 2; i++) pci.raise_irq(OWN);
+    expect(v86.calls.splice(0)).toEqual(["raise 10 injects", "raise 10 injects"]);
+    v86.routeInterrupts([5, 5, 5, 5]);
+    pci.raise_irq(OWN);
+    expect(v86.calls.splice(0)).toEqual(["lower 10", "raise 5 injects"]);
+    pci.lower_irq(OWN);
+    expect(v86.calls).toEqual(["lower 5"]);
+  });
+
+  test("of v86's own device says nothing, however often, while it is on no line", () => {
+    const { v86 } = plugged();
+    const pci = ownDevice(v86);
+    v86.routeInterrupts([0x80, 0x80, 0x80, 0x80]);
+    for (let i = 0; i < 2; i++) pci.raise_irq(OWN);
+    expect(v86.calls).toEqual([]);
+    v86.routeInterrupts();
+    pci.raise_irq(OWN);
+    expect(v86.calls.splice(0)).toEqual(["raise 10 injects"]);
+    v86.routeInterrupts([0x80, 0x80, 0x80, 0x80]);
+    for (let i = 0; i < 3; i++) pci.lower_irq(OWN);
+    expect(v86.calls).toEqual(["lower 10"]);
   });
 
   test("lowers the line it raised, though it is routed elsewhere meanwhile", () => {
@@ -144,6 +177,20 @@ describe("an exit", () => {
     functions[0].memory.onWrite = () => functions[0].host!.intx.raise();
     v86.store(ADDRESS, 4, 1);
     expect([v86.calls, v86.interruptFlag]).toEqual([["raise 10"], true]);
+  });
+
+  test.each<[string, (v86: FakeV86) => void]>([
+    ["a read of configuration space", (v86) => v86.configRead(3, BAR0, 4)],
+    ["a write of configuration space", (v86) => v86.configWrite(3, BAR0, 4, PORT)],
+    ["a read of a port", (v86) => v86.in(PORT, 4)],
+    ["a write of a port", (v86) => v86.out(PORT, 4, 1)],
+    ["a read of memory", (v86) => v86.load(ADDRESS, 4)],
+    ["a write of memory", (v86) => v86.store(ADDRESS, 4, 1)],
+  ])("is over after %s: an interrupt is then injected at once", (_, access) => {
+    const { v86, functions } = plugged();
+    access(v86);
+    functions[0].host!.intx.raise();
+    expect(v86.calls).toEqual(["raise 10 injects"]);
   });
 
   test("that raises and lowers leaves the line alone", () => {

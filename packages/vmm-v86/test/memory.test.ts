@@ -45,7 +45,8 @@ describe("memory of a device's own", () => {
 
   test("is the guest's, and all devices': registers beside it stay what they are", () => {
     const v86 = new FakeV86();
-    const machine = attachToV86(v86);
+    const errors: unknown[] = [];
+    const machine = attachToV86(v86, { onError: (cause) => errors.push(cause) });
     const region = new MemoryRegion(AT, new Uint8Array(0x2_0008));
     machine.insertRegion(region);
     v86.store(AT + 4, 4, 0x1122_3344);
@@ -60,6 +61,7 @@ describe("memory of a device's own", () => {
     expect([v86.load(AT + 8, 4), v86.load(AT + 0x2_0008, 4)]).toEqual([0xcafe_f00d, 0xffff_ffff]);
     v86.cpu.main_loop();
     expect(v86.calls).toEqual(["run"]); // nothing the emulator could have compiled
+    expect(errors).toEqual([]);
   });
 
   test("is written where the device's bytes are now, and its tracker is told", () => {

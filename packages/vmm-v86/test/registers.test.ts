@@ -75,6 +75,13 @@ describe("registers outside the PCI bus", () => {
     expect(v86.load(ADDRESS, 4)).toBe(0x1234_5678);
   });
 
+  test("may end with the address space", () => {
+    const v86 = new FakeV86();
+    const registers = new Log();
+    attachToV86(v86).mapMmio(2 ** 32 - 0x1000, registers);
+    expect([v86.load(2 ** 32 - 4, 4), registers.log]).toEqual([0x1234_5678, ["r4 4092"]]);
+  });
+
   test("start anew when the machine is rebooted or restored, until they are taken away", () => {
     const v86 = new FakeV86();
     const registers = new Log();
