@@ -70,7 +70,8 @@ async function measureRow(plan: Plan): Promise<Row> {
   try {
     const { ours, peer } = await plan.measure();
     const ratio = ours / peer;
-    if (!Number.isFinite(ratio)) throw new Error(`measured ${ours} beside ${peer}: no ratio`);
+    // A difference of two times may be negative on a busy machine.
+    if (!Number.isFinite(ratio) || ratio < 0) throw new Error(`measured ${ours} beside ${peer}: no ratio`);
     const met = target === null ? null : ratio <= target;
     return { name, unit, ours: round3(ours), peer: round3(peer), peerName, ratio: round3(ratio), target, met };
   } catch (error) {

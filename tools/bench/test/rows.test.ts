@@ -63,6 +63,11 @@ test("a target is met by the ratio itself, not by what is left of it when it is 
   expect(row).toMatchObject({ ratio: 2, met: false });
 });
 
+test("a figure below nothing is no measurement", async () => {
+  const [row] = await measureRows([plan("busy", -11.7, 67, 2)], silent);
+  expect(row).toMatchObject({ ours: null, ratio: null, met: false, why: "measured -11.7 beside 67: no ratio" });
+});
+
 test("only rows that were asked for are measured", async () => {
   const rows = await measureRows(PLANS, silent, "o");
   expect(rows.map(({ name }) => name)).toEqual(["slow", "broken", "nothing"]);
