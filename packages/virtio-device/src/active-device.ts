@@ -210,9 +210,9 @@ export class ActiveDevice implements ActivationContext {
     return !this.resting && life !== null && life.running.isStarted && life.active.queue.fault === null;
   }
 
-  /** Queue `index` was kicked while it was not live: it is polled once it is. */
-  missed(index: number): void {
-    if (this.isBuilt(index)) this.#missed = true;
+  /** A queue was kicked while it was not live: it is polled once it is. */
+  missed(): void {
+    this.#missed = true;
   }
 
   configChanged(): void {

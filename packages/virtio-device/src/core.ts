@@ -263,7 +263,7 @@ export class DeviceCore implements ActiveDeviceOwner {
       if (this.#activate()) this.notify(index);
     } else {
       this.counters.strayKicks++;
-      active?.missed(index);
+      active?.missed();
       const early = this.#registers.earlyKicks;
       // At any time before: iPXE kicks a legacy device before it writes any status.
       const isEarly = (this.status & LIVE) === 0 && this.queues[index] !== undefined;

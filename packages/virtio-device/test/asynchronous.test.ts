@@ -138,6 +138,13 @@ describe("without onFault", () => {
     expect([reported, s.core.counters.faults]).toEqual([["DeviceFault: the device threw: a bug"], 2]);
   });
 
+  it("so does what keeps a device from going live", () => {
+    const s = rig(new FlexibleDevice(), { ...RING_RESET, onFault: undefined });
+    s.device.activationError = new Error("no disk");
+    goLive(s, FLEXIBLE);
+    expect(reported).toEqual(["DeviceFault: the device could not be activated: no disk"]);
+  });
+
   it("what onFault throws goes there too", () => {
     const s = rig(new FlexibleDevice(), {
       onFault: () => {

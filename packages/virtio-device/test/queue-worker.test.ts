@@ -128,6 +128,14 @@ describe("a queue worker", () => {
     ]);
   });
 
+  it("may fill the whole of a chain", () => {
+    const { core, driver, faults, offer, answerBy } = setup();
+    answerBy(() => 4);
+    offer(1);
+    core.notify(0);
+    expect([driver.collect().map(({ length }) => length), faults]).toEqual([[4], []]);
+  });
+
   it.each([undefined, Number.NaN, -1, 5, "4"])("takes %j for no number of bytes written", (answer) => {
     const { core, driver, faults, offer, answerBy } = setup();
     answerBy(() => answer as number);
