@@ -17,6 +17,8 @@ export class Watchdog {
   #console = "";
   /** The emulator threw: its turns have ended, and it can't be asked to stop. */
   crashed = false;
+  /** The guest died, and {@link Watchdog.#onDeath} is about to be told. */
+  #isDead = false;
 
   /** @param onDeath called at most once per cause, never from within the emulator */
   constructor(emulator: Emulator, onDeath: (error: GuestError) => void) {
@@ -35,6 +37,9 @@ export class Watchdog {
         tick.call(v86);
       } catch (error) {
         this.crashed = true;
+        // A guest that has reset itself runs on until this tick ends, and may crash the emulator: Linux without a handler
+        // table, interrupted before its triple fault, does.
+        if (this.#isDead) return;
         this.#onDeath(
           new GuestError("EMULATOR", `the emulator or a device in it threw: ${String(error)}`, { cause: error }),
         );
@@ -65,6 +70,7 @@ export class Watchdog {
   }
 
   #die(how: string): void {
+    this.#isDead = true;
     const error = new GuestError("GUEST_DIED", `the guest ${how}: boot it again`);
     setImmediate(() => this.#onDeath(error));
   }
