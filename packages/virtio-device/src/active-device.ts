@@ -162,7 +162,7 @@ export class ActiveDevice implements ActivationContext {
     this.#remove(index);
     life.stopped = stopped;
     life.running.want(false);
-    if (life.running.isSettled || life.running.hasFailed) this.#queueStopped(life);
+    if (life.running.isSettled || life.running.hasFailed) this.#queueRests(life);
   }
 
   /**
@@ -318,10 +318,10 @@ export class ActiveDevice implements ActivationContext {
       stopped: null,
       running: new Reconciler(this.#steps, {
         move: (start) => (start ? device.startQueue?.(active) : device.stopQueue?.(index)),
-        settled: () => (life.stopped === null ? this.#settle() : this.#queueStopped(life)),
+        settled: () => this.#queueRests(life),
         failed: (start, cause) => {
           this.#failed(cause, stepFault(`${start ? "start" : "stop"} queue ${index}`, cause));
-          if (life.stopped !== null) this.#queueStopped(life);
+          this.#queueRests(life);
         },
       }),
     };
@@ -335,10 +335,12 @@ export class ActiveDevice implements ActivationContext {
     this.#lives[index] = null;
   }
 
-  #queueStopped(life: QueueLife): void {
+  /** A queue moves no more: its reset is done if it was reset, and the others may have waited for it. */
+  #queueRests(life: QueueLife): void {
     const { stopped } = life;
     life.stopped = null;
     if (this.#phase !== "ended") stopped?.();
+    this.#settle();
   }
 
   #queue(registers: QueueRegisters, index: number, state?: QueueState): ActiveQueue {

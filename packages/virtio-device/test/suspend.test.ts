@@ -243,6 +243,18 @@ describe("a device that takes its time over it", () => {
     expect(s.core.status).toBe(SUSPENDED);
   });
 
+  it("shows SUSPEND although the queue that it waits for is reset meanwhile", async () => {
+    const s = flexible();
+    const { promise, done } = later();
+    s.device.stopQueue = (index) => (index === 1 ? promise : undefined);
+    suspend(s);
+    s.core.queueSelect = 1;
+    s.core.resetQueue();
+    done();
+    await settle();
+    expect([s.core.status, s.core.queues[1].resetting]).toEqual([SUSPENDED, false]);
+  });
+
   it("is asked once, however often the driver writes SUSPEND", async () => {
     const s = flexible();
     const { promise, done } = later();
