@@ -5,15 +5,15 @@
  */
 
 import type { GuestMemory } from "@virtio-ts/vm-memory";
-import { QueueConfigError } from "../fault.ts";
 import type { QueueAreas } from "../layout/areas.ts";
 import { DESCRIPTOR_SIZE } from "../layout/descriptor.ts";
 import { locatePacked, VIRTQ_DESC_F_AVAIL, VIRTQ_DESC_F_USED } from "../layout/packed.ts";
 import type { OutstandingList, PackedQueueState } from "../state.ts";
 import { barePackedState } from "./bare-state.ts";
+import { entryAt as entryIn, heldEntries, markHeld, type RegionLayout, refuse } from "./inflight-entries.ts";
 
 /** Bytes of its header, and of an entry. */
-export const PACKED_REGION = { header: 32, entry: 32 } as const;
+export const PACKED_REGION: RegionLayout = { header: 32, entry: 32 };
 
 // In the header: each twice, for the old ones are what counts until a batch is done.
 const FREE_HEAD = 12;
@@ -22,12 +22,10 @@ const USED_INDEX = 16;
 const OLD_USED_INDEX = 18;
 const USED_WRAP = 20;
 const OLD_USED_WRAP = 21;
-// In an entry. Of a list's first: whether it is held, its last entry, how many it has, and which was taken how early.
-const INFLIGHT = 0;
+// In an entry. Of a list's first: its last entry, and how many it has.
 const NEXT = 2;
 const LAST = 4;
 const COUNT = 6;
-const COUNTER = 8;
 // And of each, a descriptor: the other order than in the ring.
 const ID = 16;
 const FLAGS = 18;
@@ -47,10 +45,9 @@ export function writePackedInflight(
   outstanding.forEach(({ descriptors, list }, i) => {
     const words = typeof list === "number" ? readRing(memory, areas, list, descriptors) : list;
     const first = entryAt(free);
-    region.setUint8(first + INFLIGHT, 1);
+    markHeld(region, first, i);
     region.setUint16(first + LAST, free + descriptors - 1, true);
     region.setUint16(first + COUNT, descriptors, true);
-    region.setBigUint64(first + COUNTER, BigInt(i), true);
     for (let d = 0; d < descriptors; d++, free++) writeDescriptor(region, entryAt(free), words.slice(4 * d));
   });
   for (let slot = 0; slot < size; slot++) region.setUint16(entryAt(slot) + NEXT, slot + 1, true);
@@ -70,11 +67,7 @@ export function readPackedInflight(
   locatePacked(memory, areas);
   const { used, freeHead } = settle(region, memory, areas);
   const free = freeEntries(region, size, freeHead);
-  const firsts = Array.from({ length: size }, (_, slot) => slot).filter(
-    (slot) => region.getUint8(entryAt(slot) + INFLIGHT) !== 0 && !free.has(slot),
-  );
-  const counterOf = (slot: number): bigint => region.getBigUint64(entryAt(slot) + COUNTER, true);
-  firsts.sort((a, b) => (counterOf(a) < counterOf(b) ? -1 : 1));
+  const firsts = heldEntries(region, PACKED_REGION, size, free);
   let left = size;
   const lists = firsts.map((first): OutstandingList => {
     const descriptors = region.getUint16(entryAt(first) + COUNT, true);
@@ -154,9 +147,5 @@ function writeDescriptor(region: DataView, at: number, [low, high, length, last]
 }
 
 function entryAt(slot: number): number {
-  return PACKED_REGION.header + PACKED_REGION.entry * slot;
-}
-
-function refuse(what: string): never {
-  throw new QueueConfigError("state", `inflight region: ${what}`);
+  return entryIn(PACKED_REGION, slot);
 }

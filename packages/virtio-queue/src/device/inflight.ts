@@ -9,10 +9,10 @@
 
 import { feature, VIRTIO_F_IN_ORDER, VIRTIO_F_RING_PACKED } from "@virtio-ts/virtio-bindings";
 import type { GuestMemory } from "@virtio-ts/vm-memory";
-import { QueueConfigError } from "../fault.ts";
 import type { QueueAreas } from "../layout/areas.ts";
 import { MAX_CHAIN_BYTES } from "../layout/descriptor.ts";
 import type { QueueState } from "../state.ts";
+import { refuse } from "./inflight-entries.ts";
 import { PACKED_REGION, readPackedInflight, writePackedInflight } from "./inflight-packed.ts";
 import { readSplitInflight, SPLIT_REGION, writeSplitInflight } from "./inflight-split.ts";
 import { checkPublished } from "./ring-base.ts";
@@ -78,8 +78,4 @@ export function fromInflight(
 
 function isPacked(features: bigint): boolean {
   return (features & feature(VIRTIO_F_RING_PACKED)) !== 0n;
-}
-
-function refuse(what: string): never {
-  throw new QueueConfigError("state", `inflight region: ${what}`);
 }
